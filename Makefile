@@ -1,0 +1,53 @@
+# Portcullis. `make` lists what there is.
+SERVICES := emergency-control identity access-gate session-broker bastion notifier gateway portcullis
+BUF      := build/node/node_modules/.bin/buf
+OPENAPI  := services/gateway/gateway/openapi.json
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build bench generate lint clean $(SERVICES)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: portcullis ## everything in one process, with a demo to end; data in ./data
+	bin/portcullis serve --demo
+
+test: ## every test; on Debian as root, installs what is lacking
+	deploy/ci/prepare.sh
+	go vet ./... && cd deploy/e2e && go vet ./...
+	go test -race ./pkg/... ./services/internal/...
+	go test $$(go list ./... | grep -v -e /pkg/ -e /services/internal/)
+	cd deploy/e2e && go test ./...
+
+build: $(SERVICES) ## bin/<service> for every service
+
+# Go decides what has to be built again.
+$(SERVICES):
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/$@ ./services/$@
+
+bench: ## every speed beside its limit, measured in the same run; JSON lines in build/bench.jsonl
+	@mkdir -p build
+	cd deploy/e2e && go run ./bench -out ../../build/bench.jsonl
+
+generate: $(BUF) build/third_party ## Go and OpenAPI from proto/
+	rm -rf build/gen build/openapi
+	$(BUF) lint
+	$(BUF) generate
+	find proto -name '*.pb.go' -o -name '*.pb.gw.go' | sed s,^proto/,, | while read f; do test -e build/gen/$$f || rm proto/$$f; done
+	cp -r build/gen/. proto/
+	mkdir -p $(dir $(OPENAPI))
+	go run ./proto/internal/openapi build/openapi $(OPENAPI)
+
+$(BUF):
+	npm install --prefix build/node --no-audit --no-fund --loglevel=error @bufbuild/buf@1.75.0
+
+build/third_party: go.mod proto/internal/thirdparty/main.go
+	rm -rf $@
+	go run ./proto/internal/thirdparty $@
+	touch $@
+
+lint: ## golangci-lint; the first time builds it, for some minutes
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+clean: ## removes bin/ and build/, never data/
+	rm -rf bin build

@@ -1,0 +1,139 @@
+// Openapi makes the one OpenAPI document of the product out of the documents
+// that protoc-gen-openapiv3 writes for each .proto file, and adds what they
+// can't know: the title, the token, and the shape of a refusal.
+//
+// Usage: go run ./proto/internal/openapi FOLDER FILE
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// Frame is the document around the paths.
+//
+//go:embed frame.json
+var frame []byte
+
+// Public holds the calls that take no token.
+var public = map[string]bool{
+	"get /v1/posture":   true,
+	"post /v1/sign-ins": true,
+}
+
+type object = map[string]any
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: openapi FOLDER FILE")
+		os.Exit(2)
+	}
+	text, err := merge(os.DirFS(os.Args[1]))
+	if err == nil {
+		err = os.WriteFile(filepath.Clean(os.Args[2]), text, 0o644)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "openapi:", err)
+		os.Exit(1)
+	}
+}
+
+// merge returns the document with sorted keys, so that it is the same on every run.
+func merge(folder fs.FS) ([]byte, error) {
+	var whole object
+	if err := json.Unmarshal(frame, &whole); err != nil {
+		return nil, fmt.Errorf("reading the frame: %w", err)
+	}
+	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(name, ".openapi.json") {
+			return err
+		}
+		text, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return err
+		}
+		var part object
+		if err := json.Unmarshal(shorten(text), &part); err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		return add(whole, part, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	finish(whole["paths"].(object))
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err = encoder.Encode(whole)
+	return text.Bytes(), err
+}
+
+var qualified = regexp.MustCompile(`"(#/components/schemas/)?portcullis\.\w+\.v\d+\.`)
+
+// shorten drops the package from the names of our messages: Freeze, not
+// portcullis.emergency.v1.Freeze. Two of one name are an error in add.
+func shorten(text []byte) []byte {
+	return qualified.ReplaceAll(text, []byte(`"$1`))
+}
+
+func add(whole, part object, name string) error {
+	schemas := part["components"].(object)["schemas"].(object)
+	if err := union(whole["components"].(object)["schemas"].(object), schemas); err != nil {
+		return fmt.Errorf("%s: schema %w", name, err)
+	}
+	if err := union(whole["paths"].(object), part["paths"].(object)); err != nil {
+		return fmt.Errorf("%s: path %w", name, err)
+	}
+	tags, _ := part["tags"].([]any)
+	whole["tags"] = append(whole["tags"].([]any), tags...)
+	return nil
+}
+
+// union adds part to whole; what stands in both must be equal, save for
+// objects of the paths, whose methods may come from several files.
+func union(whole, part object) error {
+	for key, value := range part {
+		old, ok := whole[key]
+		switch {
+		case !ok:
+			whole[key] = value
+		case reflect.DeepEqual(old, value):
+		case strings.HasPrefix(key, "/"):
+			if err := union(old.(object), value.(object)); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+		default:
+			return fmt.Errorf("%s: two different ones share this name", key)
+		}
+	}
+	return nil
+}
+
+// finish gives every call its refusals, and the public ones their freedom.
+func finish(paths object) {
+	for path, item := range paths {
+		for method, call := range item.(object) {
+			call, ok := call.(object)
+			if !ok {
+				continue
+			}
+			responses := call["responses"].(object)
+			responses["default"] = object{"$ref": "#/components/responses/Refusal"}
+			if public[method+" "+path] {
+				call["security"] = []any{}
+				continue
+			}
+			responses["503"] = object{"$ref": "#/components/responses/Lockdown"}
+		}
+	}
+}
