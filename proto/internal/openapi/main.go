@@ -91,12 +91,33 @@ func add(whole, part object, name string) error {
 	if err := union(whole["components"].(object)["schemas"].(object), schemas); err != nil {
 		return fmt.Errorf("%s: schema %w", name, err)
 	}
-	if err := union(whole["paths"].(object), part["paths"].(object)); err != nil {
-		return fmt.Errorf("%s: path %w", name, err)
+	for path, item := range part["paths"].(object) {
+		plain := object{plainParameters(path, item.(object)): item}
+		if err := union(whole["paths"].(object), plain); err != nil {
+			return fmt.Errorf("%s: path %w", name, err)
+		}
 	}
 	tags, _ := part["tags"].([]any)
 	whole["tags"] = append(whole["tags"].([]any), tags...)
 	return nil
+}
+
+var nested = regexp.MustCompile(`\{\w+\.(\w+)\}`)
+
+// plainParameters makes /users/{user.name} the same path as /users/{name}, which it is.
+func plainParameters(path string, item object) string {
+	for _, call := range item {
+		call, _ := call.(object)
+		parameters, _ := call["parameters"].([]any)
+		for _, parameter := range parameters {
+			parameter, _ := parameter.(object)
+			name, _ := parameter["name"].(string)
+			if parameter["in"] == "path" {
+				parameter["name"] = name[strings.LastIndex(name, ".")+1:]
+			}
+		}
+	}
+	return nested.ReplaceAllString(path, "{$1}")
 }
 
 // union adds part to whole; what stands in both must be equal, save for

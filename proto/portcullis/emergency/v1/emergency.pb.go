@@ -657,6 +657,8 @@ type Cut struct {
 	MemberDevices []string `protobuf:"bytes,8,rep,name=member_devices,json=memberDevices,proto3" json:"member_devices,omitempty"`
 	SparedUsers   []string `protobuf:"bytes,9,rep,name=spared_users,json=sparedUsers,proto3" json:"spared_users,omitempty"`
 	SparedSignIn  string   `protobuf:"bytes,10,opt,name=spared_sign_in,json=sparedSignIn,proto3" json:"spared_sign_in,omitempty"`
+	// Its start is on record: it bites whatever the enforcer's clock says.
+	Begun         bool `protobuf:"varint,11,opt,name=begun,proto3" json:"begun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -759,6 +761,13 @@ func (x *Cut) GetSparedSignIn() string {
 		return x.SparedSignIn
 	}
 	return ""
+}
+
+func (x *Cut) GetBegun() bool {
+	if x != nil {
+		return x.Begun
+	}
+	return false
 }
 
 // Policy is what the administrators agreed on beforehand.
@@ -956,7 +965,7 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\tAdmission\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12;\n" +
 	"\vpending_cut\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"pendingCut\"\xbd\x03\n" +
+	"pendingCut\"\xd3\x03\n" +
 	"\x03Cut\x12\x1c\n" +
 	"\temergency\x18\x01 \x01(\tR\temergency\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12'\n" +
@@ -969,7 +978,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x0emember_devices\x18\b \x03(\tR\rmemberDevices\x12!\n" +
 	"\fspared_users\x18\t \x03(\tR\vsparedUsers\x12$\n" +
 	"\x0espared_sign_in\x18\n" +
-	" \x01(\tR\fsparedSignIn\"\xf7\x04\n" +
+	" \x01(\tR\fsparedSignIn\x12\x14\n" +
+	"\x05begun\x18\v \x01(\bR\x05begun\"\xf7\x04\n" +
 	"\x06Policy\x12S\n" +
 	"\x0fgovernance_code\x18\x01 \x01(\x0e2*.portcullis.emergency.v1.Policy.GovernanceR\x0egovernanceCode\x127\n" +
 	"\x12governance_pattern\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11governancePattern\x124\n" +
