@@ -1,0 +1,142 @@
+package emergency
+
+import (
+	"slices"
+	"time"
+)
+
+// Reason says why a door answers as it does.
+type Reason uint8
+
+const (
+	// Allowed lets it through.
+	Allowed Reason = iota + 1
+	// NoAccess is an unknown or disabled user or device, or a user without a group with the device.
+	NoAccess
+	// Frozen is a device of a group that blocks during freezes, while one is on.
+	Frozen
+	// LockedDown is a lockdown that is on.
+	LockedDown
+	// Locked is a lock on the user, the device or a group.
+	Locked
+	// Stale is a strict door that can't tell whether its view is fresh.
+	Stale
+)
+
+// String is the reason's name in the API.
+func (r Reason) String() string {
+	switch r {
+	case Allowed:
+		return "ALLOWED"
+	case NoAccess:
+		return "NO_ACCESS"
+	case Frozen:
+		return "FROZEN"
+	case LockedDown:
+		return "LOCKDOWN"
+	case Locked:
+		return "LOCKED"
+	case Stale:
+		return "STALE"
+	}
+	return "UNSPECIFIED"
+}
+
+// Request is what a door asks.
+type Request struct {
+	// User is the person, by name; empty for a program's token.
+	User string
+	// Token is the id of the program's token; empty for a person.
+	Token string
+	// Device is what is to be reached; empty asks about the channel alone.
+	Device  string
+	Channel Channel
+}
+
+// Verdict is a door's answer. Until is when that which refuses ends; Back is when nothing that is on
+// now refuses any more. Both are zero when nothing with an end refuses.
+type Verdict struct {
+	Reason    Reason
+	Emergency string
+	Until     time.Time
+	Back      time.Time
+	Revision  Revision
+}
+
+// Allowed reports whether the verdict lets the request through.
+func (v Verdict) Allowed() bool { return v.Reason == Allowed }
+
+// Decide answers a request from a snapshot at a moment. The strictest of what is on wins: a lockdown,
+// then missing access, then a freeze. It does no I/O and allocates nothing.
+func Decide(s *Snapshot, r Request, now time.Time) Verdict {
+	v := Verdict{Reason: Allowed, Revision: s.revision}
+	if r.Channel == Enforcer {
+		return v
+	}
+	user, known := s.users.find(r.User)
+	admin := known && user.flags&(administrator|disabled) == administrator
+	at := now.UnixNano()
+	for i := range s.lockdowns {
+		w := &s.lockdowns[i]
+		if w.ongoing(at) && !w.spares(&r, admin) {
+			v.refuse(LockedDown, w)
+		}
+	}
+	device, reach := s.reach(&r, user, known)
+	if !reach {
+		if v.Reason == Allowed {
+			v.Reason = NoAccess
+		}
+		return v
+	}
+	if r.Device == "" || admin || !s.blocking.meets(s.sets[device.set]) {
+		return v
+	}
+	for i := range s.freezes {
+		if w := &s.freezes[i]; w.ongoing(at) {
+			v.refuse(Frozen, w)
+		}
+	}
+	return v
+}
+
+// reach reports whether the request has access when nothing is on.
+func (s *Snapshot) reach(r *Request, user row, known bool) (row, bool) {
+	if r.User != "" && (!known || user.flags&disabled != 0) || r.User == "" && r.Token == "" {
+		return row{}, false
+	}
+	if r.Device == "" {
+		return row{}, true
+	}
+	device, ok := s.devices.find(r.Device)
+	if !ok || device.flags&disabled != 0 {
+		return row{}, false
+	}
+	return device, s.sets[user.set].meets(s.sets[device.set])
+}
+
+// spares reports whether a lockdown lets the request through: administrators by the console and CLI,
+// and whom the lockdown or the policy names.
+func (w *window) spares(r *Request, admin bool) bool {
+	if r.Token != "" {
+		return slices.Contains(w.breakTokens, r.Token)
+	}
+	if admin && r.Channel == Interactive {
+		return true
+	}
+	people := r.Channel == Interactive || r.Channel == SessionChannel
+	return people && slices.Contains(w.breakUsers, r.User)
+}
+
+func (v *Verdict) refuse(reason Reason, w *window) {
+	end := time.Unix(0, w.end).UTC()
+	if v.Back.Before(end) {
+		v.Back = end
+	}
+	if v.Reason == LockedDown && reason == Frozen {
+		return
+	}
+	if v.Reason != reason || v.Until.Before(end) {
+		v.Reason, v.Emergency, v.Until = reason, w.id, end
+	}
+}
