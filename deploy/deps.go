@@ -1,8 +1,8 @@
 //go:build never
 
-// Package portcullis keeps the modules that code is about to use in go.mod.
+// Package deploy keeps the modules that code is about to use in go.mod.
 // This file goes as soon as the code imports them.
-package portcullis
+package deploy
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
