@@ -2,6 +2,13 @@ module portcullis.dev
 
 go 1.26.0
 
+ignore (
+	./bin
+	./build
+	./data
+	node_modules
+)
+
 tool (
 	github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway
 	github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv3
