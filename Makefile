@@ -1,6 +1,8 @@
 # Portcullis. `make` lists what there is.
 SERVICES := emergency-control identity access-gate session-broker bastion notifier gateway portcullis
 BUF      := build/node/node_modules/.bin/buf
+# Tests that the race detector does not make slow.
+RACE     := -e /pkg/ -e /services/internal/
 OPENAPI  := services/gateway/gateway/openapi.json
 
 .DEFAULT_GOAL := help
@@ -15,8 +17,8 @@ run: portcullis ## everything in one process, with a demo to end; data in ./data
 test: ## every test; on Debian as root, installs what is lacking
 	deploy/ci/prepare.sh
 	go vet ./... && cd deploy/e2e && go vet ./...
-	go test -race ./pkg/... ./services/internal/...
-	go test $$(go list ./... | grep -v -e /pkg/ -e /services/internal/)
+	go test -race $$(go list ./... | grep $(RACE))
+	go test $$(go list ./... | grep -v $(RACE))
 	cd deploy/e2e && go test ./...
 
 build: $(SERVICES) ## bin/<service> for every service
