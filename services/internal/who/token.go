@@ -1,0 +1,161 @@
+package who
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/lestrrat-go/jwx/v3/jws"
+	"github.com/lestrrat-go/jwx/v3/jwt"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+const (
+	issuer        = "portcullis"
+	signInFor     = "portcullis-sign-in"
+	grantFor      = "portcullis-grant"
+	tokenPrefix   = "pct_"
+	claimRevision = "rev"
+	claimPending  = "cut"
+	claimSignIn   = "sid"
+	claimPurpose  = "pur"
+	claimIssued   = "at" // iat has whole seconds only
+)
+
+// SignIn is what a sign-in token says.
+type SignIn struct {
+	ID, User  string
+	Admission emergency.Admission
+	Issued    time.Time
+	Expires   time.Time
+}
+
+// Grant is what the proof of a fresh MFA check says.
+type Grant struct {
+	ID, User, SignIn string
+	// Purpose binds it to one kind of act; empty means any.
+	Purpose string
+	Issued  time.Time
+	Expires time.Time
+}
+
+// Signer signs sign-in tokens and grants. Identity alone has one.
+type Signer struct {
+	KeyID string
+	Key   ed25519.PrivateKey
+}
+
+// SignIn answers the token of a sign-in.
+func (s Signer) SignIn(in SignIn) (string, error) {
+	b := jwt.NewBuilder().Issuer(issuer).Audience([]string{signInFor}).Subject(in.User).JwtID(in.ID).
+		IssuedAt(in.Issued).Expiration(in.Expires).Claim(claimRevision, in.Admission.Revision.String()).
+		Claim(claimIssued, in.Issued.UTC().Format(time.RFC3339Nano))
+	if !in.Admission.PendingCut.IsZero() {
+		b = b.Claim(claimPending, in.Admission.PendingCut.UTC().Format(time.RFC3339Nano))
+	}
+	return s.sign(b)
+}
+
+// Grant answers the signed form of a grant.
+func (s Signer) Grant(g Grant) (string, error) {
+	return s.sign(jwt.NewBuilder().Issuer(issuer).Audience([]string{grantFor}).Subject(g.User).JwtID(g.ID).
+		IssuedAt(g.Issued).Expiration(g.Expires).Claim(claimSignIn, g.SignIn).Claim(claimPurpose, g.Purpose))
+}
+
+func (s Signer) sign(b *jwt.Builder) (string, error) {
+	token, err := b.Build()
+	if err != nil {
+		return "", fmt.Errorf("building a token: %w", err)
+	}
+	header := jws.NewHeaders()
+	if err := header.Set(jws.KeyIDKey, s.KeyID); err != nil {
+		return "", fmt.Errorf("naming the key of a token: %w", err)
+	}
+	signed, err := jwt.Sign(token, jwt.WithKey(jwa.EdDSA(), s.Key, jws.WithProtectedHeaders(header)))
+	if err != nil {
+		return "", fmt.Errorf("signing a token: %w", err)
+	}
+	return string(signed), nil
+}
+
+func (v *View) parse(signed, audience string) (jwt.Token, error) {
+	token, err := jwt.Parse([]byte(signed), jwt.WithKeySet(v.keys), jwt.WithValidate(false))
+	if err != nil {
+		return nil, fmt.Errorf("verifying a token: %w", err)
+	}
+	by, _ := token.Issuer()
+	uses, _ := token.Audience()
+	if by != issuer || !slices.Contains(uses, audience) {
+		return nil, errors.New("verifying a token: it was made for something else")
+	}
+	return token, nil
+}
+
+func text(t jwt.Token, claim string) string {
+	var s string
+	if t.Get(claim, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+func keySet(keys map[string]ed25519.PublicKey) (jwk.Set, error) {
+	set := jwk.NewSet()
+	for id, public := range keys {
+		key, err := jwk.Import(public)
+		if err != nil {
+			return nil, fmt.Errorf("reading key %s: %w", id, err)
+		}
+		for name, value := range map[string]any{jwk.KeyIDKey: id, jwk.AlgorithmKey: jwa.EdDSA()} {
+			if err := key.Set(name, value); err != nil {
+				return nil, fmt.Errorf("naming key %s: %w", id, err)
+			}
+		}
+		if err := set.AddKey(key); err != nil {
+			return nil, fmt.Errorf("keeping key %s: %w", id, err)
+		}
+	}
+	return set, nil
+}
+
+// NewToken makes the credential of a program: its id, the whole token to show once, and the hash to keep.
+// The secret has more than 128 random bits, so that the hash may be known to all.
+func NewToken() (id, token string, hash []byte) {
+	id = strings.ToLower(rand.Text()[:12])
+	token = tokenPrefix + id + "_" + rand.Text() + rand.Text()
+	sum := sha256.Sum256([]byte(token))
+	return id, token, sum[:]
+}
+
+func tokenID(bearer string) (id string, ok bool) {
+	rest, ok := strings.CutPrefix(bearer, tokenPrefix)
+	if !ok {
+		return "", false
+	}
+	id, _, ok = strings.Cut(rest, "_")
+	return id, ok
+}
+
+func hashes(bearer string, hash []byte) bool {
+	sum := sha256.Sum256([]byte(bearer))
+	return subtle.ConstantTimeCompare(sum[:], hash) == 1
+}
+
+func admission(revision, pending string) emergency.Admission {
+	p := &emergencyv1.Admission{Revision: revision}
+	if at, err := time.Parse(time.RFC3339Nano, pending); err == nil {
+		p.PendingCut = timestamppb.New(at)
+	}
+	return emergency.AdmissionOf(p)
+}

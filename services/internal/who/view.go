@@ -1,0 +1,267 @@
+package who
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+)
+
+// View is what is known of people, programs and keys. It never changes.
+type View struct {
+	keys    jwk.Set
+	revoked map[string]time.Time // sign-in → when its token could no longer be about
+	tokens  map[string]*identityv1.TokenRecord
+	users   map[string]person
+	roles   map[string][]string
+}
+
+type person struct {
+	roles    []string
+	disabled bool
+	cutoff   time.Time // sign-ins issued before it are over
+}
+
+// Verify answers who carries the credential: a person's sign-in token or a program's token. What a
+// lockdown refuses is not its business; what is expired, revoked, disabled or forged is.
+func (v *View) Verify(bearer string, now time.Time) (Caller, error) {
+	if id, ok := tokenID(bearer); ok {
+		return v.program(id, bearer)
+	}
+	return v.personal(bearer, now)
+}
+
+func (v *View) program(id, bearer string) (Caller, error) {
+	record := v.tokens[id]
+	if record == nil || record.GetDeleted() || record.GetToken().GetDisabled() || !hashes(bearer, record.GetHash()) {
+		return Caller{}, fault.New(fault.Unauthenticated, "This token is not known or no longer valid. Ask an administrator for a new one")
+	}
+	armed, err := emergency.ParseRevision(record.GetToken().GetArmedRevision())
+	if err != nil {
+		return Caller{}, fmt.Errorf("reading token %s: %w", id, err)
+	}
+	return Caller{Token: id, TokenName: record.GetToken().GetName(), Channel: channelOf(record.GetToken().GetChannel()),
+		Admission: emergency.Admission{Revision: armed}}, nil
+}
+
+func channelOf(c identityv1.Token_Channel) emergency.Channel {
+	switch c {
+	case identityv1.Token_AGENT:
+		return emergency.Agent
+	case identityv1.Token_ENFORCER:
+		return emergency.Enforcer
+	}
+	return emergency.API
+}
+
+func (v *View) personal(bearer string, now time.Time) (Caller, error) {
+	again := fault.New(fault.Unauthenticated, "Your sign-in is over. Sign in again")
+	t, err := v.parse(bearer, signInFor)
+	if err != nil {
+		return Caller{}, again.Because(err)
+	}
+	user, _ := t.Subject()
+	id, _ := t.JwtID()
+	issued, err := time.Parse(time.RFC3339Nano, text(t, claimIssued))
+	if err != nil {
+		return Caller{}, again.Because(err)
+	}
+	expires, _ := t.Expiration()
+	p, known := v.users[user]
+	if _, revoked := v.revoked[id]; revoked || !known || p.disabled || !now.Before(expires) || issued.Before(p.cutoff) {
+		return Caller{}, again
+	}
+	return Caller{User: user, SignIn: id, Channel: emergency.Interactive,
+		Admission: admission(text(t, claimRevision), text(t, claimPending))}, nil
+}
+
+// Expiry is when a sign-in token that Verify has taken stops working; zero for a program's token.
+func (v *View) Expiry(bearer string) time.Time {
+	t, err := v.parse(bearer, signInFor)
+	if err != nil {
+		return time.Time{}
+	}
+	expires, _ := t.Expiration()
+	return expires
+}
+
+// Grant reads a grant for the caller who presents it. That it was not spent yet is the record's business.
+func (v *View) Grant(signed string, c Caller, purpose string, now time.Time) (Grant, error) {
+	if signed == "" {
+		return Grant{}, fault.New(fault.GrantRequired, "This takes a fresh code from your MFA app: make a grant first, and send it along")
+	}
+	t, err := v.parse(signed, grantFor)
+	if err != nil {
+		return Grant{}, fault.New(fault.GrantInvalid, "This is not a grant. Make one with a fresh code").Because(err)
+	}
+	g := Grant{Purpose: text(t, claimPurpose), SignIn: text(t, claimSignIn)}
+	g.User, _ = t.Subject()
+	g.ID, _ = t.JwtID()
+	g.Issued, _ = t.IssuedAt()
+	g.Expires, _ = t.Expiration()
+	if !now.Before(g.Expires) {
+		return Grant{}, fault.New(fault.GrantExpired, "This grant has expired. Make another with a fresh code")
+	}
+	if g.User != c.User || g.SignIn != c.SignIn {
+		return Grant{}, fault.New(fault.GrantInvalid, "This grant is not yours, or not this sign-in's. Make your own with a fresh code")
+	}
+	if g.Purpose != "" && g.Purpose != purpose {
+		return Grant{}, fault.New(fault.GrantInvalid, "This grant is for %q, not for %q. Make another with a fresh code", g.Purpose, purpose)
+	}
+	return g, nil
+}
+
+// Holds reports whether the caller has the permission now.
+func (v *View) Holds(c Caller, permission string) bool {
+	return slices.Contains(v.PermissionsOf(c), permission)
+}
+
+// PermissionsOf are the caller's permissions now, sorted.
+func (v *View) PermissionsOf(c Caller) []string {
+	if c.Token != "" {
+		if r := v.tokens[c.Token]; r != nil {
+			return r.GetToken().GetPermissions()
+		}
+		return nil
+	}
+	var all []string
+	for _, role := range v.users[c.User].roles {
+		all = append(all, v.RolePermissions(role)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// RolePermissions are what a role adds up to. System Administrator has all; no other has the panel.
+func (v *View) RolePermissions(role string) []string {
+	switch role {
+	case emergency.Administrator:
+		return Permissions()
+	case Auditor:
+		return []string{Read, ReadAudit}
+	}
+	return slices.DeleteFunc(slices.Clone(v.roles[role]), func(p string) bool { return p == ControlEmergencies })
+}
+
+// Auditor is the built-in role that reads everything and changes nothing.
+const Auditor = "Auditor"
+
+// Builder folds the stream IDENTITY into views. It is for one goroutine.
+type Builder struct {
+	keys     map[string]ed25519.PublicKey
+	revoked  map[string]time.Time
+	tokens   map[string]*identityv1.TokenRecord
+	users    map[string]person
+	roles    map[string][]string
+	imports  map[string]bool
+	staged   map[string][]*identityv1.UserRecord
+	snapshot *emergency.Builder
+}
+
+// NewBuilder answers an empty builder, which also tells the emergency builder who the users are.
+func NewBuilder(b *emergency.Builder) *Builder {
+	return &Builder{keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, tokens: map[string]*identityv1.TokenRecord{},
+		users: map[string]person{}, roles: map[string][]string{}, imports: map[string]bool{},
+		staged: map[string][]*identityv1.UserRecord{}, snapshot: b}
+}
+
+// Put folds one entry of IDENTITY, by its subject.
+func (b *Builder) Put(subject string, data []byte) error {
+	kind, name, ok := strings.Cut(strings.TrimPrefix(subject, "identity."), ".")
+	if !ok {
+		return fmt.Errorf("folding %s: no such subject in IDENTITY", subject)
+	}
+	err := b.put(kind, name, data)
+	if err != nil {
+		return fmt.Errorf("folding %s: %w", subject, err)
+	}
+	return nil
+}
+
+func (b *Builder) put(kind, name string, data []byte) error {
+	switch kind {
+	case "user":
+		r := new(identityv1.UserRecord)
+		if err := proto.Unmarshal(data, r); err != nil {
+			return err
+		}
+		b.putUser(name, r)
+	case "role":
+		r := new(identityv1.RoleRecord)
+		if err := proto.Unmarshal(data, r); err != nil {
+			return err
+		}
+		b.roles[name] = r.GetRole().GetPermissions()
+	case "token":
+		r := new(identityv1.TokenRecord)
+		if err := proto.Unmarshal(data, r); err != nil {
+			return err
+		}
+		b.tokens[name] = r
+	case "revocation":
+		r := new(identityv1.RevocationRecord)
+		if err := proto.Unmarshal(data, r); err != nil {
+			return err
+		}
+		b.revoked[name] = r.GetExpireTime().AsTime()
+	case "key":
+		return b.putKey(name, data)
+	case "import":
+		b.imports[name] = true
+		for _, r := range b.staged[name] {
+			b.putUser(r.GetUser().GetName(), r)
+		}
+		delete(b.staged, name)
+	}
+	return nil
+}
+
+func (b *Builder) putKey(name string, data []byte) error {
+	r := new(identityv1.KeyRecord)
+	if err := proto.Unmarshal(data, r); err != nil {
+		return err
+	}
+	if len(r.GetPublicKey()) != ed25519.PublicKeySize {
+		return errors.New("not an Ed25519 key")
+	}
+	b.keys[name] = r.GetPublicKey()
+	if r.GetRetired() {
+		delete(b.keys, name)
+	}
+	return nil
+}
+
+func (b *Builder) putUser(name string, r *identityv1.UserRecord) {
+	u := r.GetUser()
+	if id := r.GetImportId(); id != "" && !b.imports[id] {
+		b.staged[id] = append(b.staged[id], r)
+		u = r.GetPrevious()
+	}
+	if r.GetDeleted() || u == nil {
+		delete(b.users, name)
+		b.snapshot.DeleteUser(name)
+		return
+	}
+	b.users[name] = person{roles: u.GetRoles(), disabled: u.GetDisabled(), cutoff: r.GetSignInCutoff().AsTime()}
+	b.snapshot.PutUser(name, slices.Contains(u.GetRoles(), emergency.Administrator), u.GetDisabled())
+}
+
+// View answers what has been folded so far. Revocations that no token can outlive are dropped.
+func (b *Builder) View(now time.Time) (*View, error) {
+	keys, err := keySet(b.keys)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(b.revoked, func(_ string, until time.Time) bool { return until.Add(time.Hour).Before(now) })
+	return &View{keys: keys, revoked: maps.Clone(b.revoked), tokens: maps.Clone(b.tokens), users: maps.Clone(b.users), roles: maps.Clone(b.roles)}, nil
+}
