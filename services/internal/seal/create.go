@@ -1,0 +1,135 @@
+package seal
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/hybrid"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
+)
+
+// Create makes a folder with a key of each kind, unless it is there. It is there whole or not at all,
+// and on disk when Create returns: what is sealed with a key that a power cut took is lost for ever.
+func Create(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return wrapped(err)
+	}
+	part := dir + ".part"
+	if err := os.RemoveAll(part); err != nil {
+		return wrapped(err)
+	}
+	if err := os.MkdirAll(part, 0o700); err != nil {
+		return wrapped(err)
+	}
+	files, err := generate()
+	if err != nil {
+		return wrapped(err)
+	}
+	for name, data := range files {
+		if err := write(filepath.Join(part, name), data); err != nil {
+			return wrapped(err)
+		}
+	}
+	if err := sync(part); err != nil {
+		return wrapped(err)
+	}
+	if err := os.Rename(part, dir); err != nil {
+		return wrapped(err)
+	}
+	return wrapped(sync(filepath.Dir(dir)))
+}
+
+func wrapped(err error) error {
+	if err != nil {
+		return fmt.Errorf("creating the keys: %w", err)
+	}
+	return nil
+}
+
+func generate() (map[string][]byte, error) {
+	mfa, err := newKeyset(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, err
+	}
+	private, err := newKeyset(hybrid.DHKEM_X25519_HKDF_SHA256_HKDF_SHA256_AES_256_GCM_Key_Template())
+	if err != nil {
+		return nil, err
+	}
+	public, err := publicOf(private)
+	if err != nil {
+		return nil, err
+	}
+	verify, sign, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	signPEM, err := x509.MarshalPKCS8PrivateKey(sign)
+	if err != nil {
+		return nil, err
+	}
+	verifyPEM, err := x509.MarshalPKIXPublicKey(verify)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{
+		AEADFile: mfa, OpenerFile: private, SealerFile: public,
+		SignerFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: signPEM}),
+		TrustFile:  pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: verifyPEM}),
+	}, nil
+}
+
+func newKeyset(template *tinkpb.KeyTemplate) ([]byte, error) {
+	h, err := keyset.NewHandle(template)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&out)); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func publicOf(private []byte) ([]byte, error) {
+	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(private)))
+	if err != nil {
+		return nil, err
+	}
+	public, err := h.Public()
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := public.WriteWithNoSecrets(keyset.NewJSONWriter(&out)); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func write(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func sync(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

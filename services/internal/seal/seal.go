@@ -1,0 +1,222 @@
+// Package seal keeps secrets unreadable at rest and signs the record of emergencies. Every process gets
+// the keys of its own service and no others; asking for another's is an error that names the file.
+//
+// What is sealed is bound to the subject of its record: moved under another subject it no longer opens.
+package seal
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/hybrid"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+)
+
+// The files of a folder of keys. Secrets are tink keysets, in JSON, or PKCS 8 in PEM.
+const (
+	AEADFile   = "mfa.json"                // identity seals MFA secrets with it
+	SealerFile = "credential.public.json"  // access-gate seals device credentials with it …
+	OpenerFile = "credential.private.json" // … and the bastion alone opens them
+	SignerFile = "entry.private.pem"       // emergency-control signs entries with it
+	TrustFile  = "entry.public.pem"        // all verify entries from it on
+)
+
+// Keys are the keys that a process was given.
+type Keys struct {
+	dir   string
+	files []string
+}
+
+// Open answers the keys in a folder, of which only the named files may be used; all, if none is named.
+// Nothing is read before it is asked for.
+func Open(dir string, files ...string) Keys {
+	if len(files) == 0 {
+		files = []string{AEADFile, SealerFile, OpenerFile, SignerFile, TrustFile}
+	}
+	return Keys{dir: dir, files: files}
+}
+
+// Only answers the same keys, of which only the named files may be used.
+func (k Keys) Only(files ...string) Keys {
+	return Keys{dir: k.dir, files: slices.DeleteFunc(slices.Clone(files), func(f string) bool { return !slices.Contains(k.files, f) })}
+}
+
+// Box seals and opens.
+type Box struct {
+	Sealer
+	Opener
+}
+
+// Sealer seals.
+type Sealer struct {
+	seal func(plain, subject []byte) ([]byte, error)
+}
+
+// Seal encrypts for the record of that subject.
+func (s Sealer) Seal(plain []byte, subject string) ([]byte, error) {
+	sealed, err := s.seal(plain, []byte(subject))
+	if err != nil {
+		return nil, fmt.Errorf("sealing for %s: %w", subject, err)
+	}
+	return sealed, nil
+}
+
+// Opener opens.
+type Opener struct {
+	open func(sealed, subject []byte) ([]byte, error)
+}
+
+// Open decrypts what was sealed for the record of that subject, and for no other.
+func (o Opener) Open(sealed []byte, subject string) ([]byte, error) {
+	plain, err := o.open(sealed, []byte(subject))
+	if err != nil {
+		return nil, fmt.Errorf("opening what %s has sealed: %w", subject, err)
+	}
+	return plain, nil
+}
+
+// AEAD seals and opens identity's secrets.
+func (k Keys) AEAD() (Box, error) {
+	h, err := k.handle(AEADFile)
+	if err != nil {
+		return Box{}, err
+	}
+	primitive, err := aead.New(h)
+	if err != nil {
+		return Box{}, fmt.Errorf("using the key %s: %w", AEADFile, err)
+	}
+	return Box{Sealer{primitive.Encrypt}, Opener{primitive.Decrypt}}, nil
+}
+
+// Sealer seals device credentials for the bastion.
+func (k Keys) Sealer() (Sealer, error) {
+	h, err := k.handle(SealerFile)
+	if err != nil {
+		return Sealer{}, err
+	}
+	primitive, err := hybrid.NewHybridEncrypt(h)
+	if err != nil {
+		return Sealer{}, fmt.Errorf("using the key %s: %w", SealerFile, err)
+	}
+	return Sealer{primitive.Encrypt}, nil
+}
+
+// Opener opens device credentials.
+func (k Keys) Opener() (Opener, error) {
+	h, err := k.handle(OpenerFile)
+	if err != nil {
+		return Opener{}, err
+	}
+	primitive, err := hybrid.NewHybridDecrypt(h)
+	if err != nil {
+		return Opener{}, fmt.Errorf("using the key %s: %w", OpenerFile, err)
+	}
+	return Opener{primitive.Decrypt}, nil
+}
+
+func (k Keys) handle(file string) (*keyset.Handle, error) {
+	data, err := k.read(file)
+	if err != nil {
+		return nil, err
+	}
+	reader := keyset.NewJSONReader(bytes.NewReader(data))
+	if file == SealerFile {
+		h, err := keyset.ReadWithNoSecrets(reader)
+		return h, named(file, err)
+	}
+	h, err := insecurecleartextkeyset.Read(reader)
+	return h, named(file, err)
+}
+
+// named never repeats what a parser says: it may quote the secret.
+func named(file string, err error) error {
+	if err != nil {
+		return fmt.Errorf("reading the key %s: it is not what it should be", file)
+	}
+	return nil
+}
+
+func (k Keys) read(file string) ([]byte, error) {
+	if !slices.Contains(k.files, file) {
+		return nil, fmt.Errorf("reading the key %s: this service was not given it", file)
+	}
+	name := filepath.Join(k.dir, file)
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the key %s: this service was not given it: %w", file, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the key %s: %w", file, err)
+	}
+	if secret := file != SealerFile && file != TrustFile; secret && info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("reading the key %s: everybody may read it; take that right away (chmod 0600)", name)
+	}
+	return os.ReadFile(name)
+}
+
+// EntrySigner signs entries of EMERGENCY.
+type EntrySigner struct {
+	// KeyID names the key in every entry that it signs.
+	KeyID  string
+	Public ed25519.PublicKey
+	sign   func(message []byte) []byte
+}
+
+// Sign answers the Ed25519 signature of a message.
+func (s EntrySigner) Sign(message []byte) []byte { return s.sign(message) }
+
+// EntrySigner is control's alone.
+func (k Keys) EntrySigner() (EntrySigner, error) {
+	data, err := k.read(SignerFile)
+	if err != nil {
+		return EntrySigner{}, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return EntrySigner{}, named(SignerFile, errors.New("no PEM"))
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, ok := parsed.(ed25519.PrivateKey)
+	if err != nil || !ok {
+		return EntrySigner{}, named(SignerFile, errors.New("no Ed25519 key"))
+	}
+	public := key.Public().(ed25519.PublicKey)
+	return EntrySigner{KeyID: KeyID(public), Public: public,
+		sign: func(message []byte) []byte { return ed25519.Sign(key, message) }}, nil
+}
+
+// Trust is the public key that the record of emergencies must begin with.
+func (k Keys) Trust() (ed25519.PublicKey, error) {
+	data, err := k.read(TrustFile)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, named(TrustFile, errors.New("no PEM"))
+	}
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, ok := parsed.(ed25519.PublicKey)
+	if err != nil || !ok {
+		return nil, named(TrustFile, errors.New("no Ed25519 key"))
+	}
+	return key, nil
+}
+
+// KeyID names a public key: the first half of its SHA-256, in hex.
+func KeyID(public ed25519.PublicKey) string {
+	sum := sha256.Sum256(public)
+	return hex.EncodeToString(sum[:16])
+}

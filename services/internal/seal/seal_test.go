@@ -1,0 +1,166 @@
+package seal_test
+
+import (
+	"crypto/ed25519"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portcullis.dev/services/internal/seal"
+)
+
+func create(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := seal.Create(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestASealedSecretOpensUnderItsOwnSubjectOnly(t *testing.T) {
+	keys := seal.Open(create(t))
+	box, err := keys.AEAD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := keys.Sealer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opener, err := keys.Opener()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pair := range map[string]struct {
+		seal.Sealer
+		seal.Opener
+	}{"MFA secrets": {box.Sealer, box.Opener}, "device credentials": {sealer, opener}} {
+		sealed, err := pair.Seal([]byte("s3cret"), "secret.factor.alice")
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if strings.Contains(string(sealed), "s3cret") {
+			t.Errorf("%s: the sealed form shows the secret", name)
+		}
+		if plain, err := pair.Open(sealed, "secret.factor.alice"); err != nil || string(plain) != "s3cret" {
+			t.Errorf("%s: opened %q, %v", name, plain, err)
+		}
+		if _, err := pair.Open(sealed, "secret.factor.mallory"); err == nil {
+			t.Errorf("%s: it opened under another subject", name)
+		}
+		sealed[len(sealed)-1] ^= 1
+		if _, err := pair.Open(sealed, "secret.factor.alice"); err == nil {
+			t.Errorf("%s: it opened although it was changed", name)
+		}
+	}
+}
+
+func TestAnEntryIsSignedByTheKeyThatAllTrust(t *testing.T) {
+	keys := seal.Open(create(t))
+	signer, err := keys.EntrySigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, err := keys.Trust()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ed25519.Verify(trust, []byte("entry"), signer.Sign([]byte("entry"))) || signer.KeyID != seal.KeyID(trust) {
+		t.Error("the trusted key does not verify what the signer signs")
+	}
+}
+
+func TestKeyFilesAreReadableByTheirOwnerAlone(t *testing.T) {
+	dir := create(t)
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 5 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, seal.AEADFile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seal.Open(dir).AEAD(); err == nil || !strings.Contains(err.Error(), "chmod") {
+		t.Errorf("a key that everybody may read was taken: %v", err)
+	}
+}
+
+func TestAServiceGetsNoKeyOfAnother(t *testing.T) {
+	keys := seal.Open(create(t)).Only(seal.SealerFile, seal.TrustFile)
+	if _, err := keys.Sealer(); err != nil {
+		t.Error(err)
+	}
+	if _, err := keys.Opener(); err == nil || !strings.Contains(err.Error(), seal.OpenerFile) {
+		t.Errorf("the error does not name the file: %v", err)
+	}
+	if _, err := keys.Only(seal.OpenerFile).Opener(); err == nil {
+		t.Error("a narrowed set of keys was widened again")
+	}
+	if _, err := seal.Open(t.TempDir()).AEAD(); err == nil || !strings.Contains(err.Error(), seal.AEADFile) {
+		t.Errorf("the error does not name the file: %v", err)
+	}
+}
+
+func TestKeysAreCreatedOnceAndWhole(t *testing.T) {
+	dir := create(t)
+	before, err := os.ReadFile(filepath.Join(dir, seal.AEADFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Create(dir); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.ReadFile(filepath.Join(dir, seal.AEADFile)); string(after) != string(before) {
+		t.Error("the keys were made anew")
+	}
+	half := filepath.Join(t.TempDir(), "keys")
+	if err := os.MkdirAll(half+".part", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(half+".part", seal.AEADFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Create(half); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seal.Open(half).AEAD(); err != nil {
+		t.Error("what a crash left behind was used:", err)
+	}
+}
+
+func TestNoKeyIsEverPrinted(t *testing.T) {
+	dir := create(t)
+	keys := seal.Open(dir)
+	box, _ := keys.AEAD()
+	opener, _ := keys.Opener()
+	signer, _ := keys.EntrySigner()
+	data, err := os.ReadFile(filepath.Join(dir, seal.SignerFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(data)
+	seed := block.Bytes[len(block.Bytes)-ed25519.SeedSize:]
+	all := []any{keys, box, opener, signer, &signer}
+	text := fmt.Sprintf("%v %+v %#v %x", all, all, all, all)
+	for _, form := range []string{"%d", "%x", "%#v", "%s"} {
+		secret := strings.Trim(fmt.Sprintf(form, seed[:8]), "[]")
+		if strings.Contains(text, strings.TrimSuffix(strings.TrimPrefix(secret, "[]byte{"), "}")) {
+			t.Errorf("printing the keys prints the key, as %s", form)
+		}
+	}
+	const broken = `{"primaryKeyId":1,"key":[{"keyData":{"value":"c2VjcmV0LWtleQ=="`
+	if err := os.WriteFile(filepath.Join(dir, seal.AEADFile), []byte(broken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.AEAD(); err == nil || strings.Contains(err.Error(), "c2Vj") {
+		t.Errorf("a broken key file is quoted: %v", err)
+	}
+}

@@ -1,0 +1,218 @@
+// Package watch keeps a service's view of the journal: it folds EMERGENCY, IDENTITY and, where asked,
+// DIRECTORY into one State, which never changes and is replaced as a whole. Every door decides on the
+// State that it holds; none asks another service before it refuses.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"portcullis.dev/pkg/audit"
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/who"
+)
+
+// The streams that are watched.
+const (
+	Emergency = "EMERGENCY"
+	Identity  = "IDENTITY"
+	Directory = "DIRECTORY"
+)
+
+// State is what a service knows at one moment. It never changes.
+type State struct {
+	Emergency *emergency.Snapshot
+	Who       *who.View
+	// Fresh is false while some stream can't be followed: what happened since is not known.
+	Fresh bool
+	// Since is when Fresh last changed.
+	Since time.Time
+}
+
+// Config is what a Watcher needs.
+type Config struct {
+	Journal *journal.Journal
+	// Trust are the keys that may sign entries of EMERGENCY.
+	Trust audit.Keys
+	// Directory asks for DIRECTORY too.
+	Directory bool
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Watcher follows the journal for one service.
+type Watcher struct {
+	config Config
+	taps   map[string]func(journal.Entry) error
+	state  atomic.Pointer[State]
+	ready  chan struct{}
+	dirty  chan struct{}
+
+	mu          sync.Mutex // guards all below
+	fold        *fold
+	stale       map[string]bool
+	since       time.Time
+	published   map[string]uint64
+	waiting     map[chan struct{}]struct{}
+	subscribers map[chan struct{}]struct{}
+}
+
+// New answers a watcher that Run starts.
+func New(c Config) *Watcher {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Watcher{
+		config: c, taps: map[string]func(journal.Entry) error{}, ready: make(chan struct{}), dirty: make(chan struct{}, 1),
+		stale: map[string]bool{}, published: map[string]uint64{},
+		waiting: map[chan struct{}]struct{}{}, subscribers: map[chan struct{}]struct{}{},
+	}
+}
+
+// Tap adds a service's own fold of a stream: called for each entry, in order, before the State that
+// includes it is published. It is for use before Run.
+func (w *Watcher) Tap(stream string, fn func(journal.Entry) error) { w.taps[stream] = fn }
+
+// Ready is closed once the whole journal has been read for the first time.
+func (w *Watcher) Ready() <-chan struct{} { return w.ready }
+
+// State is the latest; nil before Ready.
+func (w *Watcher) State() *State { return w.state.Load() }
+
+// Run follows the journal until the context ends. A journal that is not the one it was (a restore, a
+// broken disk) is read anew, and what was on before stays on.
+func (w *Watcher) Run(ctx context.Context) error {
+	for {
+		err := w.follow(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !errors.Is(err, journal.ErrDiverged) {
+			return err
+		}
+		w.config.Log.Error("the journal is not the one that was followed; reading it anew, and keeping what was on", "error", err)
+	}
+}
+
+func (w *Watcher) follow(ctx context.Context) error {
+	w.mu.Lock()
+	w.fold = newFold(w.config, w.fold)
+	w.mu.Unlock()
+	g, ctx := errgroup.WithContext(ctx)
+	names := []string{Emergency, Identity}
+	if w.config.Directory {
+		names = append(names, Directory)
+	}
+	var reading sync.WaitGroup
+	for _, name := range names {
+		reading.Add(1)
+		g.Go(func() error { return w.stream(ctx, name, sync.OnceFunc(reading.Done)) })
+	}
+	g.Go(func() error { return w.publish(ctx, &reading) })
+	return g.Wait()
+}
+
+func (w *Watcher) stream(ctx context.Context, name string, done func()) error {
+	stream, err := w.config.Journal.Stream(ctx, name)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", name, err)
+	}
+	err = stream.Watch(ctx, journal.WatchConfig{
+		Entry: func(e journal.Entry) error { return w.entry(name, e) },
+		Ready: done,
+		Fresh: func(fresh bool) { w.fresh(name, fresh) },
+	})
+	if err != nil {
+		return fmt.Errorf("following %s: %w", name, err)
+	}
+	return nil
+}
+
+func (w *Watcher) entry(name string, e journal.Entry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.fold.put(name, e); err != nil {
+		w.config.Log.Error("an entry was refused", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
+	}
+	if tap := w.taps[name]; tap != nil {
+		if err := tap(e); err != nil {
+			w.config.Log.Error("an entry was not understood", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
+		}
+	}
+	w.touch()
+	return nil
+}
+
+func (w *Watcher) fresh(name string, fresh bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stale[name] == !fresh {
+		return
+	}
+	w.stale[name], w.since = !fresh, w.config.Now()
+	w.touch()
+}
+
+func (w *Watcher) touch() {
+	select {
+	case w.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// publish replaces the State whenever something was folded, once for all that came meanwhile.
+func (w *Watcher) publish(ctx context.Context, reading *sync.WaitGroup) error {
+	read := make(chan struct{})
+	go func() { reading.Wait(); close(read) }()
+	select {
+	case <-read:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for {
+		if err := w.replace(); err != nil {
+			return err
+		}
+		select {
+		case <-w.dirty:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *Watcher) replace() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	state, err := w.fold.state(w.config.Now())
+	if err != nil {
+		return err
+	}
+	state.Fresh, state.Since = true, w.since
+	for _, stale := range w.stale {
+		state.Fresh = state.Fresh && !stale
+	}
+	for name, sequence := range w.fold.held {
+		w.published[name] = sequence
+	}
+	if w.state.Swap(state) == nil {
+		close(w.ready)
+	}
+	for _, set := range []map[chan struct{}]struct{}{w.subscribers, w.waiting} {
+		for c := range set {
+			select {
+			case c <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return nil
+}
