@@ -11,15 +11,15 @@ import (
 
 // Builder folds records into snapshots. It is for one goroutine; the snapshots are for all.
 type Builder struct {
-	revision  Revision
-	users     tableBuilder
-	devices   tableBuilder
-	sets      *sets
-	groups    map[string]*group
-	names     []string // by bit
-	blocking  bits
-	records   map[string]*emergencyv1.Emergency
-	policy    *emergencyv1.Policy
+	revision Revision
+	users    tableBuilder
+	devices  tableBuilder
+	sets     *sets
+	groups   map[string]*group
+	names    []string // by bit
+	blocking bits
+	records  map[string]*emergencyv1.Emergency
+	policy   *emergencyv1.Policy
 }
 
 type group struct {
