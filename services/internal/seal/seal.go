@@ -7,9 +7,7 @@ package seal
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,6 +20,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/hybrid"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"portcullis.dev/pkg/audit"
 )
 
 // The files of a folder of keys. Secrets are tink keysets, in JSON, or PKCS 8 in PEM.
@@ -131,21 +131,22 @@ func (k Keys) handle(file string) (*keyset.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
+	whole := func(h *keyset.Handle, err error) (*keyset.Handle, error) {
+		if err != nil {
+			return nil, malformed(file)
+		}
+		return h, nil
+	}
 	reader := keyset.NewJSONReader(bytes.NewReader(data))
 	if file == SealerFile {
-		h, err := keyset.ReadWithNoSecrets(reader)
-		return h, named(file, err)
+		return whole(keyset.ReadWithNoSecrets(reader))
 	}
-	h, err := insecurecleartextkeyset.Read(reader)
-	return h, named(file, err)
+	return whole(insecurecleartextkeyset.Read(reader))
 }
 
-// named never repeats what a parser says: it may quote the secret.
-func named(file string, err error) error {
-	if err != nil {
-		return fmt.Errorf("reading the key %s: it is not what it should be", file)
-	}
-	return nil
+// malformed never repeats what a parser says: it may quote the secret.
+func malformed(file string) error {
+	return fmt.Errorf("reading the key %s: it is not a key of its kind", file)
 }
 
 func (k Keys) read(file string) ([]byte, error) {
@@ -166,57 +167,41 @@ func (k Keys) read(file string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// EntrySigner signs entries of EMERGENCY.
-type EntrySigner struct {
-	// KeyID names the key in every entry that it signs.
-	KeyID  string
-	Public ed25519.PublicKey
-	sign   func(message []byte) []byte
-}
-
-// Sign answers the Ed25519 signature of a message.
-func (s EntrySigner) Sign(message []byte) []byte { return s.sign(message) }
-
-// EntrySigner is control's alone.
-func (k Keys) EntrySigner() (EntrySigner, error) {
+// EntrySigner signs entries of EMERGENCY and checkpoints. It is control's alone, and never to be logged.
+func (k Keys) EntrySigner() (ed25519.PrivateKey, error) {
 	data, err := k.read(SignerFile)
-	if err != nil {
-		return EntrySigner{}, err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return EntrySigner{}, named(SignerFile, errors.New("no PEM"))
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	key, ok := parsed.(ed25519.PrivateKey)
-	if err != nil || !ok {
-		return EntrySigner{}, named(SignerFile, errors.New("no Ed25519 key"))
-	}
-	public := key.Public().(ed25519.PublicKey)
-	return EntrySigner{KeyID: KeyID(public), Public: public,
-		sign: func(message []byte) []byte { return ed25519.Sign(key, message) }}, nil
-}
-
-// Trust is the public key that the record of emergencies must begin with.
-func (k Keys) Trust() (ed25519.PublicKey, error) {
-	data, err := k.read(TrustFile)
 	if err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, named(TrustFile, errors.New("no PEM"))
+		return nil, malformed(SignerFile)
 	}
-	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
-	key, ok := parsed.(ed25519.PublicKey)
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, named(TrustFile, errors.New("no Ed25519 key"))
+		return nil, malformed(SignerFile)
 	}
 	return key, nil
 }
 
-// KeyID names a public key: the first half of its SHA-256, in hex.
-func KeyID(public ed25519.PublicKey) string {
-	sum := sha256.Sum256(public)
-	return hex.EncodeToString(sum[:16])
+// Trust are the public keys that the record of emergencies may begin with: usually one.
+func (k Keys) Trust() (audit.Keys, error) {
+	data, err := k.read(TrustFile)
+	if err != nil {
+		return nil, err
+	}
+	var roots []ed25519.PublicKey
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+		key, ok := parsed.(ed25519.PublicKey)
+		if err != nil || !ok {
+			return nil, malformed(TrustFile)
+		}
+		roots = append(roots, key)
+	}
+	if len(roots) == 0 {
+		return nil, malformed(TrustFile)
+	}
+	return audit.Trust(roots...), nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"portcullis.dev/pkg/audit"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/internal/seal"
 )
 
@@ -69,8 +71,19 @@ func TestAnEntryIsSignedByTheKeyThatAllTrust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !ed25519.Verify(trust, []byte("entry"), signer.Sign([]byte("entry"))) || signer.KeyID != seal.KeyID(trust) {
-		t.Error("the trusted key does not verify what the signer signs")
+	stored, err := audit.Seal(&emergencyv1.Entry{Epoch: 1, Sequence: 1, Subject: "emergency.genesis"}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trust.Open(1, "emergency.genesis", stored); err != nil {
+		t.Error("the trusted key does not verify what the signer signs:", err)
+	}
+	other, err := seal.Open(create(t)).Trust()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Open(1, "emergency.genesis", stored); err == nil {
+		t.Error("another installation's key verifies it too")
 	}
 }
 
@@ -141,14 +154,13 @@ func TestNoKeyIsEverPrinted(t *testing.T) {
 	keys := seal.Open(dir)
 	box, _ := keys.AEAD()
 	opener, _ := keys.Opener()
-	signer, _ := keys.EntrySigner()
 	data, err := os.ReadFile(filepath.Join(dir, seal.SignerFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	block, _ := pem.Decode(data)
 	seed := block.Bytes[len(block.Bytes)-ed25519.SeedSize:]
-	all := []any{keys, box, opener, signer, &signer}
+	all := []any{keys, &keys, box, opener}
 	text := fmt.Sprintf("%v %+v %#v %x", all, all, all, all)
 	for _, form := range []string{"%d", "%x", "%#v", "%s"} {
 		secret := strings.Trim(fmt.Sprintf(form, seed[:8]), "[]")
