@@ -118,6 +118,9 @@ func (s *Snapshot) HasUser(name string) bool { _, ok := s.users.find(name); retu
 // HasDevice reports whether there is a device of that name.
 func (s *Snapshot) HasDevice(name string) bool { _, ok := s.devices.find(name); return ok }
 
+// HasGroup reports whether there is an access group of that name.
+func (s *Snapshot) HasGroup(name string) bool { return slices.Contains(s.groupNames, name) }
+
 // DeviceGroups are the access groups that a device is in, sorted.
 func (s *Snapshot) DeviceGroups(device string) []string {
 	r, _ := s.devices.find(device)

@@ -142,6 +142,17 @@ func (v *View) PermissionsOf(c Caller) []string {
 	return slices.Compact(all)
 }
 
+// Tokens are the programs' tokens that work now, by id.
+func (v *View) Tokens() map[string]*identityv1.Token {
+	working := map[string]*identityv1.Token{}
+	for id, r := range v.tokens {
+		if !r.GetDeleted() && !r.GetToken().GetDisabled() {
+			working[id] = r.GetToken()
+		}
+	}
+	return working
+}
+
 // RolePermissions are what a role adds up to. System Administrator has all; no other has the panel.
 func (v *View) RolePermissions(role string) []string {
 	switch role {

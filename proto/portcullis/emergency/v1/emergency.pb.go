@@ -234,6 +234,8 @@ type Emergency struct {
 	Started bool `protobuf:"varint,19,opt,name=started,proto3" json:"started,omitempty"`
 	// Whether its edge ENDED is on record.
 	EndedRecorded bool `protobuf:"varint,20,opt,name=ended_recorded,json=endedRecorded,proto3" json:"ended_recorded,omitempty"`
+	// How far the directory had been written when the window last changed: what it blocked can be told later.
+	DirectorySequence uint64 `protobuf:"varint,21,opt,name=directory_sequence,json=directorySequence,proto3" json:"directory_sequence,omitempty"`
 	// Termination: whom it ends.
 	Selector *Selector `protobuf:"bytes,30,opt,name=selector,proto3" json:"selector,omitempty"`
 	// Termination: how many sessions it selects and are still open, as the connectors say.
@@ -425,6 +427,13 @@ func (x *Emergency) GetEndedRecorded() bool {
 		return x.EndedRecorded
 	}
 	return false
+}
+
+func (x *Emergency) GetDirectorySequence() uint64 {
+	if x != nil {
+		return x.DirectorySequence
+	}
+	return 0
 }
 
 func (x *Emergency) GetSelector() *Selector {
@@ -895,7 +904,7 @@ var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\f\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\f\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -921,7 +930,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x06digest\x18\x11 \x01(\tR\x06digest\x12'\n" +
 	"\x0fcutoff_revision\x18\x12 \x01(\tR\x0ecutoffRevision\x12\x18\n" +
 	"\astarted\x18\x13 \x01(\bR\astarted\x12%\n" +
-	"\x0eended_recorded\x18\x14 \x01(\bR\rendedRecorded\x12=\n" +
+	"\x0eended_recorded\x18\x14 \x01(\bR\rendedRecorded\x12-\n" +
+	"\x12directory_sequence\x18\x15 \x01(\x04R\x11directorySequence\x12=\n" +
 	"\bselector\x18\x1e \x01(\v2!.portcullis.emergency.v1.SelectorR\bselector\x12\x17\n" +
 	"\x04open\x18\x1f \x01(\rH\x00R\x04open\x88\x01\x01\x12\x19\n" +
 	"\x05ended\x18  \x01(\rH\x01R\x05ended\x88\x01\x01\x12%\n" +

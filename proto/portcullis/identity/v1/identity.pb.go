@@ -2328,8 +2328,10 @@ func (*ListAdministratorsRequest) Descriptor() ([]byte, []int) {
 }
 
 type ListAdministratorsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Names         []string               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Names []string               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	// Who is signed in now, once a sign-in: whose token has been made or refreshed in the last 15 minutes.
+	SignedIn      []string `protobuf:"bytes,2,rep,name=signed_in,json=signedIn,proto3" json:"signed_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2367,6 +2369,13 @@ func (*ListAdministratorsResponse) Descriptor() ([]byte, []int) {
 func (x *ListAdministratorsResponse) GetNames() []string {
 	if x != nil {
 		return x.Names
+	}
+	return nil
+}
+
+func (x *ListAdministratorsResponse) GetSignedIn() []string {
+	if x != nil {
+		return x.SignedIn
 	}
 	return nil
 }
@@ -3229,9 +3238,10 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x12CommitUsersRequest\x12\x1b\n" +
 	"\timport_id\x18\x01 \x01(\tR\bimportId\"\x15\n" +
 	"\x13CommitUsersResponse\"\x1b\n" +
-	"\x19ListAdministratorsRequest\"2\n" +
+	"\x19ListAdministratorsRequest\"O\n" +
 	"\x1aListAdministratorsResponse\x12\x14\n" +
-	"\x05names\x18\x01 \x03(\tR\x05names\"\xba\x02\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\x12\x1b\n" +
+	"\tsigned_in\x18\x02 \x03(\tR\bsignedIn\"\xba\x02\n" +
 	"\n" +
 	"UserRecord\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12\x18\n" +
