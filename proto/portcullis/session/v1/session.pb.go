@@ -930,8 +930,12 @@ type Hello struct {
 	HeldRevision string     `protobuf:"bytes,4,opt,name=held_revision,json=heldRevision,proto3" json:"held_revision,omitempty"`
 	Sessions     []*Session `protobuf:"bytes,5,rep,name=sessions,proto3" json:"sessions,omitempty"`
 	// Ended here, not confirmed by the broker yet.
-	Ended         []*EndedSession   `protobuf:"bytes,6,rep,name=ended,proto3" json:"ended,omitempty"`
-	Cuts          []*v1.CutProgress `protobuf:"bytes,7,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	Ended []*EndedSession   `protobuf:"bytes,6,rep,name=ended,proto3" json:"ended,omitempty"`
+	Cuts  []*v1.CutProgress `protobuf:"bytes,7,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	// The generation of its attachment before this one, 0 if it knows of none.
+	Generation uint64 `protobuf:"varint,8,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Another Hello follows with more sessions: one that is not in the last is not there.
+	More          bool `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1013,6 +1017,20 @@ func (x *Hello) GetCuts() []*v1.CutProgress {
 		return x.Cuts
 	}
 	return nil
+}
+
+func (x *Hello) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Hello) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // Opened registers sessions (OPENING, before the gate is asked) and their changes of state.
@@ -1172,8 +1190,10 @@ type Heartbeat struct {
 	OpenSessions    uint32                 `protobuf:"varint,2,opt,name=open_sessions,json=openSessions,proto3" json:"open_sessions,omitempty"`
 	OldestAdmission string                 `protobuf:"bytes,3,opt,name=oldest_admission,json=oldestAdmission,proto3" json:"oldest_admission,omitempty"`
 	Cuts            []*v1.CutProgress      `protobuf:"bytes,4,rep,name=cuts,proto3" json:"cuts,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The version of the Standing that it has applied, which acknowledges it.
+	Standing      uint64 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Heartbeat) Reset() {
@@ -1232,6 +1252,13 @@ func (x *Heartbeat) GetCuts() []*v1.CutProgress {
 		return x.Cuts
 	}
 	return nil
+}
+
+func (x *Heartbeat) GetStanding() uint64 {
+	if x != nil {
+		return x.Standing
+	}
+	return 0
 }
 
 // BrokerMessage is what the broker says. The first one is a Standing with a generation.
@@ -1340,7 +1367,9 @@ type Standing struct {
 	Revision string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	Cuts     []*v1.Cut              `protobuf:"bytes,2,rep,name=cuts,proto3" json:"cuts,omitempty"`
 	// Counts attachments of this connector.
-	Generation    uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Counts the standings of one attachment. What a selector's groups hold may change without a revision.
+	Version       uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1392,6 +1421,13 @@ func (x *Standing) GetCuts() []*v1.Cut {
 func (x *Standing) GetGeneration() uint64 {
 	if x != nil {
 		return x.Generation
+	}
+	return 0
+}
+
+func (x *Standing) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
 	}
 	return 0
 }
@@ -1465,7 +1501,7 @@ func (x *End) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
-// Confirm says that these ends are on record.
+// Confirm says that these ends are on record. An empty one, once a second, says that the broker is there.
 type Confirm struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ids           []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
@@ -1510,10 +1546,14 @@ func (x *Confirm) GetIds() []string {
 	return nil
 }
 
-// SessionRecord is `session.<id>` on the stream SESSION: its opening, then its end.
+// SessionRecord is `session.record.<id>` on the stream SESSION: its opening, then its end. And it is
+// `session.order.<id>`: that an administrator wants it ended, in state ENDING.
 type SessionRecord struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Who ordered the end, and why.
+	Actor         string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	Justification string `protobuf:"bytes,3,opt,name=justification,proto3" json:"justification,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1553,6 +1593,20 @@ func (x *SessionRecord) GetSession() *Session {
 		return x.Session
 	}
 	return nil
+}
+
+func (x *SessionRecord) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SessionRecord) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
 }
 
 var File_portcullis_session_v1_session_proto protoreflect.FileDescriptor
@@ -1633,7 +1687,7 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x06opened\x18\x02 \x01(\v2\x1d.portcullis.session.v1.OpenedH\x00R\x06opened\x124\n" +
 	"\x05ended\x18\x03 \x01(\v2\x1c.portcullis.session.v1.EndedH\x00R\x05ended\x12@\n" +
 	"\theartbeat\x18\x04 \x01(\v2 .portcullis.session.v1.HeartbeatH\x00R\theartbeatB\t\n" +
-	"\amessage\"\xb2\x02\n" +
+	"\amessage\"\xe6\x02\n" +
 	"\x05Hello\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x17\n" +
 	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x1c\n" +
@@ -1641,7 +1695,11 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\rheld_revision\x18\x04 \x01(\tR\fheldRevision\x12:\n" +
 	"\bsessions\x18\x05 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\x129\n" +
 	"\x05ended\x18\x06 \x03(\v2#.portcullis.session.v1.EndedSessionR\x05ended\x128\n" +
-	"\x04cuts\x18\a \x03(\v2$.portcullis.emergency.v1.CutProgressR\x04cuts\"D\n" +
+	"\x04cuts\x18\a \x03(\v2$.portcullis.emergency.v1.CutProgressR\x04cuts\x12\x1e\n" +
+	"\n" +
+	"generation\x18\b \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04more\x18\t \x01(\bR\x04more\"D\n" +
 	"\x06Opened\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\"d\n" +
 	"\fEndedSession\x12\x0e\n" +
@@ -1649,32 +1707,36 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"H\n" +
 	"\x05Ended\x12?\n" +
-	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\"\xba\x01\n" +
+	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\"\xd6\x01\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rheld_revision\x18\x01 \x01(\tR\fheldRevision\x12#\n" +
 	"\ropen_sessions\x18\x02 \x01(\rR\fopenSessions\x12)\n" +
 	"\x10oldest_admission\x18\x03 \x01(\tR\x0foldestAdmission\x128\n" +
-	"\x04cuts\x18\x04 \x03(\v2$.portcullis.emergency.v1.CutProgressR\x04cuts\"\xc5\x01\n" +
+	"\x04cuts\x18\x04 \x03(\v2$.portcullis.emergency.v1.CutProgressR\x04cuts\x12\x1a\n" +
+	"\bstanding\x18\x05 \x01(\x04R\bstanding\"\xc5\x01\n" +
 	"\rBrokerMessage\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1f.portcullis.session.v1.StandingH\x00R\bstanding\x12.\n" +
 	"\x03end\x18\x02 \x01(\v2\x1a.portcullis.session.v1.EndH\x00R\x03end\x12:\n" +
 	"\aconfirm\x18\x03 \x01(\v2\x1e.portcullis.session.v1.ConfirmH\x00R\aconfirmB\t\n" +
-	"\amessage\"x\n" +
+	"\amessage\"\x92\x01\n" +
 	"\bStanding\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x120\n" +
 	"\x04cuts\x18\x02 \x03(\v2\x1c.portcullis.emergency.v1.CutR\x04cuts\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"w\n" +
+	"generation\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\"w\n" +
 	"\x03End\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
 	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x1b\n" +
 	"\aConfirm\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\tR\x03ids\"I\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\"\x85\x01\n" +
 	"\rSessionRecord\x128\n" +
-	"\asession\x18\x01 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession2\xea\x04\n" +
+	"\asession\x18\x01 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
+	"\rjustification\x18\x03 \x01(\tR\rjustification2\xea\x04\n" +
 	"\bSessions\x12q\n" +
 	"\n" +
 	"GetSession\x12(.portcullis.session.v1.GetSessionRequest\x1a\x1e.portcullis.session.v1.Session\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/sessions/{id}\x12}\n" +
