@@ -1,0 +1,199 @@
+// Package rpc is how our services speak with each other and with the outside: every server and client is
+// built here, one way. One table says who may call what; a method without a row is not served.
+//
+// A server answers these questions about each call, in this order: which service is on the other end,
+// whose credential it carries, whether that holds the permission, whether a lockdown is in the way, and
+// whether the request is well-formed. A stream is asked about again at every change and at every edge of
+// a window, for as long as it lives.
+package rpc
+
+import (
+	"slices"
+	"strings"
+
+	"portcullis.dev/services/internal/who"
+)
+
+// The services.
+const (
+	Control  = "emergency-control"
+	Identity = "identity"
+	Gate     = "access-gate"
+	Broker   = "session-broker"
+	Bastion  = "bastion"
+	Notifier = "notifier"
+	Gateway  = "gateway"
+)
+
+// What a credential may be, where it takes no particular permission.
+const (
+	// Anyone needs no credential. One that is not valid counts as none.
+	Anyone = "anyone"
+	// SignedIn is any person's or program's valid credential but an enforcer's.
+	SignedIn = "signed in"
+	// Enforcers is an enforcer's token: what is not marked so is closed to it, for no lockdown refuses it.
+	Enforcers = "enforcer"
+)
+
+// Row says who may call a method.
+type Row struct {
+	// Owner is the service that serves it.
+	Owner string
+	// Carry are the services that may call it with the credential of somebody else, which the owner
+	// verifies itself and which must be one of Need: a permission, or one of the words above.
+	Carry []string
+	Need  []string
+	// Own are the services that may call it for themselves, without a credential.
+	Own []string
+	// Open stays open in a lockdown.
+	Open bool
+	// Bytes is the largest request, if it is larger than usual.
+	Bytes int
+}
+
+// Public reports whether the outside may call it, through the gateway.
+func (r Row) Public() bool { return slices.Contains(r.Carry, Gateway) }
+
+// Table answers the row of each method, by its full name.
+func Table() map[string]Row {
+	table := map[string]Row{}
+	for _, rows := range []map[string]Row{emergencyRows(), identityRows(), gateRows(), sessionRows()} {
+		for method, row := range rows {
+			table["/portcullis."+method] = row
+		}
+	}
+	return table
+}
+
+// idempotent reports whether asking again does no harm, as the method's name promises.
+func idempotent(method string) bool {
+	name := method[strings.LastIndexByte(method, '/')+1:]
+	return name == "Check" || slices.ContainsFunc([]string{"Get", "List", "Resolve", "Count"},
+		func(verb string) bool { return strings.HasPrefix(name, verb) })
+}
+
+func emergencyRows() map[string]Row {
+	outside := []string{Gateway}
+	panel := Row{Owner: Control, Carry: outside, Need: []string{who.ControlEmergencies}}
+	read := Row{Owner: Control, Carry: outside, Need: []string{who.Read, who.ControlEmergencies}}
+	audit := Row{Owner: Control, Carry: outside, Need: []string{who.ReadAudit}}
+	return map[string]Row{
+		"emergency.v1.Emergencies/ApplyTermination":  panel,
+		"emergency.v1.Emergencies/ApplyFreeze":       panel,
+		"emergency.v1.Emergencies/CancelFreeze":      panel,
+		"emergency.v1.Emergencies/ShortenFreeze":     panel,
+		"emergency.v1.Emergencies/ApplyLockdown":     panel,
+		"emergency.v1.Emergencies/CancelLockdown":    panel,
+		"emergency.v1.Emergencies/ShortenLockdown":   panel,
+		"emergency.v1.Emergencies/Preview":           panel,
+		"emergency.v1.Emergencies/GetTermination":    read,
+		"emergency.v1.Emergencies/ListTerminations":  read,
+		"emergency.v1.Emergencies/GetFreeze":         read,
+		"emergency.v1.Emergencies/ListFreezes":       read,
+		"emergency.v1.Emergencies/ListFreezeDevices": read,
+		"emergency.v1.Emergencies/GetLockdown":       read,
+		"emergency.v1.Emergencies/ListLockdowns":     read,
+		"emergency.v1.Emergencies/ListReceipts":      read,
+		"emergency.v1.Emergencies/ListEnforcers":     read,
+
+		"emergency.v1.Policies/GetPolicy":    {Owner: Control, Carry: outside, Need: []string{who.Read, who.ManagePolicy}},
+		"emergency.v1.Policies/UpdatePolicy": {Owner: Control, Carry: outside, Need: []string{who.ManagePolicy}},
+
+		// Whoever acts has been let in for the act itself by the service that carries the credential.
+		"emergency.v1.Acts/RecordAct": {Owner: Control, Carry: []string{Identity, Gate}, Need: []string{SignedIn}},
+
+		"audit.v1.Audit/ListEntries":   audit,
+		"audit.v1.Audit/GetCheckpoint": audit,
+		"audit.v1.Audit/Export":        audit,
+
+		"notification.v1.Notifications/ListNotificationTypes": {Owner: Notifier, Carry: outside, Need: []string{SignedIn}},
+	}
+}
+
+func identityRows() map[string]Row {
+	outside := []string{Gateway}
+	// The service itself lets people at their own account only, without the permission.
+	account := Row{Owner: Identity, Carry: outside, Need: []string{SignedIn}}
+	users := Row{Owner: Identity, Carry: outside, Need: []string{who.ManageUsers}}
+	readUsers := Row{Owner: Identity, Carry: outside, Need: []string{who.Read, who.ManageUsers}}
+	tokens := Row{Owner: Identity, Carry: outside, Need: []string{who.ManageTokens}}
+	readTokens := Row{Owner: Identity, Carry: outside, Need: []string{who.Read, who.ManageTokens}}
+	return map[string]Row{
+		"identity.v1.SignIns/CreateSignIn":  {Owner: Identity, Carry: outside, Need: []string{Anyone}, Open: true},
+		"identity.v1.SignIns/DeleteSignIn":  {Owner: Identity, Carry: outside, Need: []string{SignedIn}, Open: true},
+		"identity.v1.SignIns/RefreshSignIn": account,
+		"identity.v1.Grants/CreateGrant":    account,
+
+		"identity.v1.Users/GetUser":     account,
+		"identity.v1.Users/UpdateUser":  account,
+		"identity.v1.Users/EnrollMfa":   account,
+		"identity.v1.Users/ActivateMfa": account,
+		"identity.v1.Users/CreateUser":  users,
+		"identity.v1.Users/DeleteUser":  users,
+		"identity.v1.Users/ResetMfa":    users,
+		"identity.v1.Users/CreateRole":  users,
+		"identity.v1.Users/DeleteRole":  users,
+		"identity.v1.Users/ListUsers":   readUsers,
+		"identity.v1.Users/ListRoles":   readUsers,
+
+		"identity.v1.Tokens/CreateToken": tokens,
+		"identity.v1.Tokens/DeleteToken": tokens,
+		"identity.v1.Tokens/RearmToken":  tokens,
+		"identity.v1.Tokens/GetToken":    readTokens,
+		"identity.v1.Tokens/ListTokens":  readTokens,
+
+		"identity.v1.Doors/Authenticate": {Owner: Identity, Own: []string{Bastion}},
+		// An import takes two permissions: the gate asks for the devices', identity for the users'.
+		"identity.v1.Doors/StageUsers":         {Owner: Identity, Carry: []string{Gate}, Need: []string{who.ManageUsers}, Bytes: large},
+		"identity.v1.Doors/CommitUsers":        {Owner: Identity, Own: []string{Gate}},
+		"identity.v1.Doors/ListAdministrators": {Owner: Identity, Own: []string{Control}},
+	}
+}
+
+func gateRows() map[string]Row {
+	outside := []string{Gateway}
+	// Asking for somebody else takes a permission more, which the gate looks up.
+	check := Row{Owner: Gate, Carry: outside, Need: []string{SignedIn, Enforcers}, Own: []string{Bastion}}
+	posture := Row{Owner: Gate, Carry: outside, Need: []string{Anyone}, Open: true}
+	manage := Row{Owner: Gate, Carry: outside, Need: []string{who.ManageDevices}}
+	read := Row{Owner: Gate, Carry: outside, Need: []string{who.Read, who.ManageDevices}}
+	return map[string]Row{
+		"gate.v1.Access/Check":         check,
+		"gate.v1.Access/CheckStream":   check,
+		"gate.v1.Posture/GetPosture":   posture,
+		"gate.v1.Posture/WatchPosture": posture,
+
+		"gate.v1.Devices/CreateDevice":  manage,
+		"gate.v1.Devices/UpdateDevice":  manage,
+		"gate.v1.Devices/DeleteDevice":  manage,
+		"gate.v1.Devices/SetCredential": manage,
+		"gate.v1.Devices/TrustDevice":   manage,
+		"gate.v1.Devices/GetDevice":     read,
+		"gate.v1.Devices/ListDevices":   read,
+
+		"gate.v1.AccessGroups/CreateAccessGroup": manage,
+		"gate.v1.AccessGroups/UpdateAccessGroup": manage,
+		"gate.v1.AccessGroups/DeleteAccessGroup": manage,
+		"gate.v1.AccessGroups/GetAccessGroup":    read,
+		"gate.v1.AccessGroups/ListAccessGroups":  read,
+
+		"gate.v1.Directory/Import":        {Owner: Gate, Carry: outside, Need: []string{who.ManageDevices}, Bytes: large},
+		"gate.v1.Directory/ListFrozen":    {Owner: Gate, Own: []string{Control, Broker}},
+		"gate.v1.Directory/ListMembers":   {Owner: Gate, Own: []string{Control, Broker}},
+		"gate.v1.Directory/ResolveDevice": {Owner: Gate, Own: []string{Bastion}},
+	}
+}
+
+func sessionRows() map[string]Row {
+	outside := []string{Gateway}
+	read := Row{Owner: Broker, Carry: outside, Need: []string{who.Read, who.ManageSessions}}
+	return map[string]Row{
+		"session.v1.Sessions/GetSession":     read,
+		"session.v1.Sessions/ListSessions":   read,
+		"session.v1.Sessions/ListConnectors": read,
+		"session.v1.Sessions/EndSession":     {Owner: Broker, Carry: outside, Need: []string{who.ManageSessions}},
+		"session.v1.Sessions/CountSelected":  {Owner: Broker, Own: []string{Control}},
+		// Session hosts of others come through the gateway with an enforcer's token.
+		"session.v1.Connectors/Attach": {Owner: Broker, Carry: outside, Need: []string{Enforcers}, Own: []string{Bastion}},
+	}
+}
