@@ -121,6 +121,18 @@ func (s *Snapshot) HasDevice(name string) bool { _, ok := s.devices.find(name); 
 // HasGroup reports whether there is an access group of that name.
 func (s *Snapshot) HasGroup(name string) bool { return slices.Contains(s.groupNames, name) }
 
+// UserEnabled reports whether there is a user of that name who isn't disabled.
+func (s *Snapshot) UserEnabled(name string) bool {
+	r, ok := s.users.find(name)
+	return ok && r.flags&disabled == 0
+}
+
+// DeviceEnabled reports whether there is a device of that name that isn't disabled.
+func (s *Snapshot) DeviceEnabled(name string) bool {
+	r, ok := s.devices.find(name)
+	return ok && r.flags&disabled == 0
+}
+
 // DeviceGroups are the access groups that a device is in, sorted.
 func (s *Snapshot) DeviceGroups(device string) []string {
 	r, _ := s.devices.find(device)
