@@ -137,6 +137,7 @@ func identityRows() map[string]Row {
 		"identity.v1.Users/ListRoles":   readUsers,
 
 		"identity.v1.Tokens/CreateToken": tokens,
+		"identity.v1.Tokens/UpdateToken": tokens,
 		"identity.v1.Tokens/DeleteToken": tokens,
 		"identity.v1.Tokens/RearmToken":  tokens,
 		"identity.v1.Tokens/GetToken":    readTokens,

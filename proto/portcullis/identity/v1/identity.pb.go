@@ -330,7 +330,7 @@ func (x *SignIn) GetUser() *User {
 type CreateGrantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Code  string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	// terminate, freeze, lockdown, cancel, shorten, policy, user, access-group; any, if unset.
+	// terminate, freeze, lockdown, cancel, shorten, policy, user, token, access-group, …; any, if unset.
 	Purpose       string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -433,7 +433,7 @@ func (x *CreateGrantResponse) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// User is a person. `password`, `grant` and `request_id` are input only.
+// User is a person. `password`, `current_password`, `grant`, `request_id` and `justification` are input only.
 type User struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -441,7 +441,8 @@ type User struct {
 	Email       string                 `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	Mobile      string                 `protobuf:"bytes,4,opt,name=mobile,proto3" json:"mobile,omitempty"`
 	// en or pt-BR.
-	Language string   `protobuf:"bytes,5,opt,name=language,proto3" json:"language,omitempty"`
+	Language string `protobuf:"bytes,5,opt,name=language,proto3" json:"language,omitempty"`
+	// 12 characters at least, 1,024 bytes at most.
 	Password *string  `protobuf:"bytes,6,opt,name=password,proto3,oneof" json:"password,omitempty"`
 	Roles    []string `protobuf:"bytes,7,rep,name=roles,proto3" json:"roles,omitempty"`
 	// One authorized_keys line each.
@@ -458,8 +459,10 @@ type User struct {
 	Justification *string  `protobuf:"bytes,16,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
 	// Recovery codes that are left. Output only, for oneself.
 	RecoveryCodesLeft *uint32 `protobuf:"varint,17,opt,name=recovery_codes_left,json=recoveryCodesLeft,proto3,oneof" json:"recovery_codes_left,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Takes along the password so far when one changes one's own.
+	CurrentPassword *string `protobuf:"bytes,18,opt,name=current_password,json=currentPassword,proto3,oneof" json:"current_password,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
@@ -609,6 +612,13 @@ func (x *User) GetRecoveryCodesLeft() uint32 {
 		return *x.RecoveryCodesLeft
 	}
 	return 0
+}
+
+func (x *User) GetCurrentPassword() string {
+	if x != nil && x.CurrentPassword != nil {
+		return *x.CurrentPassword
+	}
+	return ""
 }
 
 type CreateUserRequest struct {
@@ -912,7 +922,9 @@ type EnrollMfaRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// For an administrator who replaces a working factor: a fresh grant made with the old one.
-	Grant         string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	Grant string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	// For anybody who replaces a working factor, instead of a grant: a code of the old one, or a recovery code.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -957,6 +969,13 @@ func (x *EnrollMfaRequest) GetName() string {
 func (x *EnrollMfaRequest) GetGrant() string {
 	if x != nil {
 		return x.Grant
+	}
+	return ""
+}
+
+func (x *EnrollMfaRequest) GetCode() string {
+	if x != nil {
+		return x.Code
 	}
 	return ""
 }
@@ -1203,6 +1222,7 @@ type Role struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Permissions   []string               `protobuf:"bytes,2,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	BuiltIn       bool                   `protobuf:"varint,3,opt,name=built_in,json=builtIn,proto3" json:"built_in,omitempty"`
+	RequestId     *string                `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1256,6 +1276,13 @@ func (x *Role) GetBuiltIn() bool {
 		return x.BuiltIn
 	}
 	return false
+}
+
+func (x *Role) GetRequestId() string {
+	if x != nil && x.RequestId != nil {
+		return *x.RequestId
+	}
+	return ""
 }
 
 type ListRolesRequest struct {
@@ -1753,6 +1780,58 @@ func (x *ListTokensResponse) GetNextPageToken() string {
 	return ""
 }
 
+type UpdateTokenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         *Token                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTokenRequest) Reset() {
+	*x = UpdateTokenRequest{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTokenRequest) ProtoMessage() {}
+
+func (x *UpdateTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTokenRequest.ProtoReflect.Descriptor instead.
+func (*UpdateTokenRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *UpdateTokenRequest) GetToken() *Token {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *UpdateTokenRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
 type DeleteTokenRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1762,7 +1841,7 @@ type DeleteTokenRequest struct {
 
 func (x *DeleteTokenRequest) Reset() {
 	*x = DeleteTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1853,7 @@ func (x *DeleteTokenRequest) String() string {
 func (*DeleteTokenRequest) ProtoMessage() {}
 
 func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1866,7 @@ func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTokenRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeleteTokenRequest) GetId() string {
@@ -1798,16 +1877,19 @@ func (x *DeleteTokenRequest) GetId() string {
 }
 
 type RearmTokenRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Grant         string                 `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// A grant for the purpose token.
+	Grant         string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	Justification string `protobuf:"bytes,3,opt,name=justification,proto3" json:"justification,omitempty"`
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RearmTokenRequest) Reset() {
 	*x = RearmTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1901,7 @@ func (x *RearmTokenRequest) String() string {
 func (*RearmTokenRequest) ProtoMessage() {}
 
 func (x *RearmTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1914,7 @@ func (x *RearmTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RearmTokenRequest.ProtoReflect.Descriptor instead.
 func (*RearmTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RearmTokenRequest) GetId() string {
@@ -1845,6 +1927,20 @@ func (x *RearmTokenRequest) GetId() string {
 func (x *RearmTokenRequest) GetGrant() string {
 	if x != nil {
 		return x.Grant
+	}
+	return ""
+}
+
+func (x *RearmTokenRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
+func (x *RearmTokenRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1865,7 +1961,7 @@ type AuthenticateRequest struct {
 
 func (x *AuthenticateRequest) Reset() {
 	*x = AuthenticateRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1973,7 @@ func (x *AuthenticateRequest) String() string {
 func (*AuthenticateRequest) ProtoMessage() {}
 
 func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1986,7 @@ func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateRequest.ProtoReflect.Descriptor instead.
 func (*AuthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AuthenticateRequest) GetUsername() string {
@@ -1959,7 +2055,7 @@ type PasswordProof struct {
 
 func (x *PasswordProof) Reset() {
 	*x = PasswordProof{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2067,7 @@ func (x *PasswordProof) String() string {
 func (*PasswordProof) ProtoMessage() {}
 
 func (x *PasswordProof) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2080,7 @@ func (x *PasswordProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordProof.ProtoReflect.Descriptor instead.
 func (*PasswordProof) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PasswordProof) GetPassword() string {
@@ -2012,7 +2108,7 @@ type AuthenticateResponse struct {
 
 func (x *AuthenticateResponse) Reset() {
 	*x = AuthenticateResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +2120,7 @@ func (x *AuthenticateResponse) String() string {
 func (*AuthenticateResponse) ProtoMessage() {}
 
 func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +2133,7 @@ func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateResponse.ProtoReflect.Descriptor instead.
 func (*AuthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AuthenticateResponse) GetUser() string {
@@ -2064,7 +2160,7 @@ type StageUsersRequest struct {
 
 func (x *StageUsersRequest) Reset() {
 	*x = StageUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2172,7 @@ func (x *StageUsersRequest) String() string {
 func (*StageUsersRequest) ProtoMessage() {}
 
 func (x *StageUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2185,7 @@ func (x *StageUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageUsersRequest.ProtoReflect.Descriptor instead.
 func (*StageUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StageUsersRequest) GetImportId() string {
@@ -2116,7 +2212,7 @@ type StageUsersResponse struct {
 
 func (x *StageUsersResponse) Reset() {
 	*x = StageUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2224,7 @@ func (x *StageUsersResponse) String() string {
 func (*StageUsersResponse) ProtoMessage() {}
 
 func (x *StageUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2237,7 @@ func (x *StageUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageUsersResponse.ProtoReflect.Descriptor instead.
 func (*StageUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{34}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StageUsersResponse) GetErrors() []*RowError {
@@ -2162,7 +2258,7 @@ type RowError struct {
 
 func (x *RowError) Reset() {
 	*x = RowError{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2270,7 @@ func (x *RowError) String() string {
 func (*RowError) ProtoMessage() {}
 
 func (x *RowError) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2283,7 @@ func (x *RowError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowError.ProtoReflect.Descriptor instead.
 func (*RowError) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{35}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RowError) GetRow() uint32 {
@@ -2220,7 +2316,7 @@ type CommitUsersRequest struct {
 
 func (x *CommitUsersRequest) Reset() {
 	*x = CommitUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2328,7 @@ func (x *CommitUsersRequest) String() string {
 func (*CommitUsersRequest) ProtoMessage() {}
 
 func (x *CommitUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2341,7 @@ func (x *CommitUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitUsersRequest.ProtoReflect.Descriptor instead.
 func (*CommitUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{36}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CommitUsersRequest) GetImportId() string {
@@ -2263,7 +2359,7 @@ type CommitUsersResponse struct {
 
 func (x *CommitUsersResponse) Reset() {
 	*x = CommitUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2275,7 +2371,7 @@ func (x *CommitUsersResponse) String() string {
 func (*CommitUsersResponse) ProtoMessage() {}
 
 func (x *CommitUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2288,7 +2384,7 @@ func (x *CommitUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitUsersResponse.ProtoReflect.Descriptor instead.
 func (*CommitUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{37}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{38}
 }
 
 type ListAdministratorsRequest struct {
@@ -2299,7 +2395,7 @@ type ListAdministratorsRequest struct {
 
 func (x *ListAdministratorsRequest) Reset() {
 	*x = ListAdministratorsRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2407,7 @@ func (x *ListAdministratorsRequest) String() string {
 func (*ListAdministratorsRequest) ProtoMessage() {}
 
 func (x *ListAdministratorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2420,7 @@ func (x *ListAdministratorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAdministratorsRequest.ProtoReflect.Descriptor instead.
 func (*ListAdministratorsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{38}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{39}
 }
 
 type ListAdministratorsResponse struct {
@@ -2338,7 +2434,7 @@ type ListAdministratorsResponse struct {
 
 func (x *ListAdministratorsResponse) Reset() {
 	*x = ListAdministratorsResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2446,7 @@ func (x *ListAdministratorsResponse) String() string {
 func (*ListAdministratorsResponse) ProtoMessage() {}
 
 func (x *ListAdministratorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2459,7 @@ func (x *ListAdministratorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAdministratorsResponse.ProtoReflect.Descriptor instead.
 func (*ListAdministratorsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{39}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListAdministratorsResponse) GetNames() []string {
@@ -2392,14 +2488,16 @@ type UserRecord struct {
 	ImportId string `protobuf:"bytes,5,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
 	Previous *User  `protobuf:"bytes,6,opt,name=previous,proto3" json:"previous,omitempty"`
 	// The moment before which this user's sign-ins are over.
-	SignInCutoff  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=sign_in_cutoff,json=signInCutoff,proto3" json:"sign_in_cutoff,omitempty"`
+	SignInCutoff *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=sign_in_cutoff,json=signInCutoff,proto3" json:"sign_in_cutoff,omitempty"`
+	// Tells this person from one of the same name who was deleted: secrets count for their own uid only.
+	Uid           string `protobuf:"bytes,8,opt,name=uid,proto3" json:"uid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UserRecord) Reset() {
 	*x = UserRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +2509,7 @@ func (x *UserRecord) String() string {
 func (*UserRecord) ProtoMessage() {}
 
 func (x *UserRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +2522,7 @@ func (x *UserRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRecord.ProtoReflect.Descriptor instead.
 func (*UserRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{40}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UserRecord) GetUser() *User {
@@ -2476,18 +2574,26 @@ func (x *UserRecord) GetSignInCutoff() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *UserRecord) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
 // RoleRecord is `identity.role.<name>`.
 type RoleRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Role          *Role                  `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
 	Deleted       bool                   `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Operations    []string               `protobuf:"bytes,3,rep,name=operations,proto3" json:"operations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoleRecord) Reset() {
 	*x = RoleRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2499,7 +2605,7 @@ func (x *RoleRecord) String() string {
 func (*RoleRecord) ProtoMessage() {}
 
 func (x *RoleRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2512,7 +2618,7 @@ func (x *RoleRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRecord.ProtoReflect.Descriptor instead.
 func (*RoleRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RoleRecord) GetRole() *Role {
@@ -2529,6 +2635,13 @@ func (x *RoleRecord) GetDeleted() bool {
 	return false
 }
 
+func (x *RoleRecord) GetOperations() []string {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
 // TokenRecord is `identity.token.<id>`.
 type TokenRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2543,7 +2656,7 @@ type TokenRecord struct {
 
 func (x *TokenRecord) Reset() {
 	*x = TokenRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2668,7 @@ func (x *TokenRecord) String() string {
 func (*TokenRecord) ProtoMessage() {}
 
 func (x *TokenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2681,7 @@ func (x *TokenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRecord.ProtoReflect.Descriptor instead.
 func (*TokenRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *TokenRecord) GetToken() *Token {
@@ -2612,7 +2725,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2737,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2750,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *KeyRecord) GetId() string {
@@ -2679,7 +2792,7 @@ type RevocationRecord struct {
 
 func (x *RevocationRecord) Reset() {
 	*x = RevocationRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2691,7 +2804,7 @@ func (x *RevocationRecord) String() string {
 func (*RevocationRecord) ProtoMessage() {}
 
 func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2704,7 +2817,7 @@ func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRecord.ProtoReflect.Descriptor instead.
 func (*RevocationRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RevocationRecord) GetSignIn() string {
@@ -2731,7 +2844,7 @@ type ImportRecord struct {
 
 func (x *ImportRecord) Reset() {
 	*x = ImportRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2743,7 +2856,7 @@ func (x *ImportRecord) String() string {
 func (*ImportRecord) ProtoMessage() {}
 
 func (x *ImportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,7 +2869,7 @@ func (x *ImportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRecord.ProtoReflect.Descriptor instead.
 func (*ImportRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ImportRecord) GetId() string {
@@ -2770,16 +2883,22 @@ func (x *ImportRecord) GetId() string {
 type PasswordRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// argon2id in its PHC string form.
-	Hash           string                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
-	Time           *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	KnownAddresses []string               `protobuf:"bytes,3,rep,name=known_addresses,json=knownAddresses,proto3" json:"known_addresses,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	Hash string                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// The addresses that this person has signed in from, the latest last.
+	KnownAddresses []string `protobuf:"bytes,3,rep,name=known_addresses,json=knownAddresses,proto3" json:"known_addresses,omitempty"`
+	// The person whose password it is.
+	Uid string `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
+	// The password that counts once this import is committed.
+	ImportHash    string `protobuf:"bytes,5,opt,name=import_hash,json=importHash,proto3" json:"import_hash,omitempty"`
+	ImportId      string `protobuf:"bytes,6,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PasswordRecord) Reset() {
 	*x = PasswordRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +2910,7 @@ func (x *PasswordRecord) String() string {
 func (*PasswordRecord) ProtoMessage() {}
 
 func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +2923,7 @@ func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordRecord.ProtoReflect.Descriptor instead.
 func (*PasswordRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PasswordRecord) GetHash() string {
@@ -2828,6 +2947,27 @@ func (x *PasswordRecord) GetKnownAddresses() []string {
 	return nil
 }
 
+func (x *PasswordRecord) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *PasswordRecord) GetImportHash() string {
+	if x != nil {
+		return x.ImportHash
+	}
+	return ""
+}
+
+func (x *PasswordRecord) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
 // FactorRecord is `secret.factor.<name>`.
 type FactorRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2843,13 +2983,17 @@ type FactorRecord struct {
 	Allowances     []*Allowance `protobuf:"bytes,7,rep,name=allowances,proto3" json:"allowances,omitempty"`
 	// A secret that waits for its first code, beside the working one.
 	PendingSecret []byte `protobuf:"bytes,8,opt,name=pending_secret,json=pendingSecret,proto3" json:"pending_secret,omitempty"`
+	// The person whose factor it is.
+	Uid string `protobuf:"bytes,9,opt,name=uid,proto3" json:"uid,omitempty"`
+	// Random at each write, so that two writers never mistake each other's entry for their own.
+	Nonce         string `protobuf:"bytes,10,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FactorRecord) Reset() {
 	*x = FactorRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2861,7 +3005,7 @@ func (x *FactorRecord) String() string {
 func (*FactorRecord) ProtoMessage() {}
 
 func (x *FactorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2874,7 +3018,7 @@ func (x *FactorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FactorRecord.ProtoReflect.Descriptor instead.
 func (*FactorRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FactorRecord) GetSealedSecret() []byte {
@@ -2933,6 +3077,160 @@ func (x *FactorRecord) GetPendingSecret() []byte {
 	return nil
 }
 
+func (x *FactorRecord) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *FactorRecord) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+// SigningKeyRecord is `secret.signing-key.<id>`: the private half of the KeyRecord with the id.
+type SigningKeyRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The sealed seed of the Ed25519 key.
+	SealedSeed    []byte                 `protobuf:"bytes,2,opt,name=sealed_seed,json=sealedSeed,proto3" json:"sealed_seed,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SigningKeyRecord) Reset() {
+	*x = SigningKeyRecord{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SigningKeyRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SigningKeyRecord) ProtoMessage() {}
+
+func (x *SigningKeyRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SigningKeyRecord.ProtoReflect.Descriptor instead.
+func (*SigningKeyRecord) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SigningKeyRecord) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SigningKeyRecord) GetSealedSeed() []byte {
+	if x != nil {
+		return x.SealedSeed
+	}
+	return nil
+}
+
+func (x *SigningKeyRecord) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// BootstrapRecord is `secret.bootstrap`: what the first start made up, until it has been shown.
+type BootstrapRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	User  string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Uid   string                 `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	// Empty once shown, and where the configuration gave it.
+	SealedPassword []byte `protobuf:"bytes,3,opt,name=sealed_password,json=sealedPassword,proto3" json:"sealed_password,omitempty"`
+	SealedSecret   []byte `protobuf:"bytes,4,opt,name=sealed_secret,json=sealedSecret,proto3" json:"sealed_secret,omitempty"`
+	Shown          bool   `protobuf:"varint,5,opt,name=shown,proto3" json:"shown,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *BootstrapRecord) Reset() {
+	*x = BootstrapRecord{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BootstrapRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BootstrapRecord) ProtoMessage() {}
+
+func (x *BootstrapRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BootstrapRecord.ProtoReflect.Descriptor instead.
+func (*BootstrapRecord) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *BootstrapRecord) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *BootstrapRecord) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *BootstrapRecord) GetSealedPassword() []byte {
+	if x != nil {
+		return x.SealedPassword
+	}
+	return nil
+}
+
+func (x *BootstrapRecord) GetSealedSecret() []byte {
+	if x != nil {
+		return x.SealedSecret
+	}
+	return nil
+}
+
+func (x *BootstrapRecord) GetShown() bool {
+	if x != nil {
+		return x.Shown
+	}
+	return false
+}
+
 // Allowance counts wrong codes for one known address, or for all the unknown ones ("").
 type Allowance struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2946,7 +3244,7 @@ type Allowance struct {
 
 func (x *Allowance) Reset() {
 	*x = Allowance{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2958,7 +3256,7 @@ func (x *Allowance) String() string {
 func (*Allowance) ProtoMessage() {}
 
 func (x *Allowance) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2971,7 +3269,7 @@ func (x *Allowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
 func (*Allowance) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Allowance) GetAddress() string {
@@ -3014,7 +3312,7 @@ type SignInClaims struct {
 
 func (x *SignInClaims) Reset() {
 	*x = SignInClaims{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3026,7 +3324,7 @@ func (x *SignInClaims) String() string {
 func (*SignInClaims) ProtoMessage() {}
 
 func (x *SignInClaims) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3039,7 +3337,7 @@ func (x *SignInClaims) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInClaims.ProtoReflect.Descriptor instead.
 func (*SignInClaims) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SignInClaims) GetSignIn() string {
@@ -3086,7 +3384,7 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x13CreateGrantResponse\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\tR\x05grant\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xd0\x06\n" +
+	"expireTime\"\x9f\a\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12\x1e\n" +
@@ -3108,7 +3406,8 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18@H\x02R\trequestId\x88\x01\x01\x123\n" +
 	"\rjustification\x18\x10 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x03R\rjustification\x88\x01\x01\x123\n" +
-	"\x13recovery_codes_left\x18\x11 \x01(\rH\x04R\x11recoveryCodesLeft\x88\x01\x01\"=\n" +
+	"\x13recovery_codes_left\x18\x11 \x01(\rH\x04R\x11recoveryCodesLeft\x88\x01\x01\x128\n" +
+	"\x10current_password\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x05R\x0fcurrentPassword\x88\x01\x01\"=\n" +
 	"\x03Mfa\x12\x13\n" +
 	"\x0fMFA_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04NONE\x10\x01\x12\v\n" +
@@ -3119,7 +3418,8 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x06_grantB\r\n" +
 	"\v_request_idB\x10\n" +
 	"\x0e_justificationB\x16\n" +
-	"\x14_recovery_codes_left\"M\n" +
+	"\x14_recovery_codes_leftB\x13\n" +
+	"\x11_current_password\"M\n" +
 	"\x11CreateUserRequest\x128\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserB\x06\xbaH\x03\xc8\x01\x01R\x04user\"$\n" +
 	"\x0eGetUserRequest\x12\x12\n" +
@@ -3138,10 +3438,11 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"'\n" +
 	"\x11DeleteUserRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"<\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"Y\n" +
 	"\x10EnrollMfaRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05grant\x18\x02 \x01(\tR\x05grant\"<\n" +
+	"\x05grant\x18\x02 \x01(\tR\x05grant\x12\x1b\n" +
+	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\"<\n" +
 	"\x11EnrollMfaResponse\x12\x10\n" +
 	"\x03uri\x18\x01 \x01(\tR\x03uri\x12\x15\n" +
 	"\x06qr_png\x18\x02 \x01(\fR\x05qrPng\"E\n" +
@@ -3158,11 +3459,14 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12.\n" +
 	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"W\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x93\x01\n" +
 	"\x04Role\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vpermissions\x18\x02 \x03(\tR\vpermissions\x12\x19\n" +
-	"\bbuilt_in\x18\x03 \x01(\bR\abuiltIn\"\x12\n" +
+	"\bbuilt_in\x18\x03 \x01(\bR\abuiltIn\x12+\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@H\x00R\trequestId\x88\x01\x01B\r\n" +
+	"\v_request_id\"\x12\n" +
 	"\x10ListRolesRequest\"o\n" +
 	"\x11ListRolesResponse\x122\n" +
 	"\x05roles\x18\x01 \x03(\v2\x1c.portcullis.identity.v1.RoleR\x05roles\x12&\n" +
@@ -3206,12 +3510,19 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\"s\n" +
 	"\x12ListTokensResponse\x125\n" +
 	"\x06tokens\x18\x01 \x03(\v2\x1d.portcullis.identity.v1.TokenR\x06tokens\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
+	"\x12UpdateTokenRequest\x12;\n" +
+	"\x05token\x18\x01 \x01(\v2\x1d.portcullis.identity.v1.TokenB\x06\xbaH\x03\xc8\x01\x01R\x05token\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"$\n" +
 	"\x12DeleteTokenRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"9\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x91\x01\n" +
 	"\x11RearmTokenRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05grant\x18\x02 \x01(\tR\x05grant\"\xc6\x01\n" +
+	"\x05grant\x18\x02 \x01(\tR\x05grant\x12.\n" +
+	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc6\x01\n" +
 	"\x13AuthenticateRequest\x12&\n" +
 	"\busername\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\busername\x12\x18\n" +
@@ -3241,7 +3552,7 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x19ListAdministratorsRequest\"O\n" +
 	"\x1aListAdministratorsResponse\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12\x1b\n" +
-	"\tsigned_in\x18\x02 \x03(\tR\bsignedIn\"\xba\x02\n" +
+	"\tsigned_in\x18\x02 \x03(\tR\bsignedIn\"\xcc\x02\n" +
 	"\n" +
 	"UserRecord\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12\x18\n" +
@@ -3252,11 +3563,15 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"operations\x12\x1b\n" +
 	"\timport_id\x18\x05 \x01(\tR\bimportId\x128\n" +
 	"\bprevious\x18\x06 \x01(\v2\x1c.portcullis.identity.v1.UserR\bprevious\x12@\n" +
-	"\x0esign_in_cutoff\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fsignInCutoff\"X\n" +
+	"\x0esign_in_cutoff\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fsignInCutoff\x12\x10\n" +
+	"\x03uid\x18\b \x01(\tR\x03uid\"x\n" +
 	"\n" +
 	"RoleRecord\x120\n" +
 	"\x04role\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.RoleR\x04role\x12\x18\n" +
-	"\adeleted\x18\x02 \x01(\bR\adeleted\"\x90\x01\n" +
+	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x1e\n" +
+	"\n" +
+	"operations\x18\x03 \x03(\tR\n" +
+	"operations\"\x90\x01\n" +
 	"\vTokenRecord\x123\n" +
 	"\x05token\x18\x01 \x01(\v2\x1d.portcullis.identity.v1.TokenR\x05token\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
@@ -3276,11 +3591,15 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\"\x1e\n" +
 	"\fImportRecord\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"}\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xcd\x01\n" +
 	"\x0ePasswordRecord\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\tR\x04hash\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12'\n" +
-	"\x0fknown_addresses\x18\x03 \x03(\tR\x0eknownAddresses\"\xd6\x02\n" +
+	"\x0fknown_addresses\x18\x03 \x03(\tR\x0eknownAddresses\x12\x10\n" +
+	"\x03uid\x18\x04 \x01(\tR\x03uid\x12\x1f\n" +
+	"\vimport_hash\x18\x05 \x01(\tR\n" +
+	"importHash\x12\x1b\n" +
+	"\timport_id\x18\x06 \x01(\tR\bimportId\"\xfe\x02\n" +
 	"\fFactorRecord\x12#\n" +
 	"\rsealed_secret\x18\x01 \x01(\fR\fsealedSecret\x12\x16\n" +
 	"\x06active\x18\x02 \x01(\bR\x06active\x12?\n" +
@@ -3292,7 +3611,22 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
 	"allowances\x18\a \x03(\v2!.portcullis.identity.v1.AllowanceR\n" +
 	"allowances\x12%\n" +
-	"\x0epending_secret\x18\b \x01(\fR\rpendingSecret\"\xb9\x01\n" +
+	"\x0epending_secret\x18\b \x01(\fR\rpendingSecret\x12\x10\n" +
+	"\x03uid\x18\t \x01(\tR\x03uid\x12\x14\n" +
+	"\x05nonce\x18\n" +
+	" \x01(\tR\x05nonce\"\x80\x01\n" +
+	"\x10SigningKeyRecord\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
+	"\vsealed_seed\x18\x02 \x01(\fR\n" +
+	"sealedSeed\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x9b\x01\n" +
+	"\x0fBootstrapRecord\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\tR\x03uid\x12'\n" +
+	"\x0fsealed_password\x18\x03 \x01(\fR\x0esealedPassword\x12#\n" +
+	"\rsealed_secret\x18\x04 \x01(\fR\fsealedSecret\x12\x14\n" +
+	"\x05shown\x18\x05 \x01(\bR\x05shown\"\xb9\x01\n" +
 	"\tAllowance\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1a\n" +
 	"\bfailures\x18\x02 \x01(\rR\bfailures\x12=\n" +
@@ -3326,14 +3660,15 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
 	"CreateRole\x12).portcullis.identity.v1.CreateRoleRequest\x1a\x1c.portcullis.identity.v1.Role\"\x17\x82\xd3\xe4\x93\x02\x11:\x04role\"\t/v1/roles\x12i\n" +
 	"\n" +
-	"DeleteRole\x12).portcullis.identity.v1.DeleteRoleRequest\x1a\x16.google.protobuf.Empty\"\x18\x82\xd3\xe4\x93\x02\x12*\x10/v1/roles/{name}2\xc9\x04\n" +
+	"DeleteRole\x12).portcullis.identity.v1.DeleteRoleRequest\x1a\x16.google.protobuf.Empty\"\x18\x82\xd3\xe4\x93\x02\x12*\x10/v1/roles/{name}2\xc9\x05\n" +
 	"\x06Tokens\x12s\n" +
 	"\vCreateToken\x12*.portcullis.identity.v1.CreateTokenRequest\x1a\x1d.portcullis.identity.v1.Token\"\x19\x82\xd3\xe4\x93\x02\x13:\x05token\"\n" +
 	"/v1/tokens\x12k\n" +
 	"\bGetToken\x12'.portcullis.identity.v1.GetTokenRequest\x1a\x1d.portcullis.identity.v1.Token\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/tokens/{id}\x12w\n" +
 	"\n" +
 	"ListTokens\x12).portcullis.identity.v1.ListTokensRequest\x1a*.portcullis.identity.v1.ListTokensResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/tokens\x12j\n" +
+	"/v1/tokens\x12~\n" +
+	"\vUpdateToken\x12*.portcullis.identity.v1.UpdateTokenRequest\x1a\x1d.portcullis.identity.v1.Token\"$\x82\xd3\xe4\x93\x02\x1e:\x05token2\x15/v1/tokens/{token.id}\x12j\n" +
 	"\vDeleteToken\x12*.portcullis.identity.v1.DeleteTokenRequest\x1a\x16.google.protobuf.Empty\"\x17\x82\xd3\xe4\x93\x02\x11*\x0f/v1/tokens/{id}\x12x\n" +
 	"\n" +
 	"RearmToken\x12).portcullis.identity.v1.RearmTokenRequest\x1a\x1d.portcullis.identity.v1.Token\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tokens/{id}:rearm2\xbc\x03\n" +
@@ -3357,7 +3692,7 @@ func file_portcullis_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(User_Mfa)(0),                      // 0: portcullis.identity.v1.User.Mfa
 	(Token_Channel)(0),                 // 1: portcullis.identity.v1.Token.Channel
@@ -3389,121 +3724,129 @@ var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(*GetTokenRequest)(nil),            // 27: portcullis.identity.v1.GetTokenRequest
 	(*ListTokensRequest)(nil),          // 28: portcullis.identity.v1.ListTokensRequest
 	(*ListTokensResponse)(nil),         // 29: portcullis.identity.v1.ListTokensResponse
-	(*DeleteTokenRequest)(nil),         // 30: portcullis.identity.v1.DeleteTokenRequest
-	(*RearmTokenRequest)(nil),          // 31: portcullis.identity.v1.RearmTokenRequest
-	(*AuthenticateRequest)(nil),        // 32: portcullis.identity.v1.AuthenticateRequest
-	(*PasswordProof)(nil),              // 33: portcullis.identity.v1.PasswordProof
-	(*AuthenticateResponse)(nil),       // 34: portcullis.identity.v1.AuthenticateResponse
-	(*StageUsersRequest)(nil),          // 35: portcullis.identity.v1.StageUsersRequest
-	(*StageUsersResponse)(nil),         // 36: portcullis.identity.v1.StageUsersResponse
-	(*RowError)(nil),                   // 37: portcullis.identity.v1.RowError
-	(*CommitUsersRequest)(nil),         // 38: portcullis.identity.v1.CommitUsersRequest
-	(*CommitUsersResponse)(nil),        // 39: portcullis.identity.v1.CommitUsersResponse
-	(*ListAdministratorsRequest)(nil),  // 40: portcullis.identity.v1.ListAdministratorsRequest
-	(*ListAdministratorsResponse)(nil), // 41: portcullis.identity.v1.ListAdministratorsResponse
-	(*UserRecord)(nil),                 // 42: portcullis.identity.v1.UserRecord
-	(*RoleRecord)(nil),                 // 43: portcullis.identity.v1.RoleRecord
-	(*TokenRecord)(nil),                // 44: portcullis.identity.v1.TokenRecord
-	(*KeyRecord)(nil),                  // 45: portcullis.identity.v1.KeyRecord
-	(*RevocationRecord)(nil),           // 46: portcullis.identity.v1.RevocationRecord
-	(*ImportRecord)(nil),               // 47: portcullis.identity.v1.ImportRecord
-	(*PasswordRecord)(nil),             // 48: portcullis.identity.v1.PasswordRecord
-	(*FactorRecord)(nil),               // 49: portcullis.identity.v1.FactorRecord
-	(*Allowance)(nil),                  // 50: portcullis.identity.v1.Allowance
-	(*SignInClaims)(nil),               // 51: portcullis.identity.v1.SignInClaims
-	(*timestamppb.Timestamp)(nil),      // 52: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 53: google.protobuf.FieldMask
-	(*v1.Admission)(nil),               // 54: portcullis.emergency.v1.Admission
-	(*emptypb.Empty)(nil),              // 55: google.protobuf.Empty
+	(*UpdateTokenRequest)(nil),         // 30: portcullis.identity.v1.UpdateTokenRequest
+	(*DeleteTokenRequest)(nil),         // 31: portcullis.identity.v1.DeleteTokenRequest
+	(*RearmTokenRequest)(nil),          // 32: portcullis.identity.v1.RearmTokenRequest
+	(*AuthenticateRequest)(nil),        // 33: portcullis.identity.v1.AuthenticateRequest
+	(*PasswordProof)(nil),              // 34: portcullis.identity.v1.PasswordProof
+	(*AuthenticateResponse)(nil),       // 35: portcullis.identity.v1.AuthenticateResponse
+	(*StageUsersRequest)(nil),          // 36: portcullis.identity.v1.StageUsersRequest
+	(*StageUsersResponse)(nil),         // 37: portcullis.identity.v1.StageUsersResponse
+	(*RowError)(nil),                   // 38: portcullis.identity.v1.RowError
+	(*CommitUsersRequest)(nil),         // 39: portcullis.identity.v1.CommitUsersRequest
+	(*CommitUsersResponse)(nil),        // 40: portcullis.identity.v1.CommitUsersResponse
+	(*ListAdministratorsRequest)(nil),  // 41: portcullis.identity.v1.ListAdministratorsRequest
+	(*ListAdministratorsResponse)(nil), // 42: portcullis.identity.v1.ListAdministratorsResponse
+	(*UserRecord)(nil),                 // 43: portcullis.identity.v1.UserRecord
+	(*RoleRecord)(nil),                 // 44: portcullis.identity.v1.RoleRecord
+	(*TokenRecord)(nil),                // 45: portcullis.identity.v1.TokenRecord
+	(*KeyRecord)(nil),                  // 46: portcullis.identity.v1.KeyRecord
+	(*RevocationRecord)(nil),           // 47: portcullis.identity.v1.RevocationRecord
+	(*ImportRecord)(nil),               // 48: portcullis.identity.v1.ImportRecord
+	(*PasswordRecord)(nil),             // 49: portcullis.identity.v1.PasswordRecord
+	(*FactorRecord)(nil),               // 50: portcullis.identity.v1.FactorRecord
+	(*SigningKeyRecord)(nil),           // 51: portcullis.identity.v1.SigningKeyRecord
+	(*BootstrapRecord)(nil),            // 52: portcullis.identity.v1.BootstrapRecord
+	(*Allowance)(nil),                  // 53: portcullis.identity.v1.Allowance
+	(*SignInClaims)(nil),               // 54: portcullis.identity.v1.SignInClaims
+	(*timestamppb.Timestamp)(nil),      // 55: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 56: google.protobuf.FieldMask
+	(*v1.Admission)(nil),               // 57: portcullis.emergency.v1.Admission
+	(*emptypb.Empty)(nil),              // 58: google.protobuf.Empty
 }
 var file_portcullis_identity_v1_identity_proto_depIdxs = []int32{
-	52, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	55, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
 	8,  // 1: portcullis.identity.v1.SignIn.user:type_name -> portcullis.identity.v1.User
-	52, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
+	55, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: portcullis.identity.v1.User.mfa:type_name -> portcullis.identity.v1.User.Mfa
-	52, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
-	52, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	55, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
+	55, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
 	8,  // 6: portcullis.identity.v1.CreateUserRequest.user:type_name -> portcullis.identity.v1.User
 	8,  // 7: portcullis.identity.v1.ListUsersResponse.users:type_name -> portcullis.identity.v1.User
 	8,  // 8: portcullis.identity.v1.UpdateUserRequest.user:type_name -> portcullis.identity.v1.User
-	53, // 9: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	56, // 9: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	8,  // 10: portcullis.identity.v1.ActivateMfaResponse.user:type_name -> portcullis.identity.v1.User
-	52, // 11: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
+	55, // 11: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
 	20, // 12: portcullis.identity.v1.ListRolesResponse.roles:type_name -> portcullis.identity.v1.Role
 	20, // 13: portcullis.identity.v1.CreateRoleRequest.role:type_name -> portcullis.identity.v1.Role
 	1,  // 14: portcullis.identity.v1.Token.channel:type_name -> portcullis.identity.v1.Token.Channel
-	52, // 15: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	55, // 15: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
 	25, // 16: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
 	25, // 17: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
-	33, // 18: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
-	8,  // 19: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
-	37, // 20: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
-	8,  // 21: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
-	8,  // 22: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
-	52, // 23: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
-	20, // 24: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
-	25, // 25: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
-	52, // 26: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	52, // 27: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
-	52, // 28: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
-	52, // 29: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
-	50, // 30: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
-	52, // 31: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
-	52, // 32: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
-	54, // 33: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
-	2,  // 34: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
-	3,  // 35: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
-	4,  // 36: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
-	6,  // 37: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
-	9,  // 38: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
-	10, // 39: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
-	11, // 40: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
-	13, // 41: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
-	14, // 42: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
-	15, // 43: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
-	17, // 44: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
-	19, // 45: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
-	21, // 46: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
-	23, // 47: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
-	24, // 48: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
-	26, // 49: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
-	27, // 50: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
-	28, // 51: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
-	30, // 52: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
-	31, // 53: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
-	32, // 54: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
-	35, // 55: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
-	38, // 56: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
-	40, // 57: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
-	5,  // 58: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
-	5,  // 59: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
-	55, // 60: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
-	7,  // 61: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
-	8,  // 62: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
-	8,  // 63: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
-	12, // 64: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
-	8,  // 65: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
-	55, // 66: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
-	16, // 67: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
-	18, // 68: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
-	8,  // 69: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
-	22, // 70: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
-	20, // 71: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
-	55, // 72: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
-	25, // 73: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
-	25, // 74: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
-	29, // 75: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
-	55, // 76: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
-	25, // 77: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
-	34, // 78: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
-	36, // 79: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
-	39, // 80: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
-	41, // 81: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
-	58, // [58:82] is the sub-list for method output_type
-	34, // [34:58] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	25, // 18: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
+	56, // 19: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 20: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
+	8,  // 21: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
+	38, // 22: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
+	8,  // 23: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
+	8,  // 24: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
+	55, // 25: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
+	20, // 26: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
+	25, // 27: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
+	55, // 28: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	55, // 29: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
+	55, // 30: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
+	55, // 31: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
+	53, // 32: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
+	55, // 33: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	55, // 34: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
+	55, // 35: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
+	57, // 36: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
+	2,  // 37: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
+	3,  // 38: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
+	4,  // 39: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
+	6,  // 40: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
+	9,  // 41: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
+	10, // 42: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
+	11, // 43: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
+	13, // 44: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
+	14, // 45: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
+	15, // 46: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
+	17, // 47: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
+	19, // 48: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
+	21, // 49: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
+	23, // 50: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
+	24, // 51: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
+	26, // 52: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
+	27, // 53: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
+	28, // 54: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
+	30, // 55: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
+	31, // 56: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
+	32, // 57: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
+	33, // 58: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
+	36, // 59: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
+	39, // 60: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
+	41, // 61: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
+	5,  // 62: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
+	5,  // 63: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
+	58, // 64: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
+	7,  // 65: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
+	8,  // 66: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
+	8,  // 67: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
+	12, // 68: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
+	8,  // 69: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
+	58, // 70: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
+	16, // 71: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
+	18, // 72: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
+	8,  // 73: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
+	22, // 74: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
+	20, // 75: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
+	58, // 76: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
+	25, // 77: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
+	25, // 78: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
+	29, // 79: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
+	25, // 80: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
+	58, // 81: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
+	25, // 82: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
+	35, // 83: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
+	37, // 84: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
+	40, // 85: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
+	42, // 86: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
+	62, // [62:87] is the sub-list for method output_type
+	37, // [37:62] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_identity_v1_identity_proto_init() }
@@ -3512,8 +3855,9 @@ func file_portcullis_identity_v1_identity_proto_init() {
 		return
 	}
 	file_portcullis_identity_v1_identity_proto_msgTypes[6].OneofWrappers = []any{}
+	file_portcullis_identity_v1_identity_proto_msgTypes[18].OneofWrappers = []any{}
 	file_portcullis_identity_v1_identity_proto_msgTypes[23].OneofWrappers = []any{}
-	file_portcullis_identity_v1_identity_proto_msgTypes[30].OneofWrappers = []any{
+	file_portcullis_identity_v1_identity_proto_msgTypes[31].OneofWrappers = []any{
 		(*AuthenticateRequest_PublicKey)(nil),
 		(*AuthenticateRequest_Password)(nil),
 	}
@@ -3523,7 +3867,7 @@ func file_portcullis_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_identity_v1_identity_proto_rawDesc), len(file_portcullis_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   50,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -807,6 +807,7 @@ const (
 	Tokens_CreateToken_FullMethodName = "/portcullis.identity.v1.Tokens/CreateToken"
 	Tokens_GetToken_FullMethodName    = "/portcullis.identity.v1.Tokens/GetToken"
 	Tokens_ListTokens_FullMethodName  = "/portcullis.identity.v1.Tokens/ListTokens"
+	Tokens_UpdateToken_FullMethodName = "/portcullis.identity.v1.Tokens/UpdateToken"
 	Tokens_DeleteToken_FullMethodName = "/portcullis.identity.v1.Tokens/DeleteToken"
 	Tokens_RearmToken_FullMethodName  = "/portcullis.identity.v1.Tokens/RearmToken"
 )
@@ -820,6 +821,8 @@ type TokensClient interface {
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	GetToken(ctx context.Context, in *GetTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
+	// UpdateToken renames a token, or disables and enables it; nothing else of it changes.
+	UpdateToken(ctx context.Context, in *UpdateTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	DeleteToken(ctx context.Context, in *DeleteTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// RearmToken lets a token work again that a lockdown with revokeTokens has shut.
 	RearmToken(ctx context.Context, in *RearmTokenRequest, opts ...grpc.CallOption) (*Token, error)
@@ -863,6 +866,16 @@ func (c *tokensClient) ListTokens(ctx context.Context, in *ListTokensRequest, op
 	return out, nil
 }
 
+func (c *tokensClient) UpdateToken(ctx context.Context, in *UpdateTokenRequest, opts ...grpc.CallOption) (*Token, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Token)
+	err := c.cc.Invoke(ctx, Tokens_UpdateToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *tokensClient) DeleteToken(ctx context.Context, in *DeleteTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(emptypb.Empty)
@@ -892,6 +905,8 @@ type TokensServer interface {
 	CreateToken(context.Context, *CreateTokenRequest) (*Token, error)
 	GetToken(context.Context, *GetTokenRequest) (*Token, error)
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
+	// UpdateToken renames a token, or disables and enables it; nothing else of it changes.
+	UpdateToken(context.Context, *UpdateTokenRequest) (*Token, error)
 	DeleteToken(context.Context, *DeleteTokenRequest) (*emptypb.Empty, error)
 	// RearmToken lets a token work again that a lockdown with revokeTokens has shut.
 	RearmToken(context.Context, *RearmTokenRequest) (*Token, error)
@@ -913,6 +928,9 @@ func (UnimplementedTokensServer) GetToken(context.Context, *GetTokenRequest) (*T
 }
 func (UnimplementedTokensServer) ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTokens not implemented")
+}
+func (UnimplementedTokensServer) UpdateToken(context.Context, *UpdateTokenRequest) (*Token, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateToken not implemented")
 }
 func (UnimplementedTokensServer) DeleteToken(context.Context, *DeleteTokenRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteToken not implemented")
@@ -995,6 +1013,24 @@ func _Tokens_ListTokens_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Tokens_UpdateToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateTokenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TokensServer).UpdateToken(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Tokens_UpdateToken_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TokensServer).UpdateToken(ctx, req.(*UpdateTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Tokens_DeleteToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteTokenRequest)
 	if err := dec(in); err != nil {
@@ -1049,6 +1085,10 @@ var Tokens_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTokens",
 			Handler:    _Tokens_ListTokens_Handler,
+		},
+		{
+			MethodName: "UpdateToken",
+			Handler:    _Tokens_UpdateToken_Handler,
 		},
 		{
 			MethodName: "DeleteToken",
