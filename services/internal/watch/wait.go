@@ -44,3 +44,10 @@ func (w *Watcher) Wait(ctx context.Context, stream string, sequence uint64) erro
 		}
 	}
 }
+
+// Sequence is how far the State includes a stream.
+func (w *Watcher) Sequence(stream string) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.published[stream]
+}

@@ -1,0 +1,204 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/who"
+)
+
+// clockActor is who acts where the clock does.
+const clockActor = "portcullis"
+
+// asked is what every apply, cancel and guarded act brings along.
+type asked struct {
+	caller        who.Caller
+	purpose       string
+	grant         string
+	requestID     string
+	hash          []byte
+	justification string
+	governance    string
+}
+
+// guardedRequest is a request that a person backs with a grant.
+type guardedRequest interface {
+	proto.Message
+	GetGrant() string
+	GetRequestId() string
+}
+
+func ask(ctx context.Context, r guardedRequest, purpose, justification, governance string) (asked, error) {
+	hash, err := hashOf(r)
+	return asked{
+		caller: who.FromContext(ctx), purpose: purpose, grant: r.GetGrant(), requestID: r.GetRequestId(), hash: hash,
+		justification: strings.TrimSpace(justification), governance: strings.TrimSpace(governance),
+	}, err
+}
+
+// hashOf tells one request from another. The grant does not count: a retry may come with a fresh one.
+func hashOf(m proto.Message) ([]byte, error) {
+	m = proto.Clone(m)
+	clearGrants(m.ProtoReflect())
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("hashing a request: %w", err)
+	}
+	sum := sha256.Sum256(append([]byte(m.ProtoReflect().Descriptor().FullName()+"\n"), raw...))
+	return sum[:], nil
+}
+
+func clearGrants(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Name() == "grant":
+			m.Clear(f)
+		case f.Message() != nil && !f.IsList() && !f.IsMap():
+			clearGrants(v.Message())
+		}
+		return true
+	})
+}
+
+// answered returns the entry that answered the same request before, nil if there is none. The ledger's
+// lock is held.
+func (l *ledger) answered(a asked) (sequence uint64, err error) {
+	before, seen := l.requests[a.requestID]
+	if a.requestID == "" || !seen {
+		return 0, nil
+	}
+	if !bytes.Equal(before.hash, a.hash) || before.actor != a.caller.Actor() {
+		return 0, fault.New(fault.RequestIDReused, "The requestId %s belongs to another request. Use a new one for a new request", a.requestID)
+	}
+	return before.sequence, nil
+}
+
+// spend checks the grant and answers the envelope of an entry that spends it. The lock is held, so
+// that no other entry can have spent it when this one is written.
+func (l *ledger) spend(a asked, view *who.View, now time.Time) (*emergencyv1.Entry, error) {
+	g, err := view.Grant(a.grant, a.caller, a.purpose, now)
+	if err != nil {
+		return nil, err
+	}
+	if _, spent := l.grants[g.ID]; spent {
+		return nil, fault.New(fault.GrantUsed, "This grant has already been used. Make another with a fresh code")
+	}
+	e := a.envelope()
+	e.GrantId = g.ID
+	return e, nil
+}
+
+// envelope is the part of an entry that says who, why and which request.
+func (a asked) envelope() *emergencyv1.Entry {
+	return &emergencyv1.Entry{
+		Actor: a.caller.Actor(), SignIn: a.caller.SignIn, Address: a.caller.Address, RequestId: a.requestID, RequestHash: a.hash,
+		Justification: a.justification, GovernanceCode: a.governance,
+	}
+}
+
+// reasons checks the justification and the governance code against the policy in force.
+func (a asked) reasons(policy *emergencyv1.Policy) error {
+	if a.justification == "" {
+		return fault.New(fault.JustificationRequired, "Say why: a justification is required")
+	}
+	for name, text := range map[string]string{"justification": a.justification, "governanceCode": a.governance} {
+		if n := utf8.RuneCountInString(text); n > emergency.MaxText {
+			return fault.New(fault.InvalidArgument, "%s has %d characters; at most %d fit", name, n, emergency.MaxText).With("field", name)
+		}
+	}
+	switch policy.GetGovernanceCode() {
+	case emergencyv1.Policy_REQUIRED:
+		if a.governance == "" {
+			return fault.New(fault.GovernanceCodeRequired, "The policy requires a governance code: the id of the change or incident ticket")
+		}
+	case emergencyv1.Policy_PATTERN:
+		return a.matches(policy.GetGovernancePattern())
+	}
+	return nil
+}
+
+func (a asked) matches(pattern string) error {
+	if a.governance == "" {
+		return fault.New(fault.GovernanceCodeRequired, "The policy requires a governance code that matches %s", pattern)
+	}
+	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+	if err != nil {
+		return fmt.Errorf("compiling the policy's pattern: %w", err)
+	}
+	if !re.MatchString(a.governance) {
+		return fault.New(fault.GovernanceCodeRefused, "The governance code %q does not match what the policy asks for: %s", a.governance, pattern)
+	}
+	return nil
+}
+
+// once appends what make answers in the name of a request: once, however often it is asked. It
+// returns the entry that answers, the first time or again.
+func (s *Service) once(ctx context.Context, a asked, make func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error)) (*emergencyv1.Entry, error) {
+	state := s.watch.State()
+	var before uint64
+	entries, err := s.ledger.append(ctx, func(next uint64) ([]*emergencyv1.Entry, error) {
+		var err error
+		if before, err = s.ledger.answered(a); err != nil || before > 0 {
+			return nil, orUnchanged(err)
+		}
+		// Arguments first: a call refused for its arguments must not need a grant, nor spend it.
+		if _, err := make(next, a.envelope()); err != nil {
+			return nil, err
+		}
+		envelope, err := s.ledger.spend(a, state.Who, s.now())
+		if err != nil {
+			return nil, err
+		}
+		return make(next, envelope)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if before > 0 {
+		return s.ledger.entry(ctx, before)
+	}
+	return entries[len(entries)-1], nil
+}
+
+func orUnchanged(err error) error {
+	if err != nil {
+		return err
+	}
+	return journal.ErrUnchanged
+}
+
+// RecordAct notes an act that another service is about to do in somebody's name, and spends the grant.
+func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest) (*emergencyv1.RecordActResponse, error) {
+	purpose, _, _ := strings.Cut(r.GetKind(), ".")
+	a, err := ask(ctx, r, purpose, r.GetJustification(), r.GetGovernanceCode())
+	if err != nil {
+		return nil, err
+	}
+	entry, err := s.once(ctx, a, func(next uint64, e *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
+		e.Subject = fmt.Sprintf("emergency.act.A-%04d", next)
+		e.Change = emergencyv1.Entry_ACT
+		e.Record = &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: r.GetKind(), Target: r.GetTarget(), Detail: r.GetDetail()}}
+		return []*emergencyv1.Entry{e}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emergencyv1.RecordActResponse{Revision: revisionOf(entry).String()}, nil
+}
+
+func revisionOf(e *emergencyv1.Entry) emergency.Revision {
+	return emergency.Revision{Epoch: e.GetEpoch(), Sequence: e.GetSequence()}
+}

@@ -1,0 +1,214 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/watch"
+)
+
+// The purposes that a grant may be bound to.
+const (
+	purposeTerminate = "terminate"
+	purposeFreeze    = "freeze"
+	purposeLockdown  = "lockdown"
+	purposeCancel    = "cancel"
+	purposeShorten   = "shorten"
+	purposePolicy    = "policy"
+)
+
+// ApplyTermination ends every session that the selector names and that is open now.
+func (s *Service) ApplyTermination(ctx context.Context, r *emergencyv1.ApplyTerminationRequest) (*emergencyv1.Emergency, error) {
+	a, err := ask(ctx, r, purposeTerminate, r.GetJustification(), r.GetGovernanceCode())
+	if err != nil {
+		return nil, err
+	}
+	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) { return s.termination(r, now) })
+}
+
+func (s *Service) termination(r *emergencyv1.ApplyTerminationRequest, now time.Time) (*emergencyv1.Emergency, error) {
+	if err := checkSelector(r.GetSelector(), s.watch.State()); err != nil {
+		return nil, err
+	}
+	return &emergencyv1.Emergency{
+		Kind: emergencyv1.Emergency_TERMINATION, StartTime: timestamppb.New(now), Started: true, Selector: r.GetSelector(),
+		JustificationPublic: r.GetJustificationPublic(), Digest: r.GetDigest(),
+	}, nil
+}
+
+// ApplyFreeze closes the devices of every group that blocks during freezes.
+func (s *Service) ApplyFreeze(ctx context.Context, r *emergencyv1.ApplyFreezeRequest) (*emergencyv1.Emergency, error) {
+	a, err := ask(ctx, r, purposeFreeze, r.GetJustification(), r.GetGovernanceCode())
+	if err != nil {
+		return nil, err
+	}
+	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) { return s.freeze(r, now) })
+}
+
+func (s *Service) freeze(r *emergencyv1.ApplyFreezeRequest, now time.Time) (*emergencyv1.Emergency, error) {
+	e, err := newWindow(emergencyv1.Emergency_FREEZE, r.GetStartTime(), r.GetDuration(), now)
+	if err != nil {
+		return nil, err
+	}
+	e.JustificationPublic, e.Digest = r.GetJustificationPublic(), r.GetDigest()
+	e.EndLiveSessions = new(r.GetEndLiveSessions())
+	return e, nil
+}
+
+// ApplyLockdown ends every session and sign-in at its start and lets administrators alone back in.
+func (s *Service) ApplyLockdown(ctx context.Context, r *emergencyv1.ApplyLockdownRequest) (*emergencyv1.Emergency, error) {
+	a, err := ask(ctx, r, purposeLockdown, r.GetJustification(), r.GetGovernanceCode())
+	if err != nil {
+		return nil, err
+	}
+	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) {
+		e, err := s.lockdown(r, now)
+		if err == nil && e.GetStarted() {
+			e.SparedSignIn = a.caller.SignIn // it has just proven itself
+		}
+		return e, err
+	})
+}
+
+func (s *Service) lockdown(r *emergencyv1.ApplyLockdownRequest, now time.Time) (*emergencyv1.Emergency, error) {
+	e, err := newWindow(emergencyv1.Emergency_LOCKDOWN, r.GetStartTime(), r.GetDuration(), now)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBreakGlass(r.GetBreakGlassUsers(), r.GetBreakGlassTokens(), s.watch.State()); err != nil {
+		return nil, err
+	}
+	e.JustificationPublic, e.Digest = r.GetJustificationPublic(), r.GetDigest()
+	e.BreakGlassUsers, e.BreakGlassTokens = r.GetBreakGlassUsers(), r.GetBreakGlassTokens()
+	e.RevokeTokens = new(r.GetRevokeTokens())
+	return e, nil
+}
+
+// apply writes the first entry of an emergency. An answer means that it is on disk.
+func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) (*emergencyv1.Emergency, error)) (*emergencyv1.Emergency, error) {
+	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
+		if err := a.reasons(s.ledger.policy); err != nil {
+			return nil, err
+		}
+		now := s.now()
+		e, err := draft(now)
+		if err != nil {
+			return nil, err
+		}
+		revision := s.ledger.revision(next)
+		e.Id = fmt.Sprintf("%s-%04d", e.GetKind().String()[:1], next)
+		e.Revision, e.CutoffRevision = revision.String(), revision.String()
+		e.CreatedBy, e.CreateTime = a.caller.Actor(), timestamppb.New(now)
+		e.Justification, e.GovernanceCode = a.justification, a.governance
+		e.DirectorySequence = s.watch.Sequence(watch.Directory)
+		return []*emergencyv1.Entry{record(envelope, e, change(e))}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.shown(entry.GetEmergency()), nil
+}
+
+// change is what the first entry of an emergency says: a window that starts at once has its edge
+// STARTED in it, so that every window has exactly one.
+func change(e *emergencyv1.Emergency) emergencyv1.Entry_Change {
+	switch {
+	case e.GetKind() == emergencyv1.Emergency_TERMINATION:
+		return emergencyv1.Entry_APPLIED
+	case e.GetStarted():
+		return emergencyv1.Entry_STARTED
+	}
+	return emergencyv1.Entry_SCHEDULED
+}
+
+// record puts an emergency into an entry.
+func record(entry *emergencyv1.Entry, e *emergencyv1.Emergency, change emergencyv1.Entry_Change) *emergencyv1.Entry {
+	entry.Subject = "emergency." + strings.ToLower(e.GetKind().String()) + "." + e.GetId()
+	entry.Change = change
+	entry.Record = &emergencyv1.Entry_Emergency{Emergency: e}
+	return entry
+}
+
+// newWindow checks the bounds of a window. A start of up to a minute ago means now.
+func newWindow(kind emergencyv1.Emergency_Kind, start *timestamppb.Timestamp, duration *durationpb.Duration, now time.Time) (*emergencyv1.Emergency, error) {
+	if duration == nil || !duration.IsValid() || duration.AsDuration() < emergency.MinDuration || duration.AsDuration() > emergency.MaxDuration {
+		return nil, fault.New(fault.DurationOutOfRange, `A duration of 1 minute ("60s") to 30 days ("2592000s") is required`).With("field", "duration")
+	}
+	at := now
+	if start != nil {
+		if err := start.CheckValid(); err != nil {
+			return nil, fault.New(fault.InvalidArgument, "startTime is not a moment: use RFC 3339, for instance 2026-11-22T03:00:00Z").With("field", "startTime")
+		}
+		if now.Sub(start.AsTime()) > emergency.MaxPast {
+			return nil, fault.New(fault.StartInPast, "startTime lies more than a minute in the past. Leave it out to start now").With("field", "startTime")
+		}
+		if start.AsTime().Sub(now) > emergency.MaxAhead {
+			return nil, fault.New(fault.InvalidArgument, "startTime lies more than a year ahead").With("field", "startTime")
+		}
+		if start.AsTime().After(now) {
+			at = start.AsTime()
+		}
+	}
+	return &emergencyv1.Emergency{
+		Kind: kind, StartTime: timestamppb.New(at), EndTime: timestamppb.New(at.Add(duration.AsDuration())),
+		Duration: duration, Started: !at.After(now),
+	}, nil
+}
+
+// checkSelector refuses a selector that means nothing in particular or names what is not there.
+func checkSelector(sel *emergencyv1.Selector, state *watch.State) error {
+	if emergency.SelectorEmpty(sel) {
+		return fault.New(fault.SelectorEmpty, `Say whom it ends: {"all": true} for everyone, or names of users, devices, accessGroups, connectors or protocols`).With("field", "selector")
+	}
+	if sel.GetAll() && !emergency.SelectorEmpty(&emergencyv1.Selector{Users: sel.GetUsers(), Devices: sel.GetDevices(),
+		AccessGroups: sel.GetAccessGroups(), Connectors: sel.GetConnectors(), Protocols: sel.GetProtocols()}) {
+		return fault.New(fault.InvalidArgument, "A selector says all, or it names some: not both").With("field", "selector")
+	}
+	for _, named := range []struct {
+		what  string
+		names []string
+		known func(string) bool
+	}{
+		{"user", sel.GetUsers(), state.Emergency.HasUser},
+		{"device", sel.GetDevices(), state.Emergency.HasDevice},
+		{"access group", sel.GetAccessGroups(), state.Emergency.HasGroup},
+		{"connector", sel.GetConnectors(), namePattern.MatchString},
+		{"protocol", sel.GetProtocols(), protocol},
+	} {
+		if i := slices.IndexFunc(named.names, func(n string) bool { return !named.known(n) }); i >= 0 {
+			return fault.New(fault.NotFound, "There is no %s %q. Check the name", named.what, named.names[i]).With("field", "selector")
+		}
+	}
+	return nil
+}
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_@-]*(\.[A-Za-z0-9_@-]+)*$`)
+
+func protocol(name string) bool {
+	return slices.Contains([]string{"SSH", "POSTGRES", "TCP", "KUBERNETES"}, name)
+}
+
+func checkBreakGlass(users, tokens []string, state *watch.State) error {
+	for _, user := range users {
+		if !state.Emergency.HasUser(user) {
+			return fault.New(fault.NotFound, "There is no user %q to let through. Check the name", user).With("field", "breakGlassUsers")
+		}
+	}
+	known := state.Who.Tokens()
+	for _, token := range tokens {
+		if known[token] == nil {
+			return fault.New(fault.NotFound, "There is no token %q to let through. Check the id", token).With("field", "breakGlassTokens")
+		}
+	}
+	return nil
+}

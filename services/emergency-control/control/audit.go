@@ -1,0 +1,117 @@
+package control
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/pkg/audit"
+	"portcullis.dev/pkg/fault"
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/journal"
+)
+
+// ListEntries lists the record newest first.
+func (s *Service) ListEntries(ctx context.Context, r *auditv1.ListEntriesRequest) (*auditv1.ListEntriesResponse, error) {
+	wanted, err := parseFilter(r.GetFilter(), "change", "actor", "target")
+	if err != nil {
+		return nil, err
+	}
+	below, err := parsePageToken(r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	head, _, _ := s.ledger.head()
+	if below == 0 || below > head+1 {
+		below = head + 1
+	}
+	response := &auditv1.ListEntriesResponse{}
+	for sequence := below - 1; sequence > 0; sequence-- {
+		if len(response.Entries) == pageSize(r.GetPageSize()) {
+			response.NextPageToken = pageToken(sequence + 1)
+			break
+		}
+		stored, err := s.ledger.stream.Get(ctx, sequence)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		entry, err := readEntry(stored)
+		if err != nil {
+			return nil, err
+		}
+		if matches(entry, wanted) {
+			response.Entries = append(response.Entries, entry)
+		}
+	}
+	return response, nil
+}
+
+func matches(e *auditv1.AuditEntry, wanted map[string]string) bool {
+	for key, value := range wanted {
+		is := map[string]string{"change": e.GetChange().String(), "actor": e.GetActor(), "target": e.GetTarget()}[key]
+		if is != value {
+			return false
+		}
+	}
+	return true
+}
+
+// readEntry shows a stored entry with its place in the chain.
+func readEntry(stored journal.Entry) (*auditv1.AuditEntry, error) {
+	signed, entry := new(emergencyv1.SignedEntry), new(emergencyv1.Entry)
+	if err := proto.Unmarshal(stored.Data, signed); err != nil {
+		return nil, fault.New(fault.Internal, "Entry %d can't be read. Verify the record", stored.Sequence).Because(err)
+	}
+	if err := proto.Unmarshal(signed.GetEntry(), entry); err != nil {
+		return nil, fault.New(fault.Internal, "Entry %d can't be read. Verify the record", stored.Sequence).Because(err)
+	}
+	e := &auditv1.AuditEntry{
+		Revision: revisionOf(entry).String(), Time: entry.GetTime(), Change: entry.GetChange(), Actor: entry.GetActor(), Address: entry.GetAddress(),
+		Justification: entry.GetJustification(), GovernanceCode: entry.GetGovernanceCode(), RequestId: entry.GetRequestId(),
+		Hash:         audit.HashOf(entry.GetPreviousHash(), entry.GetEpoch(), stored.Sequence, stored.Subject, stored.Data).String(),
+		PreviousHash: audit.Hex(entry.GetPreviousHash()),
+	}
+	switch {
+	case entry.GetEmergency() != nil:
+		e.Target = entry.GetEmergency().GetId()
+	case entry.GetAct() != nil:
+		e.Target, e.Detail = entry.GetAct().GetTarget(), entry.GetAct().GetKind()+" "+entry.GetAct().GetDetail()
+	case entry.GetPolicy() != nil:
+		e.Target = "policy"
+	}
+	return e, nil
+}
+
+func (l *ledger) head() (sequence, epoch uint64, hash []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.chain.Head()
+}
+
+// GetCheckpoint answers the signed head.
+func (s *Service) GetCheckpoint(context.Context, *auditv1.GetCheckpointRequest) (*auditv1.Checkpoint, error) {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	if s.ledger.broken != nil {
+		return nil, unavailable(s.ledger.broken)
+	}
+	note, err := s.ledger.chain.Checkpoint(s.ledger.key)
+	if err != nil {
+		return nil, err
+	}
+	sequence, _, hash := s.ledger.chain.Head()
+	return &auditv1.Checkpoint{Revision: s.ledger.revision(sequence).String(), Hash: audit.Hex(hash), Note: note}, nil
+}
+
+// Export streams the stored bytes from the first entry to the last of now.
+func (s *Service) Export(_ *auditv1.ExportRequest, stream grpc.ServerStreamingServer[auditv1.StoredEntry]) error {
+	err := s.ledger.stream.Replay(stream.Context(), 1, func(e journal.Entry) error {
+		return stream.Send(&auditv1.StoredEntry{Sequence: e.Sequence, Subject: e.Subject, Data: e.Data})
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}

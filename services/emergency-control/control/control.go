@@ -1,0 +1,86 @@
+// Package control is the service that applies and lifts emergencies: the only one that may write the
+// record of them.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/watch"
+)
+
+var idPattern = regexp.MustCompile(`^[A-Z]-[0-9]{1,19}$`)
+
+// Service is emergency-control.
+type Service struct {
+	emergencyv1.UnimplementedEmergenciesServer
+	emergencyv1.UnimplementedPoliciesServer
+	emergencyv1.UnimplementedActsServer
+	auditv1.UnimplementedAuditServer
+
+	journal  *journal.Journal
+	ledger   *ledger
+	watch    *watch.Watcher
+	receipts *receipts
+	sessions sessionv1.SessionsClient
+	identity identityv1.DoorsClient
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+// New answers the service; Run starts it.
+func New(c Config, d Deps) *Service {
+	s := &Service{
+		journal: d.Journal, watch: d.Watch, receipts: newReceipts(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
+	}
+	s.ledger = newLedger(c, d.Now, d.Log)
+	s.ledger.written = s.receipts.durable
+	return s
+}
+
+// Register offers the service's RPCs.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	emergencyv1.RegisterEmergenciesServer(r, s)
+	emergencyv1.RegisterPoliciesServer(r, s)
+	emergencyv1.RegisterActsServer(r, s)
+	auditv1.RegisterAuditServer(r, s)
+}
+
+// Run follows the record, writes the edges of windows, and hears the enforcers, until the context ends.
+func (s *Service) Run(ctx context.Context) error {
+	stream, err := s.journal.Stream(ctx, watch.Emergency)
+	if err != nil {
+		return fmt.Errorf("opening the record: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.ledger.run(ctx, stream) })
+	g.Go(func() error { return s.hear(ctx) })
+	g.Go(func() error {
+		select {
+		case <-s.ledger.ready:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := s.ledger.begin(ctx); err != nil {
+			return err
+		}
+		return s.schedule(ctx)
+	})
+	err = g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

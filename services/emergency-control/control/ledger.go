@@ -1,0 +1,257 @@
+package control
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/audit"
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/journal"
+)
+
+const genesisSubject = "emergency.genesis"
+
+// ledger is the stream EMERGENCY as control holds it: the whole history folded, and the one way to
+// append to it. Entries are chained, signed, and appended under compare-and-set of the whole stream,
+// so that what draft has checked is still so when it is written.
+type ledger struct {
+	key     ed25519.PrivateKey
+	product string
+	now     func() time.Time
+	log     *slog.Logger
+	// written is called for each change of an emergency that comes while the record is followed.
+	written func(*emergencyv1.Emergency)
+	ready   chan struct{}
+	stream  *journal.Stream // set before ready is closed
+
+	mu       sync.Mutex
+	chain    *audit.Chain
+	broken   error
+	records  map[string]*emergencyv1.Emergency
+	policy   *emergencyv1.Policy
+	requests map[string]request
+	grants   map[string]uint64
+	moved    chan struct{} // closed and replaced whenever the fold moves
+	live     bool
+}
+
+// request is an accepted request: what it was, and the entry that answers it.
+type request struct {
+	hash     []byte
+	actor    string
+	sequence uint64
+}
+
+func newLedger(c Config, now func() time.Time, log *slog.Logger) *ledger {
+	return &ledger{
+		key: c.Key, product: c.Product, now: now, log: log, chain: audit.NewChain(c.Trust),
+		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{},
+		moved: make(chan struct{}), ready: make(chan struct{}), written: func(*emergencyv1.Emergency) {},
+	}
+}
+
+// run follows the stream from its first entry until the context ends. A record that is not the one it
+// was stops every append: enforcing goes on, and people must look.
+func (l *ledger) run(ctx context.Context, stream *journal.Stream) error {
+	l.stream = stream
+	err := stream.Watch(ctx, journal.WatchConfig{
+		All:   true,
+		Entry: func(e journal.Entry) error { l.take(e); return nil },
+		Ready: sync.OnceFunc(l.follow),
+	})
+	if !errors.Is(err, journal.ErrDiverged) {
+		return err
+	}
+	l.mu.Lock()
+	l.broken = err
+	l.mu.Unlock()
+	l.log.Error("the record is not the one that was followed; enforcing goes on, nothing more is applied", "error", err)
+	<-ctx.Done()
+	return nil
+}
+
+func (l *ledger) follow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.live = true
+	close(l.ready)
+}
+
+// begin writes the first entry of an empty record.
+func (l *ledger) begin(ctx context.Context) error {
+	_, err := l.append(ctx, func(next uint64) ([]*emergencyv1.Entry, error) {
+		if next > 1 {
+			return nil, journal.ErrUnchanged
+		}
+		public := l.key.Public().(ed25519.PublicKey)
+		return []*emergencyv1.Entry{{
+			Epoch: uint64(l.now().Unix()), Subject: genesisSubject, Change: emergencyv1.Entry_GENESIS, Actor: clockActor,
+			Record: &emergencyv1.Entry_Genesis{Genesis: &emergencyv1.Genesis{
+				Product: l.product, Key: &emergencyv1.EntryKey{KeyId: audit.KeyID(public), PublicKey: public},
+			}},
+		}}, nil
+	})
+	return err
+}
+
+// take folds an entry that is stored. What was folded before is passed over.
+func (l *ledger) take(e journal.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	head, _, _ := l.chain.Head()
+	if e.Sequence <= head || l.broken != nil {
+		return
+	}
+	entry, _, err := l.chain.Next(e.Sequence, e.Subject, e.Data)
+	if err != nil {
+		l.broken = err
+		l.log.Error("the record does not verify; enforcing goes on, nothing more is applied", "error", err)
+		return
+	}
+	l.fold(entry)
+	close(l.moved)
+	l.moved = make(chan struct{})
+}
+
+func (l *ledger) fold(entry *emergencyv1.Entry) {
+	if e := entry.GetEmergency(); e != nil {
+		l.records[e.GetId()] = e
+		if l.live {
+			l.written(e)
+		}
+	}
+	if p := entry.GetPolicy(); p != nil {
+		l.policy = p
+	}
+	if id := entry.GetRequestId(); id != "" {
+		l.requests[id] = request{hash: entry.GetRequestHash(), actor: entry.GetActor(), sequence: entry.GetSequence()}
+	}
+	if id := entry.GetGrantId(); id != "" {
+		l.grants[id] = entry.GetSequence()
+	}
+}
+
+// draft answers the entries to append if the next one has this sequence, or why there are none. It is
+// called again whenever another write came first. The ledger's lock is held.
+type draft func(next uint64) ([]*emergencyv1.Entry, error)
+
+// append writes what draft answers, all or nothing, and returns once it is on disk. Where draft answers
+// journal.ErrUnchanged, nothing is written and there are no entries.
+func (l *ledger) append(ctx context.Context, d draft) ([]*emergencyv1.Entry, error) {
+	select {
+	case <-l.ready:
+	default:
+		return nil, unavailable(errors.New("the record is still being read"))
+	}
+	var entries []*emergencyv1.Entry
+	var messages []journal.Message
+	last, err := l.stream.UpdateStream(ctx, l.reach, func(next uint64) (_ []journal.Message, err error) {
+		entries, messages, err = l.compose(next, d)
+		return messages, err
+	})
+	if refused := new(fault.Error); errors.As(err, &refused) {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	for i, m := range messages {
+		l.take(journal.Entry{Subject: m.Subject, Sequence: last - uint64(len(messages)-1-i), Data: m.Data})
+	}
+	return entries, nil
+}
+
+// compose drafts against the head, and chains and signs what is to be written behind it.
+func (l *ledger) compose(next uint64, d draft) ([]*emergencyv1.Entry, []journal.Message, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return nil, nil, unavailable(l.broken)
+	}
+	_, epoch, hash := l.chain.Head()
+	entries, err := d(next)
+	if err != nil {
+		return nil, nil, err
+	}
+	messages := make([]journal.Message, len(entries))
+	for i, e := range entries {
+		e.Sequence, e.PreviousHash, e.Time = next+uint64(i), hash, timestamppb.New(l.now())
+		e.Epoch = max(e.Epoch, epoch)
+		stored, err := audit.Seal(e, l.key)
+		if err != nil {
+			return nil, nil, err
+		}
+		messages[i] = journal.Message{Subject: e.GetSubject(), Data: stored}
+		link := audit.HashOf(hash, e.GetEpoch(), e.GetSequence(), e.GetSubject(), stored)
+		hash = link[:]
+	}
+	messages[0].Expect = journal.OnStream(next - 1)
+	return entries, messages, nil
+}
+
+// reach waits until the fold has an entry, which somebody else wrote, and answers how far it is.
+func (l *ledger) reach(ctx context.Context, atLeast uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		l.mu.Lock()
+		head, _, _ := l.chain.Head()
+		moved, broken := l.moved, l.broken
+		l.mu.Unlock()
+		if head >= atLeast || broken != nil {
+			return head, broken
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("waiting for entry %d: %w", atLeast, ctx.Err())
+		}
+	}
+}
+
+// patience is how long an answer may wait for what others wrote.
+const patience = 5 * time.Second
+
+// entry reads one stored entry.
+func (l *ledger) entry(ctx context.Context, sequence uint64) (*emergencyv1.Entry, error) {
+	e, err := l.stream.Get(ctx, sequence)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	signed := new(emergencyv1.SignedEntry)
+	if err := proto.Unmarshal(e.Data, signed); err != nil {
+		return nil, fmt.Errorf("reading entry %d: %w", sequence, err)
+	}
+	entry := new(emergencyv1.Entry)
+	if err := proto.Unmarshal(signed.GetEntry(), entry); err != nil {
+		return nil, fmt.Errorf("reading entry %d: %w", sequence, err)
+	}
+	return entry, nil
+}
+
+// revision is what a sequence of the present epoch is called. The lock is held.
+func (l *ledger) revision(sequence uint64) emergency.Revision {
+	_, epoch, _ := l.chain.Head()
+	return emergency.Revision{Epoch: epoch, Sequence: sequence}
+}
+
+// record is an emergency as it was last written, nil if there is none.
+func (l *ledger) record(id string) *emergencyv1.Emergency {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.records[id]
+}
+
+func unavailable(err error) error {
+	return fault.New(fault.JournalUnavailable, "The journal can't be written now, so nothing was changed for certain. What is on stays on; try again with the same requestId").Because(err)
+}

@@ -1,0 +1,115 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+)
+
+// named is how many names of each kind a preview carries.
+const named = 100
+
+// previewPatience bounds how long a preview waits for other services: a preview is never in the way.
+const previewPatience = 2 * time.Second
+
+// Preview says what the same request would hit, and changes nothing.
+func (s *Service) Preview(ctx context.Context, r *emergencyv1.PreviewRequest) (*emergencyv1.PreviewResponse, error) {
+	now := s.now()
+	p := &emergencyv1.PreviewResponse{Time: timestamppb.New(now)}
+	ctx, cancel := context.WithTimeout(ctx, previewPatience)
+	defer cancel()
+	switch {
+	case r.GetTermination() != nil:
+		e, err := s.termination(r.GetTermination(), now)
+		if err != nil {
+			return nil, err
+		}
+		s.previewSessions(ctx, p, e.GetSelector())
+	case r.GetFreeze() != nil:
+		e, err := s.freeze(r.GetFreeze(), now)
+		if err != nil {
+			return nil, err
+		}
+		s.previewFreeze(ctx, p, e)
+	case r.GetLockdown() != nil:
+		e, err := s.lockdown(r.GetLockdown(), now)
+		if err != nil {
+			return nil, err
+		}
+		s.previewLockdown(ctx, p, e)
+	default:
+		return nil, fault.New(fault.InvalidArgument, "Say what to preview: termination, freeze or lockdown, as its own call takes it")
+	}
+	s.previewAdministrators(ctx, p)
+	return p, nil
+}
+
+func (s *Service) previewSessions(ctx context.Context, p *emergencyv1.PreviewResponse, sel *emergencyv1.Selector) {
+	counted, err := s.sessions.CountSelected(ctx, &sessionv1.CountSelectedRequest{Selector: sel})
+	if err != nil {
+		s.log.Warn("the session broker can't be asked what is open", "error", err)
+		p.UnreachableConnectors = []string{"session-broker"}
+		return
+	}
+	p.Sessions, p.SessionNames, p.UnreachableConnectors = counted.GetSessions(), firstOf(counted.GetIds()), counted.GetUnreachableConnectors()
+}
+
+func (s *Service) previewFreeze(ctx context.Context, p *emergencyv1.PreviewResponse, e *emergencyv1.Emergency) {
+	snapshot := s.watch.State().Emergency
+	devices, groups := snapshot.FrozenDevices(""), snapshot.FrozenGroups()
+	p.Devices, p.DeviceNames = uint32(len(devices)), firstOf(devices)
+	p.AccessGroups, p.AccessGroupNames = uint32(len(groups)), firstOf(groups)
+	if e.GetEndLiveSessions() && len(groups) > 0 {
+		s.previewSessions(ctx, p, &emergencyv1.Selector{AccessGroups: groups})
+	}
+}
+
+func (s *Service) previewLockdown(ctx context.Context, p *emergencyv1.PreviewResponse, e *emergencyv1.Emergency) {
+	state, policy := s.watch.State(), s.ledger.policyNow()
+	p.BreakGlassUsers = union(e.GetBreakGlassUsers(), policy.GetBreakGlassUsers())
+	p.BreakGlassTokens = union(e.GetBreakGlassTokens(), policy.GetBreakGlassTokens())
+	for id, token := range state.Who.Tokens() {
+		if door(token.GetChannel()) && !slices.Contains(p.BreakGlassTokens, id) {
+			p.TokenNames = append(p.TokenNames, token.GetName())
+		}
+	}
+	slices.Sort(p.TokenNames)
+	p.Tokens, p.TokenNames = uint32(len(p.TokenNames)), firstOf(p.TokenNames)
+	s.previewSessions(ctx, p, &emergencyv1.Selector{All: true})
+}
+
+// door reports whether a lockdown refuses tokens of the channel.
+func door(c identityv1.Token_Channel) bool { return c != identityv1.Token_ENFORCER }
+
+func (s *Service) previewAdministrators(ctx context.Context, p *emergencyv1.PreviewResponse) {
+	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
+	if err != nil {
+		s.log.Warn("identity can't be asked who remains", "error", err)
+		return
+	}
+	p.Administrators = people.GetNames()
+	p.SignIns, p.SignInUsers = uint32(len(people.GetSignedIn())), firstOf(people.GetSignedIn())
+}
+
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func firstOf(names []string) []string { return names[:min(len(names), named)] }
+
+// directoryAt is the directory as it was when a window last changed.
+func (s *Service) directoryAt(ctx context.Context, sequence uint64) (*emergency.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, directoryPatience)
+	defer cancel()
+	return s.watch.DirectoryAt(ctx, sequence)
+}

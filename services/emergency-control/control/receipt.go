@@ -1,0 +1,239 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+const (
+	// silence is how long an enforcer may be quiet before what it does is not known.
+	silence = 3 * time.Second
+	// gone is how long a quiet enforcer stays listed.
+	gone = 24 * time.Hour
+	// partialAfter is how long a termination may run before what is not confirmed makes it PARTIAL.
+	partialAfter = 10 * time.Second
+	// remembered is how many emergencies have their times kept.
+	remembered = 200
+)
+
+// receipts folds what enforcers say of themselves. It is cumulative state, repeated for ever, so that
+// nothing is lost when control is; only times that nobody else measured are.
+type receipts struct {
+	now func() time.Time
+
+	mu        sync.Mutex
+	enforcers map[string]*enforcer
+	times     map[string]*timing
+	order     []string
+}
+
+type enforcer struct {
+	beat     *emergencyv1.Beat
+	revision emergency.Revision
+	seen     time.Time
+}
+
+// timing is when one emergency was durable, and what was heard of it first when, by this clock alone.
+type timing struct {
+	revision emergency.Revision
+	durable  time.Time
+	held     map[string]time.Time
+	ended    map[string]uint32
+	lastEnd  time.Time
+}
+
+func newReceipts(now func() time.Time) *receipts {
+	return &receipts{now: now, enforcers: map[string]*enforcer{}, times: map[string]*timing{}}
+}
+
+// durable notes that an emergency is on disk, the first time that it is seen.
+func (r *receipts) durable(e *emergencyv1.Emergency) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.times[e.GetId()] != nil {
+		return
+	}
+	r.times[e.GetId()] = &timing{revision: first(e), durable: r.now(), held: map[string]time.Time{}, ended: map[string]uint32{}}
+	r.order = append(r.order, e.GetId())
+	if len(r.order) > remembered {
+		delete(r.times, r.order[0])
+		r.order = r.order[1:]
+	}
+}
+
+// take folds one beat. A beat of an older attachment of the same process is passed over.
+func (r *receipts) take(beat *emergencyv1.Beat) {
+	revision, err := emergency.ParseRevision(beat.GetRevision())
+	if err != nil || beat.GetEnforcer() == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := beat.GetService() + "/" + beat.GetEnforcer()
+	before := r.enforcers[key]
+	if before != nil && before.beat.GetBootId() == beat.GetBootId() && beat.GetGeneration() < before.beat.GetGeneration() {
+		return
+	}
+	now := r.now()
+	r.enforcers[key] = &enforcer{beat: beat, revision: revision, seen: now}
+	for _, t := range r.times {
+		if _, held := t.held[key]; !held && !revision.Less(t.revision) {
+			t.held[key] = now
+		}
+	}
+	for _, c := range beat.GetCuts() {
+		if t := r.times[c.GetEmergency()]; t != nil && c.GetEnded() > t.ended[key] {
+			t.ended[key], t.lastEnd = c.GetEnded(), now
+		}
+	}
+}
+
+func (e *enforcer) reachable(now time.Time) bool {
+	return !e.beat.GetUnreachable() && now.Sub(e.seen) <= silence
+}
+
+func (e *enforcer) progress(emergency string) *emergencyv1.CutProgress {
+	for _, c := range e.beat.GetCuts() {
+		if c.GetEmergency() == emergency {
+			return c
+		}
+	}
+	return nil
+}
+
+// connectorService is the service of those who hold sessions.
+const connectorService = "connector"
+
+// progress fills in how far a termination is: what connectors say, and nothing else. A connector that
+// is silent is unreachable, never ended.
+func (r *receipts) progress(e *emergencyv1.Emergency, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var open, ended, unreachable uint32
+	confirmed, cut := true, first(e)
+	for _, enforcer := range r.enforcers {
+		if enforcer.beat.GetService() != connectorService {
+			continue
+		}
+		p := enforcer.progress(e.GetId())
+		ended += p.GetEnded()
+		if enforcer.reachable(now) {
+			open += p.GetOpen()
+			confirmed = confirmed && !enforcer.revision.Less(cut) && p.GetOpen() == 0
+			continue
+		}
+		left := p.GetOpen()
+		if p == nil && enforcer.revision.Less(cut) {
+			left = enforcer.beat.GetOpenSessions() // whom it selects is not known: all that it had
+		}
+		unreachable += left
+		confirmed = confirmed && left == 0
+	}
+	e.Open, e.Ended, e.Unreachable = &open, &ended, &unreachable
+	if t := r.times[e.GetId()]; t != nil && !t.lastEnd.IsZero() {
+		e.LastEndedMs = new(uint32(t.lastEnd.Sub(t.durable).Milliseconds()))
+	}
+	switch {
+	case confirmed && r.heard(now):
+		e.Status = emergencyv1.Emergency_DONE
+	case now.Sub(e.GetCreateTime().AsTime()) > partialAfter:
+		e.Status = emergencyv1.Emergency_PARTIAL
+	default:
+		e.Status = emergencyv1.Emergency_RUNNING
+	}
+}
+
+// heard reports whether a broker speaks at all: without one, nothing is known of any connector.
+func (r *receipts) heard(now time.Time) bool {
+	for _, e := range r.enforcers {
+		if e.beat.GetService() == brokerService && e.reachable(now) {
+			return true
+		}
+	}
+	return false
+}
+
+const brokerService = "session-broker"
+
+// ListReceipts lists what every enforcer says of one emergency.
+func (s *Service) ListReceipts(_ context.Context, q *emergencyv1.ListReceiptsRequest) (*emergencyv1.ListReceiptsResponse, error) {
+	e := s.ledger.record(q.GetId())
+	if e == nil {
+		return nil, unknown(q.GetId(), emergencyv1.Emergency_KIND_UNSPECIFIED)
+	}
+	return &emergencyv1.ListReceiptsResponse{Receipts: s.receipts.of(e, s.now())}, nil
+}
+
+func (r *receipts) of(e *emergencyv1.Emergency, now time.Time) []*emergencyv1.Receipt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []*emergencyv1.Receipt
+	cut, times := first(e), r.times[e.GetId()]
+	for key, enforcer := range r.enforcers {
+		p := enforcer.progress(e.GetId())
+		receipt := &emergencyv1.Receipt{
+			Enforcer: enforcer.beat.GetEnforcer(), Service: enforcer.beat.GetService(), Revision: enforcer.revision.String(),
+			EndedSessions: p.GetEnded(), OpenSessions: p.GetOpen(), State: emergencyv1.Receipt_CONFIRMED,
+		}
+		switch {
+		case enforcer.revision.Less(cut) && !enforcer.reachable(now):
+			receipt.State = emergencyv1.Receipt_UNREACHABLE
+		case enforcer.revision.Less(cut):
+			receipt.State = emergencyv1.Receipt_WAITING
+		}
+		if times != nil {
+			if at, held := times.held[key]; held {
+				receipt.HeldMs = new(uint32(max(0, at.Sub(times.durable).Milliseconds())))
+			}
+		}
+		all = append(all, receipt)
+	}
+	slices.SortFunc(all, func(a, b *emergencyv1.Receipt) int {
+		return cmp.Or(cmp.Compare(a.GetService(), b.GetService()), cmp.Compare(a.GetEnforcer(), b.GetEnforcer()))
+	})
+	return all
+}
+
+// ListEnforcers lists who enforces, as they were heard last.
+func (s *Service) ListEnforcers(context.Context, *emergencyv1.ListEnforcersRequest) (*emergencyv1.ListEnforcersResponse, error) {
+	return &emergencyv1.ListEnforcersResponse{Enforcers: s.receipts.list(s.now())}, nil
+}
+
+func (r *receipts) list(now time.Time) []*emergencyv1.Enforcer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []*emergencyv1.Enforcer
+	for key, e := range r.enforcers {
+		if now.Sub(e.seen) > gone {
+			delete(r.enforcers, key)
+			continue
+		}
+		all = append(all, &emergencyv1.Enforcer{
+			Id: e.beat.GetEnforcer(), Service: e.beat.GetService(), Mode: e.beat.GetMode(), Revision: e.revision.String(),
+			Fresh: e.reachable(now), LastSeenTime: timestamppb.New(e.seen), BootId: e.beat.GetBootId(), OpenSessions: e.beat.OpenSessions,
+		})
+	}
+	slices.SortFunc(all, func(a, b *emergencyv1.Enforcer) int {
+		return cmp.Or(cmp.Compare(a.GetService(), b.GetService()), cmp.Compare(a.GetId(), b.GetId()))
+	})
+	return all
+}
+
+// hear folds beats until the context ends.
+func (s *Service) hear(ctx context.Context) error {
+	return s.journal.Beats(ctx, "beat.>", func(_ string, data []byte) {
+		beat := new(emergencyv1.Beat)
+		if err := proto.Unmarshal(data, beat); err == nil {
+			s.receipts.take(beat)
+		}
+	})
+}

@@ -1,0 +1,11 @@
+// Command emergency-control applies and lifts emergencies.
+package main
+
+import (
+	"portcullis.dev/services/emergency-control/control"
+	"portcullis.dev/services/internal/run"
+)
+
+func main() {
+	run.Main(run.Entry{Name: "emergency-control", Start: control.Start, Vital: true, Directory: true})
+}
