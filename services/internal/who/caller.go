@@ -5,6 +5,7 @@ package who
 
 import (
 	"context"
+	"time"
 
 	"portcullis.dev/pkg/emergency"
 )
@@ -36,6 +37,8 @@ type Caller struct {
 	// User and SignIn are set for a person.
 	User   string
 	SignIn string
+	// Issued is when the person signed in, which a refresh does not change.
+	Issued time.Time
 	// Token and TokenName are set for a program.
 	Token     string
 	TokenName string

@@ -81,7 +81,7 @@ func (v *View) personal(bearer string, now time.Time) (Caller, error) {
 	if _, revoked := v.revoked[id]; revoked || !known || p.disabled || !now.Before(expires) || issued.Before(p.cutoff) {
 		return Caller{}, again
 	}
-	return Caller{User: user, SignIn: id, Channel: emergency.Interactive,
+	return Caller{User: user, SignIn: id, Issued: issued, Channel: emergency.Interactive,
 		Admission: admission(text(t, claimRevision), text(t, claimPending))}, nil
 }
 
