@@ -133,3 +133,6 @@ func ReadCheckpoint(signed string, key ed25519.PublicKey) (sequence uint64, hash
 
 // String is a hash in hex, as people compare it.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// Hex is a hash in hex, as people compare it.
+func Hex(hash []byte) string { return hex.EncodeToString(hash) }
