@@ -1,8 +1,6 @@
 package emergency
 
 import (
-	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -14,22 +12,14 @@ type Builder struct {
 	revision Revision
 	users    tableBuilder
 	devices  tableBuilder
-	sets     *sets
-	groups   map[string]*group
-	names    []string // by bit
-	blocking bits
-	records  map[string]*emergencyv1.Emergency
-	policy   *emergencyv1.Policy
-}
-
-type group struct {
-	bit            int
-	users, devices []uint32
+	sets     sets
+	groups   groups
+	records  records
 }
 
 // NewBuilder answers an empty builder.
 func NewBuilder() *Builder {
-	return &Builder{sets: newSets(), groups: map[string]*group{}, records: map[string]*emergencyv1.Emergency{}}
+	return &Builder{sets: newSets(), groups: newGroups(), records: newRecords()}
 }
 
 // PutUser records a user, by name.
@@ -41,11 +31,11 @@ func (b *Builder) PutUser(name string, isAdministrator, isDisabled bool) {
 	if isDisabled {
 		f |= disabled
 	}
-	b.users.setFlags(name, f)
+	b.users.flag(name, f)
 }
 
 // DeleteUser forgets a user. Memberships stay with their groups' records.
-func (b *Builder) DeleteUser(name string) { b.users.setFlags(name, 0) }
+func (b *Builder) DeleteUser(name string) { b.users.forget(name) }
 
 // PutDevice records a device, by name.
 func (b *Builder) PutDevice(name string, isDisabled bool) {
@@ -53,58 +43,70 @@ func (b *Builder) PutDevice(name string, isDisabled bool) {
 	if isDisabled {
 		f |= disabled
 	}
-	b.devices.setFlags(name, f)
+	b.devices.flag(name, f)
 }
 
-// DeleteDevice forgets a device.
-func (b *Builder) DeleteDevice(name string) { b.devices.setFlags(name, 0) }
+// SetProtocol notes a device's protocol, a number below 8, for those who list devices by it.
+func (b *Builder) SetProtocol(device string, protocol uint8) {
+	r := b.devices.edit(b.devices.put(device))
+	*r = r.withProtocol(protocol)
+}
+
+// DeleteDevice forgets a device. Memberships stay with their groups' records.
+func (b *Builder) DeleteDevice(name string) { b.devices.forget(name) }
 
 // PutGroup records an access group as it is now. Members may be recorded before or after it.
 func (b *Builder) PutGroup(name string, users, devices []string, blocks bool) {
-	g := b.groups[name]
-	if g == nil {
-		g = &group{bit: len(b.names)}
-		b.groups[name] = g
-		b.names = append(b.names[:len(b.names):len(b.names)], name)
-	}
-	g.users = b.members(&b.users, g.bit, g.users, users)
-	g.devices = b.members(&b.devices, g.bit, g.devices, devices)
-	b.blocking = b.blocking.with(g.bit, blocks)
+	b.putGroup(group{name: name, present: true, blocks: blocks}, users, devices)
+}
+
+// PutDisabledGroup records an access group that is switched off: it gives no access and blocks nothing.
+func (b *Builder) PutDisabledGroup(name string) {
+	b.putGroup(group{name: name, present: true}, nil, nil)
 }
 
 // DeleteGroup forgets a group.
 func (b *Builder) DeleteGroup(name string) {
-	if b.groups[name] != nil {
-		b.PutGroup(name, nil, nil, false)
+	if _, ok := b.groups.bit[name]; ok {
+		b.putGroup(group{name: name}, nil, nil)
 	}
+}
+
+func (b *Builder) putGroup(g group, users, devices []string) {
+	bit, before := b.groups.at(g.name)
+	g.users = b.members(&b.users, bit, before.users, users)
+	g.devices = b.members(&b.devices, bit, before.devices, devices)
+	b.groups.set(bit, &g)
 }
 
 // members moves the rows that left or joined the group, and answers who is in it now.
-func (b *Builder) members(t *tableBuilder, bit int, before []uint32, names []string) []uint32 {
+func (b *Builder) members(t *tableBuilder, bit uint32, before []uint32, names []string) []uint32 {
 	after := make([]uint32, len(names))
 	for i, name := range names {
-		after[i] = t.index(name)
+		after[i] = t.put(name)
 	}
 	slices.Sort(after)
 	after = slices.Compact(after)
-	for _, i := range before {
-		if _, stays := slices.BinarySearch(after, i); !stays {
-			t.at(i).set = b.sets.step(t.at(i).set, bit, false)
-		}
-	}
-	for _, i := range after {
-		if _, was := slices.BinarySearch(before, i); !was {
-			t.at(i).set = b.sets.step(t.at(i).set, bit, true)
-		}
-	}
+	b.move(t, bit, before, after, false)
+	b.move(t, bit, after, before, true)
 	return after
 }
 
+// move takes one step for each row that is in the one list and not in the other.
+func (b *Builder) move(t *tableBuilder, bit uint32, in, notIn []uint32, on bool) {
+	for _, i := range in {
+		if _, stays := slices.BinarySearch(notIn, i); !stays {
+			r := t.edit(i)
+			*r = r.withSet(b.sets.step(r.set(), bit, on))
+		}
+	}
+}
+
 // PutEmergency records a termination, a freeze or a lockdown as it is now.
-func (b *Builder) PutEmergency(e *emergencyv1.Emergency) { b.records[e.GetId()] = e }
+func (b *Builder) PutEmergency(e *emergencyv1.Emergency) { b.records.put(e) }
 
 // PutPolicy records the policy.
-func (b *Builder) PutPolicy(p *emergencyv1.Policy) { b.policy = p }
+func (b *Builder) PutPolicy(p *emergencyv1.Policy) { b.records.setPolicy(p) }
 
 // SetRevision says how far the record of emergencies has been folded.
 func (b *Builder) SetRevision(r Revision) { b.revision = r }
@@ -113,44 +115,67 @@ func (b *Builder) SetRevision(r Revision) { b.revision = r }
 func (b *Builder) Revision() Revision { return b.revision }
 
 // Record is the emergency as it was last put, nil if there is none.
-func (b *Builder) Record(id string) *emergencyv1.Emergency { return b.records[id] }
+func (b *Builder) Record(id string) *emergencyv1.Emergency { return b.records.byID[id] }
 
 // Snapshot answers what has been recorded so far. Windows that ended long before now are left out of
 // what Decide looks at; their cuts stand.
 func (b *Builder) Snapshot(now time.Time) *Snapshot {
+	if b.sets.overgrown() {
+		b.sets.sweep(&b.users, &b.devices)
+	}
 	s := &Snapshot{
-		revision: b.revision, users: b.users.freeze(), devices: b.devices.freeze(),
-		sets: b.sets.list[:len(b.sets.list):len(b.sets.list)], groupNames: b.names,
-		blocking: b.blocking, policy: b.policy, records: maps.Clone(b.records),
+		revision: b.revision, users: *b.users.freeze(), devices: *b.devices.freeze(), sets: b.sets.freeze(),
+		known: b.records.freeze(now),
 	}
-	long := now.Add(-time.Hour).UnixNano()
-	for _, e := range sortedRecords(b.records) {
-		if cut, ok := CutOf(e); ok {
-			s.cuts = append(s.cuts, cut)
-		}
-		if e.GetKind() == emergencyv1.Emergency_TERMINATION || e.GetCancelTime() != nil {
-			continue
-		}
-		w := compileWindow(e)
-		if w.end < long {
-			continue
-		}
-		if e.GetKind() == emergencyv1.Emergency_LOCKDOWN {
-			w.breakUsers = slices.Concat(w.breakUsers, b.policy.GetBreakGlassUsers())
-			w.breakTokens = slices.Concat(w.breakTokens, b.policy.GetBreakGlassTokens())
-			s.lockdowns = append(s.lockdowns, w)
-		} else {
-			s.freezes = append(s.freezes, w)
-		}
-	}
+	s.groups, s.blocking = b.groups.freeze()
 	return s
 }
 
-func sortedRecords(m map[string]*emergencyv1.Emergency) []*emergencyv1.Emergency {
-	return slices.SortedFunc(maps.Values(m), func(a, b *emergencyv1.Emergency) int {
-		if c := b.GetCreateTime().AsTime().Compare(a.GetCreateTime().AsTime()); c != 0 {
-			return c
-		}
-		return cmp.Compare(b.GetId(), a.GetId())
-	})
+// groups are the access groups by their bits. A group keeps its bit for good.
+type groups struct {
+	bit      map[string]uint32
+	list     []*group
+	blocking []uint64
+	own      bool
+}
+
+// group never changes: an edit makes another.
+type group struct {
+	name            string
+	present, blocks bool
+	users, devices  []uint32 // rows, sorted
+}
+
+func newGroups() groups { return groups{bit: map[string]uint32{}} }
+
+func (g *groups) at(name string) (bit uint32, now *group) {
+	bit, ok := g.bit[name]
+	if !ok {
+		bit = uint32(len(g.bit))
+		g.bit[name] = bit
+		return bit, &group{}
+	}
+	return bit, g.list[bit]
+}
+
+func (g *groups) set(bit uint32, to *group) {
+	if !g.own {
+		g.list, g.blocking, g.own = slices.Clone(g.list), slices.Clone(g.blocking), true
+	}
+	if int(bit) == len(g.list) {
+		g.list = append(g.list, nil)
+	}
+	if int(bit/64) == len(g.blocking) {
+		g.blocking = append(g.blocking, 0)
+	}
+	g.list[bit] = to
+	g.blocking[bit/64] &^= 1 << (bit % 64)
+	if to.blocks {
+		g.blocking[bit/64] |= 1 << (bit % 64)
+	}
+}
+
+func (g *groups) freeze() ([]*group, []uint64) {
+	g.own = false
+	return slices.Clip(g.list), slices.Clip(g.blocking)
 }

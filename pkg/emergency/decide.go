@@ -74,10 +74,10 @@ func Decide(s *Snapshot, r Request, now time.Time) Verdict {
 		return v
 	}
 	user, known := s.users.find(r.User)
-	admin := known && user.flags&(administrator|disabled) == administrator
+	admin := known && user.administers()
 	at := now.UnixNano()
-	for i := range s.lockdowns {
-		w := &s.lockdowns[i]
+	for i := range s.known.lockdowns {
+		w := &s.known.lockdowns[i]
 		if w.ongoing(at) && !w.spares(&r, admin) {
 			v.refuse(LockedDown, w)
 		}
@@ -89,11 +89,11 @@ func Decide(s *Snapshot, r Request, now time.Time) Verdict {
 		}
 		return v
 	}
-	if r.Device == "" || admin || !s.blocking.meets(s.sets[device.set]) {
+	if r.Device == "" || admin || !s.blocks(s.sets[device.set()]) {
 		return v
 	}
-	for i := range s.freezes {
-		if w := &s.freezes[i]; w.ongoing(at) {
+	for i := range s.known.freezes {
+		if w := &s.known.freezes[i]; w.ongoing(at) {
 			v.refuse(Frozen, w)
 		}
 	}
@@ -102,17 +102,27 @@ func Decide(s *Snapshot, r Request, now time.Time) Verdict {
 
 // reach reports whether the request has access when nothing is on.
 func (s *Snapshot) reach(r *Request, user row, known bool) (row, bool) {
-	if r.User != "" && (!known || user.flags&disabled != 0) || r.User == "" && r.Token == "" {
-		return row{}, false
+	if r.User != "" && (!known || user.is(disabled)) || r.User == "" && r.Token == "" {
+		return 0, false
 	}
 	if r.Device == "" {
-		return row{}, true
+		return 0, true
 	}
 	device, ok := s.devices.find(r.Device)
-	if !ok || device.flags&disabled != 0 {
-		return row{}, false
+	if !ok || device.is(disabled) {
+		return 0, false
 	}
-	return device, s.sets[user.set].meets(s.sets[device.set])
+	return device, meet(s.sets[device.set()], s.sets[user.set()])
+}
+
+// blocks reports whether a set has a group that blocks during freezes.
+func (s *Snapshot) blocks(set []uint32) bool {
+	for _, bit := range set {
+		if s.blocking[bit/64]&(1<<(bit%64)) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // spares reports whether a lockdown lets the request through: administrators by the console and CLI,

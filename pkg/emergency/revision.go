@@ -1,6 +1,7 @@
 package emergency
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,11 +27,10 @@ func ParseRevision(s string) (Revision, error) {
 }
 
 // Less reports whether r comes before o. Any revision of an older epoch is below every one of a newer.
-func (r Revision) Less(o Revision) bool {
-	if r.Epoch != o.Epoch {
-		return r.Epoch < o.Epoch
-	}
-	return r.Sequence < o.Sequence
+func (r Revision) Less(o Revision) bool { return r.compare(o) < 0 }
+
+func (r Revision) compare(o Revision) int {
+	return cmp.Or(cmp.Compare(r.Epoch, o.Epoch), cmp.Compare(r.Sequence, o.Sequence))
 }
 
 // IsZero reports whether r is no revision at all.

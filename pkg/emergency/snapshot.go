@@ -1,7 +1,6 @@
 package emergency
 
 import (
-	"slices"
 	"time"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -10,60 +9,50 @@ import (
 // Snapshot is what a door knows at one revision. It never changes and is safe for any number of
 // goroutines.
 type Snapshot struct {
-	revision   Revision
-	users      table
-	devices    table
-	sets       []bits
-	groupNames []string
-	blocking   bits
-	lockdowns  []window
-	freezes    []window
-	cuts       []Cut
-	policy     *emergencyv1.Policy
-	records    map[string]*emergencyv1.Emergency
+	revision Revision
+	users    table
+	devices  table
+	sets     [][]uint32
+	groups   []*group
+	blocking []uint64
+	known    *known
 }
 
 // Revision is how far the record of emergencies was known.
 func (s *Snapshot) Revision() Revision { return s.revision }
 
-// Administrator reports whether the name is an enabled user with the role System Administrator.
-func (s *Snapshot) Administrator(name string) bool {
-	r, ok := s.users.find(name)
-	return ok && r.flags&(administrator|disabled) == administrator
-}
-
 // Admission is the stamp for what is let in now.
 func (s *Snapshot) Admission(now time.Time) Admission {
 	a := Admission{Revision: s.revision}
-	for i := range s.cuts {
-		start := s.cuts[i].Start
-		if !s.cuts[i].Begun && start.After(now) && (a.PendingCut.IsZero() || start.Before(a.PendingCut)) {
-			a.PendingCut = start
+	for _, c := range s.known.pending {
+		if c.Start.After(now) && (a.PendingCut.IsZero() || c.Start.Before(a.PendingCut)) {
+			a.PendingCut = c.Start
 		}
 	}
 	return a
 }
 
 // Cuts are all that have ever been made, the newest first. The caller must not change them.
-func (s *Snapshot) Cuts() []Cut { return s.cuts }
+func (s *Snapshot) Cuts() []Cut { return s.known.list() }
 
 // SignedOut answers the cut, if any, that has ended a sign-in.
 func (s *Snapshot) SignedOut(signIn string, a Admission, now time.Time) (Cut, bool) {
-	for i := range s.cuts {
-		c := &s.cuts[i]
-		if c.Kind == Lockdown && c.Bites(a, now) && (signIn == "" || signIn != c.SparedSignIn) {
-			return *c, true
-		}
-	}
-	return Cut{}, false
+	return bitten(s.known.signOuts, a, now, signIn)
 }
 
 // TokenRevoked answers the cut, if any, that has shut a program's token for good: a lockdown applied
 // with revokeTokens since the token was last armed.
 func (s *Snapshot) TokenRevoked(armed Revision, now time.Time) (Cut, bool) {
-	for i := range s.cuts {
-		c := &s.cuts[i]
-		if c.revokeTokens && c.Bites(Admission{Revision: armed}, now) {
+	return bitten(s.known.revocations, Admission{Revision: armed}, now, "")
+}
+
+// bitten answers the first cut that bites. Below the admission only those bite that it knew of.
+func bitten(cuts []*Cut, a Admission, now time.Time, signIn string) (Cut, bool) {
+	for _, c := range cuts {
+		if a.PendingCut.IsZero() && !a.Revision.Less(c.Revision) {
+			break
+		}
+		if c.Bites(a, now) && (signIn == "" || signIn != c.SparedSignIn) {
 			return *c, true
 		}
 	}
@@ -71,20 +60,37 @@ func (s *Snapshot) TokenRevoked(armed Revision, now time.Time) (Cut, bool) {
 }
 
 // Emergency answers a record by its id, nil if there is none.
-func (s *Snapshot) Emergency(id string) *emergencyv1.Emergency { return s.records[id] }
+func (s *Snapshot) Emergency(id string) *emergencyv1.Emergency { return s.known.byID()[id] }
 
 // Emergencies answers every record, the newest first.
-func (s *Snapshot) Emergencies() []*emergencyv1.Emergency { return sortedRecords(s.records) }
+func (s *Snapshot) Emergencies() []*emergencyv1.Emergency {
+	all := make([]*emergencyv1.Emergency, len(s.known.all))
+	for i, e := range s.known.all {
+		all[i] = e.emergency
+	}
+	return all
+}
+
+// Windows answers the freezes and lockdowns that are PENDING or ONGOING, the newest first.
+func (s *Snapshot) Windows(now time.Time) []*emergencyv1.Emergency {
+	var open []*emergencyv1.Emergency
+	for _, e := range s.known.all {
+		if e.windowed && now.UnixNano() < e.window.end {
+			open = append(open, e.emergency)
+		}
+	}
+	return open
+}
 
 // Policy is the policy in force; nil stands for its defaults.
-func (s *Snapshot) Policy() *emergencyv1.Policy { return s.policy }
+func (s *Snapshot) Policy() *emergencyv1.Policy { return s.known.policy }
 
 // NextEdge is the first start or end of any window after now; zero if none is left. What a door shows
 // changes by itself then.
 func (s *Snapshot) NextEdge(now time.Time) time.Time {
 	var next time.Time
 	at := now.UnixNano()
-	for _, windows := range [][]window{s.lockdowns, s.freezes} {
+	for _, windows := range [][]window{s.known.lockdowns, s.known.freezes} {
 		for i := range windows {
 			for _, edge := range []int64{windows[i].start, windows[i].end} {
 				if t := time.Unix(0, edge).UTC(); edge > at && (next.IsZero() || t.Before(next)) {
@@ -97,10 +103,10 @@ func (s *Snapshot) NextEdge(now time.Time) time.Time {
 }
 
 // LockdownUntil answers the latest end of the lockdowns that are on, zero if none is.
-func (s *Snapshot) LockdownUntil(now time.Time) time.Time { return latest(s.lockdowns, now) }
+func (s *Snapshot) LockdownUntil(now time.Time) time.Time { return latest(s.known.lockdowns, now) }
 
 // FreezeUntil answers the latest end of the freezes that are on, zero if none is.
-func (s *Snapshot) FreezeUntil(now time.Time) time.Time { return latest(s.freezes, now) }
+func (s *Snapshot) FreezeUntil(now time.Time) time.Time { return latest(s.known.freezes, now) }
 
 func latest(windows []window, now time.Time) time.Time {
 	var until time.Time
@@ -110,73 +116,4 @@ func latest(windows []window, now time.Time) time.Time {
 		}
 	}
 	return until
-}
-
-// HasUser reports whether there is a user of that name.
-func (s *Snapshot) HasUser(name string) bool { _, ok := s.users.find(name); return ok }
-
-// HasDevice reports whether there is a device of that name.
-func (s *Snapshot) HasDevice(name string) bool { _, ok := s.devices.find(name); return ok }
-
-// HasGroup reports whether there is an access group of that name.
-func (s *Snapshot) HasGroup(name string) bool { return slices.Contains(s.groupNames, name) }
-
-// UserEnabled reports whether there is a user of that name who isn't disabled.
-func (s *Snapshot) UserEnabled(name string) bool {
-	r, ok := s.users.find(name)
-	return ok && r.flags&disabled == 0
-}
-
-// DeviceEnabled reports whether there is a device of that name that isn't disabled.
-func (s *Snapshot) DeviceEnabled(name string) bool {
-	r, ok := s.devices.find(name)
-	return ok && r.flags&disabled == 0
-}
-
-// DeviceGroups are the access groups that a device is in, sorted.
-func (s *Snapshot) DeviceGroups(device string) []string {
-	r, _ := s.devices.find(device)
-	return s.groupsIn(s.sets[r.set], nil)
-}
-
-// BlockingGroups are the groups among a device's that close it during freezes, sorted.
-func (s *Snapshot) BlockingGroups(device string) []string {
-	r, _ := s.devices.find(device)
-	return s.groupsIn(s.sets[r.set], s.blocking)
-}
-
-func (s *Snapshot) groupsIn(set, mask bits) []string {
-	var names []string
-	for i, name := range s.groupNames {
-		if set.has(i) && (mask == nil || mask.has(i)) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// FrozenDevices are the devices that a freeze closes, sorted; for one user those that the user could
-// reach otherwise, for the empty name all.
-func (s *Snapshot) FrozenDevices(user string) []string {
-	var names []string
-	u, _ := s.users.find(user)
-	for _, shard := range s.devices.shards {
-		for name := range shard {
-			d, ok := s.devices.find(name)
-			if ok && s.blocking.meets(s.sets[d.set]) && (user == "" || s.sets[u.set].meets(s.sets[d.set])) {
-				names = append(names, name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// FrozenGroups are the groups that block during freezes, sorted.
-func (s *Snapshot) FrozenGroups() []string { return s.groupsIn(s.blocking, nil) }
-
-// InGroups reports whether a device is a member today of one of the groups.
-func (s *Snapshot) InGroups(device string, groups []string) bool {
-	return slices.ContainsFunc(s.DeviceGroups(device), func(g string) bool { return slices.Contains(groups, g) })
 }

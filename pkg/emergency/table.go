@@ -3,185 +3,229 @@ package emergency
 import (
 	"encoding/binary"
 	"hash/maphash"
-	"maps"
+	"slices"
 )
 
-// The directory keeps a row for each user and each device: a few flags and the number of the set of
-// access groups that it is in. Sets are interned bit sets, so that a million devices in a few thousand
-// combinations of groups cost four bytes each beside their names. A snapshot shares shards and pages
-// with the one before it; an edit copies the shard or page that it touches, never a whole map.
+// A table keeps a row for each user or device ever named: a few flags and the number of the set of
+// access groups that it is in. It is made of pages, so that a snapshot shares with the one before it all
+// that was not edited, and it has no pointer per name, so that a million of them cost the garbage
+// collector nothing.
 
 const (
-	shardTarget = 64   // names in a shard before the number of shards doubles
-	pageRows    = 1024 // rows in a page
+	pageSlots = 512 // of the index; a power of two
+	pageFull  = 448 // names in a page before the index doubles
+	pageRows  = 1024
+
+	firstChunk = 1 << 10 // bytes of the first chunk of names
+	lastChunk  = 1 << 16 // and of the largest
 )
 
-type flags uint8
+// row is the number of a set, and flags. Sixty-seven million sets are more than memory holds.
+type row uint32
 
 const (
-	present flags = 1 << iota
+	present row = 1 << (iota + 26)
 	disabled
 	administrator
+	protocolShift     = 29
+	protocolMask  row = 7 << protocolShift
+	flagsMask     row = present | disabled | administrator
+	setMask       row = 1<<26 - 1
 )
 
-type row struct {
-	set   uint32
-	flags flags
-}
+func (r row) set() uint32              { return uint32(r & setMask) }
+func (r row) withSet(n uint32) row     { return r&^setMask | row(n) }
+func (r row) is(flag row) bool         { return r&flag != 0 }
+func (r row) administers() bool        { return r&(administrator|disabled) == administrator }
+func (r row) protocol() uint8          { return uint8(r >> protocolShift) }
+func (r row) withProtocol(p uint8) row { return r&^protocolMask | row(p)<<protocolShift }
 
-// table maps names to rows. Its zero value is empty.
+// table is the frozen form. Its zero value is empty.
 type table struct {
 	seed   maphash.Seed
-	shards []map[string]uint32
-	pages  []*[pageRows]row
+	index  []*[pageSlots]uint64 // hash<<32 | row+1, by linear probing within the page
+	rows   []*[pageRows]row
+	places []*[pageRows]uint32 // where a row's name is: chunk<<16 | offset
+	chunks [][]byte            // names, each behind its length
 	names  int
+	order  *order
 }
 
-func (t *table) shard(name string) int {
-	return int(maphash.String(t.seed, name) & uint64(len(t.shards)-1))
+func (t *table) hash(name string) uint32 { return uint32(maphash.String(t.seed, name)) }
+
+// page tells where a hash lives in the index: the low bits choose the page, the high ones the slot.
+func (t *table) page(hash uint32) (page, slot uint32) {
+	return hash & uint32(len(t.index)-1), hash >> 23 % pageSlots
+}
+
+// number answers the row number of a name that was ever put.
+func (t *table) number(name string) (uint32, bool) {
+	if len(t.index) == 0 {
+		return 0, false
+	}
+	hash := t.hash(name)
+	p, slot := t.page(hash)
+	for page := t.index[p]; page[slot] != 0; slot = (slot + 1) % pageSlots {
+		if uint32(page[slot]>>32) != hash {
+			continue
+		}
+		if i := uint32(page[slot]) - 1; string(t.bytes(i)) == name {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // find answers the row of a name that is present.
 func (t *table) find(name string) (row, bool) {
-	if len(t.shards) == 0 {
-		return row{}, false
-	}
-	i, ok := t.shards[t.shard(name)][name]
+	i, ok := t.number(name)
 	if !ok {
-		return row{}, false
+		return 0, false
 	}
-	r := t.pages[i/pageRows][i%pageRows]
-	return r, r.flags&present != 0
+	r := t.at(i)
+	return r, r.is(present)
 }
 
-// tableBuilder edits a table. It owns the shards and pages that it has copied since the last snapshot.
+func (t *table) at(i uint32) row { return t.rows[i/pageRows][i%pageRows] }
+
+// bytes is the name of a row.
+func (t *table) bytes(i uint32) []byte {
+	place := t.places[i/pageRows][i%pageRows]
+	chunk := t.chunks[place>>16][place&0xffff:]
+	n, width := binary.Uvarint(chunk)
+	return chunk[width : width+int(n)]
+}
+
+func (t *table) name(i uint32) string { return string(t.bytes(i)) }
+
+// namesOf answers the names of rows that are present, sorted.
+func (t *table) namesOf(rows []uint32) []string {
+	names := make([]string, 0, len(rows))
+	for _, i := range rows {
+		if t.at(i).is(present) {
+			names = append(names, t.name(i))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// tableBuilder edits a table. It owns the pages that it has copied since the last snapshot.
 type tableBuilder struct {
 	table
-	ownShard []bool
-	ownPage  []bool
+	frozen   *table // what the last snapshot got, as long as nothing was edited
+	fill     []uint16
+	ownIndex []bool
+	ownRows  []bool
+	used     int // bytes of the last chunk
 }
 
-func (b *tableBuilder) freeze() table {
-	b.ownShard = make([]bool, len(b.shards))
-	b.ownPage = make([]bool, len(b.pages))
-	t := b.table
-	t.shards = append([]map[string]uint32(nil), b.shards...)
-	t.pages = append([]*[pageRows]row(nil), b.pages...)
-	return t
-}
-
-// index answers the row number of a name, making a row that is not present yet for a new one.
-func (b *tableBuilder) index(name string) uint32 {
-	if len(b.shards) == 0 {
-		b.seed = maphash.MakeSeed()
-		b.shards, b.ownShard = []map[string]uint32{{}}, []bool{true}
+func (b *tableBuilder) freeze() *table {
+	if b.frozen != nil {
+		return b.frozen
 	}
-	if i, ok := b.shards[b.shard(name)][name]; ok {
+	if b.order == nil {
+		b.order = &order{}
+	}
+	clear(b.ownIndex)
+	clear(b.ownRows)
+	t := b.table
+	t.index, t.rows = slices.Clone(b.index), slices.Clone(b.rows)
+	t.places, t.chunks = slices.Clip(b.places), slices.Clip(b.chunks)
+	b.frozen = &t
+	return b.frozen
+}
+
+// put answers the row number of a name, making a row that is not present yet for a new one.
+func (b *tableBuilder) put(name string) uint32 {
+	if i, ok := b.number(name); ok {
 		return i
 	}
-	if b.names >= shardTarget*len(b.shards) {
-		b.grow()
+	b.frozen = nil
+	if len(b.index) == 0 {
+		b.seed = maphash.MakeSeed()
+		b.resize(1)
 	}
-	s := b.shard(name)
-	if !b.ownShard[s] {
-		b.shards[s], b.ownShard[s] = maps.Clone(b.shards[s]), true
+	hash := b.hash(name)
+	for p, _ := b.page(hash); b.fill[p] >= pageFull; p, _ = b.page(hash) {
+		b.resize(2 * len(b.index))
 	}
 	i := uint32(b.names)
-	b.shards[s][name] = i
 	b.names++
-	if int(i)/pageRows == len(b.pages) {
-		b.pages, b.ownPage = append(b.pages, new([pageRows]row)), append(b.ownPage, true)
+	if int(i)/pageRows == len(b.rows) {
+		b.rows, b.ownRows = append(b.rows, new([pageRows]row)), append(b.ownRows, true)
+		b.places = append(b.places, new([pageRows]uint32))
 	}
+	b.places[i/pageRows][i%pageRows] = b.store(name)
+	b.insert(uint64(hash)<<32 | uint64(i+1))
 	return i
 }
 
-func (b *tableBuilder) grow() {
-	old := b.shards
-	n := 4 * len(old)
-	b.shards, b.ownShard = make([]map[string]uint32, n), make([]bool, n)
-	for i := range b.shards {
-		b.shards[i], b.ownShard[i] = make(map[string]uint32, shardTarget/2), true
+// store appends a name to the last chunk, where no snapshot has looked yet.
+func (b *tableBuilder) store(name string) uint32 {
+	need := binary.MaxVarintLen32 + len(name)
+	if n := len(b.chunks); n == 0 || b.used+need > len(b.chunks[n-1]) {
+		size := firstChunk
+		if n > 0 {
+			size = min(2*len(b.chunks[n-1]), lastChunk)
+		}
+		b.chunks, b.used = append(b.chunks, make([]byte, max(size, need))), 0
 	}
-	for _, shard := range old {
-		for name, i := range shard {
-			b.shards[b.shard(name)][name] = i
+	place := uint32(len(b.chunks)-1)<<16 | uint32(b.used)
+	chunk := b.chunks[len(b.chunks)-1]
+	b.used += binary.PutUvarint(chunk[b.used:], uint64(len(name)))
+	b.used += copy(chunk[b.used:], name)
+	return place
+}
+
+func (b *tableBuilder) insert(entry uint64) {
+	p, slot := b.page(uint32(entry >> 32))
+	if !b.ownIndex[p] {
+		page := *b.index[p]
+		b.index[p], b.ownIndex[p] = &page, true
+	}
+	for b.index[p][slot] != 0 {
+		slot = (slot + 1) % pageSlots
+	}
+	b.index[p][slot] = entry
+	b.fill[p]++
+}
+
+func (b *tableBuilder) resize(pages int) {
+	old := b.index
+	b.index, b.fill, b.ownIndex = make([]*[pageSlots]uint64, pages), make([]uint16, pages), make([]bool, pages)
+	for p := range b.index {
+		b.index[p], b.ownIndex[p] = new([pageSlots]uint64), true
+	}
+	for _, page := range old {
+		for _, entry := range page {
+			if entry != 0 {
+				b.insert(entry)
+			}
 		}
 	}
 }
 
-func (b *tableBuilder) at(i uint32) *row {
+// edit answers a row to write to.
+func (b *tableBuilder) edit(i uint32) *row {
+	b.frozen = nil
 	p := i / pageRows
-	if !b.ownPage[p] {
-		page := *b.pages[p]
-		b.pages[p], b.ownPage[p] = &page, true
+	if !b.ownRows[p] {
+		page := *b.rows[p]
+		b.rows[p], b.ownRows[p] = &page, true
 	}
-	return &b.pages[p][i%pageRows]
+	return &b.rows[p][i%pageRows]
 }
 
-func (b *tableBuilder) setFlags(name string, f flags) { b.at(b.index(name)).flags = f }
-
-// bits is a set of access groups, a bit each.
-type bits []uint64
-
-func (s bits) meets(o bits) bool {
-	for i := range min(len(s), len(o)) {
-		if s[i]&o[i] != 0 {
-			return true
-		}
-	}
-	return false
+// flag sets a name's flags and leaves its memberships, for these are the groups' to say.
+func (b *tableBuilder) flag(name string, flags row) {
+	r := b.edit(b.put(name))
+	*r = *r&^flagsMask | flags
 }
 
-func (s bits) has(i int) bool { return i/64 < len(s) && s[i/64]&(1<<(i%64)) != 0 }
-
-// with answers a copy in which bit i is as told.
-func (s bits) with(i int, on bool) bits {
-	n := max(len(s), i/64+1)
-	c := make(bits, n)
-	copy(c, s)
-	if on {
-		c[i/64] |= 1 << (i % 64)
-	} else {
-		c[i/64] &^= 1 << (i % 64)
+// forget takes the flags of a name, if there is such a name at all.
+func (b *tableBuilder) forget(name string) {
+	if i, ok := b.number(name); ok {
+		*b.edit(i) &^= flagsMask | protocolMask
 	}
-	for len(c) > 0 && c[len(c)-1] == 0 {
-		c = c[:len(c)-1]
-	}
-	return c
-}
-
-// sets interns bit sets: equal sets have one number, and number 0 is the empty set.
-type sets struct {
-	list   []bits
-	number map[string]uint32
-	moves  map[move]uint32
-}
-
-// move is one step from a set to another: the same step is taken by every member of a group.
-type move struct {
-	from, bit uint32
-	on        bool
-}
-
-func newSets() *sets {
-	return &sets{list: []bits{nil}, number: map[string]uint32{"": 0}, moves: map[move]uint32{}}
-}
-
-func (s *sets) step(from uint32, bit int, on bool) uint32 {
-	m := move{from, uint32(bit), on}
-	if to, ok := s.moves[m]; ok {
-		return to
-	}
-	set := s.list[from].with(bit, on)
-	var key []byte
-	for _, w := range set {
-		key = binary.LittleEndian.AppendUint64(key, w)
-	}
-	to, ok := s.number[string(key)]
-	if !ok {
-		to = uint32(len(s.list))
-		s.list, s.number[string(key)] = append(s.list, set), to
-	}
-	s.moves[m] = to
-	return to
 }

@@ -16,15 +16,16 @@ type window struct {
 
 func (w *window) ongoing(now int64) bool { return w.start <= now && now < w.end }
 
-// StatusOf derives the status of a freeze or a lockdown from its record and the clock. A termination
-// has no window: its status depends on receipts, not on the clock.
+// StatusOf derives the status of a freeze or a lockdown from its record and the clock; a start that is
+// on record is past, whatever this clock says. A termination has no window: its status depends on
+// receipts, not on the clock.
 func StatusOf(e *emergencyv1.Emergency, now time.Time) emergencyv1.Emergency_Status {
 	switch {
 	case e.GetKind() == emergencyv1.Emergency_TERMINATION:
 		return emergencyv1.Emergency_RUNNING
 	case e.GetCancelTime() != nil:
 		return emergencyv1.Emergency_CANCELLED
-	case now.Before(e.GetStartTime().AsTime()):
+	case now.Before(e.GetStartTime().AsTime()) && !e.GetStarted():
 		return emergencyv1.Emergency_PENDING
 	case now.Before(e.GetEndTime().AsTime()):
 		return emergencyv1.Emergency_ONGOING

@@ -1,0 +1,135 @@
+package emergency
+
+import (
+	"iter"
+	"slices"
+)
+
+// Administrator reports whether the name is an enabled user with the role System Administrator.
+func (s *Snapshot) Administrator(name string) bool {
+	r, ok := s.users.find(name)
+	return ok && r.administers()
+}
+
+// HasUser reports whether there is a user of that name.
+func (s *Snapshot) HasUser(name string) bool { _, ok := s.users.find(name); return ok }
+
+// HasDevice reports whether there is a device of that name.
+func (s *Snapshot) HasDevice(name string) bool { _, ok := s.devices.find(name); return ok }
+
+// HasGroup reports whether there is an access group of that name.
+func (s *Snapshot) HasGroup(name string) bool { return s.group(name) != nil }
+
+// UserEnabled reports whether there is a user of that name who isn't disabled.
+func (s *Snapshot) UserEnabled(name string) bool {
+	r, ok := s.users.find(name)
+	return ok && !r.is(disabled)
+}
+
+// DeviceEnabled reports whether there is a device of that name that isn't disabled.
+func (s *Snapshot) DeviceEnabled(name string) bool {
+	r, ok := s.devices.find(name)
+	return ok && !r.is(disabled)
+}
+
+// Protocol is the number that a device's protocol was noted as; 0 if none was.
+func (s *Snapshot) Protocol(device string) uint8 {
+	r, _ := s.devices.find(device)
+	return r.protocol()
+}
+
+// Devices answers the names of all devices in order, the first of them not below from.
+func (s *Snapshot) Devices(from string) iter.Seq[string] { return s.devices.from(from) }
+
+// Groups answers the names of all access groups, sorted.
+func (s *Snapshot) Groups() []string {
+	return s.groupNames(func(g *group) bool { return g.present })
+}
+
+// FrozenGroups are the groups that block during freezes, sorted.
+func (s *Snapshot) FrozenGroups() []string {
+	return s.groupNames(func(g *group) bool { return g.blocks })
+}
+
+func (s *Snapshot) groupNames(keep func(*group) bool) []string {
+	var names []string
+	for _, g := range s.groups {
+		if keep(g) {
+			names = append(names, g.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (s *Snapshot) group(name string) *group {
+	for _, g := range s.groups {
+		if g.name == name && g.present {
+			return g
+		}
+	}
+	return nil
+}
+
+// GroupDevices are the devices in a group, sorted.
+func (s *Snapshot) GroupDevices(group string) []string {
+	if g := s.group(group); g != nil {
+		return s.devices.namesOf(g.devices)
+	}
+	return nil
+}
+
+// GroupsOfUser are the groups that name a user as a member, sorted, whether or not there is such a user.
+func (s *Snapshot) GroupsOfUser(user string) []string {
+	i, ok := s.users.number(user)
+	if !ok {
+		return nil
+	}
+	return s.namesIn(s.users.at(i), func(*group) bool { return true })
+}
+
+// DeviceGroups are the access groups that a device is in, sorted.
+func (s *Snapshot) DeviceGroups(device string) []string {
+	r, _ := s.devices.find(device)
+	return s.namesIn(r, func(*group) bool { return true })
+}
+
+// BlockingGroups are the groups among a device's that close it during freezes, sorted.
+func (s *Snapshot) BlockingGroups(device string) []string {
+	r, _ := s.devices.find(device)
+	return s.namesIn(r, func(g *group) bool { return g.blocks })
+}
+
+func (s *Snapshot) namesIn(r row, keep func(*group) bool) []string {
+	var names []string
+	for _, bit := range s.sets[r.set()] {
+		if g := s.groups[bit]; keep(g) {
+			names = append(names, g.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// FrozenDevices are the devices that a freeze closes, sorted; for one user those that the user could
+// reach otherwise, for the empty name all.
+func (s *Snapshot) FrozenDevices(user string) []string {
+	u, known := s.users.find(user)
+	if user != "" && !known {
+		return nil
+	}
+	var rows []uint32
+	for bit, g := range s.groups {
+		if user == "" && g.blocks || user != "" && has(s.sets[u.set()], uint32(bit)) {
+			rows = append(rows, g.devices...)
+		}
+	}
+	slices.Sort(rows)
+	rows = slices.DeleteFunc(slices.Compact(rows), func(i uint32) bool { return !s.blocks(s.sets[s.devices.at(i).set()]) })
+	return s.devices.namesOf(rows)
+}
+
+// InGroups reports whether a device is a member today of one of the groups.
+func (s *Snapshot) InGroups(device string, groups []string) bool {
+	return slices.ContainsFunc(s.DeviceGroups(device), func(g string) bool { return slices.Contains(groups, g) })
+}

@@ -1,0 +1,152 @@
+package emergency
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+// records are the emergencies, which are kept for ever, each compiled once.
+type records struct {
+	byID     map[string]*emergencyv1.Emergency
+	sorted   []*record // the newest first
+	own      bool
+	policy   *emergencyv1.Policy
+	frozen   *known
+	compiled time.Time
+}
+
+// record never changes: a later version makes another.
+type record struct {
+	emergency *emergencyv1.Emergency
+	created   int64
+	cuts      bool
+	cut       Cut
+	windowed  bool
+	window    window
+}
+
+// known is the frozen form: what decisions look at apart from what is history.
+type known struct {
+	all       []*record
+	lockdowns []window
+	freezes   []window
+	// Cuts whose start is not on record; those that sign people out and those that shut tokens for good,
+	// the highest revision first.
+	pending, signOuts, revocations []*Cut
+	policy                         *emergencyv1.Policy
+	// Made when first asked for.
+	list func() []Cut
+	byID func() map[string]*emergencyv1.Emergency
+}
+
+func newRecords() records { return records{byID: map[string]*emergencyv1.Emergency{}} }
+
+func keyOf(e *emergencyv1.Emergency) *record {
+	return &record{emergency: e, created: e.GetCreateTime().AsTime().UnixNano()}
+}
+
+func compile(e *emergencyv1.Emergency) *record {
+	r := keyOf(e)
+	r.cut, r.cuts = CutOf(e)
+	if e.GetKind() == emergencyv1.Emergency_FREEZE || e.GetKind() == emergencyv1.Emergency_LOCKDOWN {
+		r.window, r.windowed = compileWindow(e), e.GetCancelTime() == nil
+	}
+	return r
+}
+
+func newestFirst(a, b *record) int {
+	return cmp.Or(cmp.Compare(b.created, a.created), cmp.Compare(b.emergency.GetId(), a.emergency.GetId()))
+}
+
+func (r *records) put(e *emergencyv1.Emergency) {
+	r.edit()
+	if before := r.byID[e.GetId()]; before != nil {
+		i, _ := slices.BinarySearchFunc(r.sorted, keyOf(before), newestFirst)
+		r.sorted = slices.Delete(r.sorted, i, i+1)
+	}
+	r.byID[e.GetId()] = e
+	after := compile(e)
+	i, _ := slices.BinarySearchFunc(r.sorted, after, newestFirst)
+	r.sorted = slices.Insert(r.sorted, i, after)
+}
+
+func (r *records) setPolicy(p *emergencyv1.Policy) {
+	r.edit()
+	r.policy = p
+}
+
+func (r *records) edit() {
+	if !r.own {
+		r.sorted, r.own = slices.Clone(r.sorted), true
+	}
+	r.frozen = nil
+}
+
+// freeze compiles anew only what was edited, or has been looked at for long.
+func (r *records) freeze(now time.Time) *known {
+	if r.frozen != nil && now.Sub(r.compiled) < time.Hour {
+		return r.frozen
+	}
+	k := &known{all: slices.Clip(r.sorted), policy: r.policy}
+	long := now.Add(-time.Hour).UnixNano()
+	for _, e := range k.all {
+		k.addCut(e)
+		if e.windowed && e.window.end >= long {
+			k.addWindow(e)
+		}
+	}
+	for _, cuts := range [][]*Cut{k.signOuts, k.revocations} {
+		slices.SortStableFunc(cuts, func(a, b *Cut) int { return b.Revision.compare(a.Revision) })
+	}
+	k.list, k.byID = sync.OnceValue(k.everyCut), sync.OnceValue(k.everyRecord)
+	r.frozen, r.compiled, r.own = k, now, false
+	return k
+}
+
+func (k *known) addCut(e *record) {
+	if !e.cuts {
+		return
+	}
+	if !e.cut.Begun && !e.cut.Start.IsZero() {
+		k.pending = append(k.pending, &e.cut)
+	}
+	if e.cut.Kind == Lockdown {
+		k.signOuts = append(k.signOuts, &e.cut)
+	}
+	if e.cut.revokeTokens {
+		k.revocations = append(k.revocations, &e.cut)
+	}
+}
+
+func (k *known) addWindow(e *record) {
+	if e.emergency.GetKind() == emergencyv1.Emergency_FREEZE {
+		k.freezes = append(k.freezes, e.window)
+		return
+	}
+	w := e.window
+	w.breakUsers = slices.Concat(w.breakUsers, k.policy.GetBreakGlassUsers())
+	w.breakTokens = slices.Concat(w.breakTokens, k.policy.GetBreakGlassTokens())
+	k.lockdowns = append(k.lockdowns, w)
+}
+
+func (k *known) everyCut() []Cut {
+	cuts := make([]Cut, 0, len(k.all))
+	for _, e := range k.all {
+		if e.cuts {
+			cuts = append(cuts, e.cut)
+		}
+	}
+	return slices.Clip(cuts)
+}
+
+func (k *known) everyRecord() map[string]*emergencyv1.Emergency {
+	byID := make(map[string]*emergencyv1.Emergency, len(k.all))
+	for _, e := range k.all {
+		byID[e.emergency.GetId()] = e.emergency
+	}
+	return byID
+}
