@@ -1,0 +1,138 @@
+package control
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"testing"
+	"time"
+
+	"portcullis.dev/pkg/audit"
+	"portcullis.dev/pkg/fault"
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+)
+
+func TestListsAreNewestFirstAndPaged(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	for range 5 {
+		must(s.ApplyFreeze(p.as("admin"), p.freeze()))
+	}
+	var ids []string
+	request := &emergencyv1.ListEmergenciesRequest{PageSize: 2, Filter: "status=ONGOING"}
+	for {
+		page := must(s.ListFreezes(t.Context(), request))
+		for _, f := range page.GetFreezes() {
+			ids = append(ids, f.GetId())
+		}
+		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+			break
+		}
+	}
+	want := []string{"F-0006", "F-0005", "F-0004", "F-0003", "F-0002"}
+	if len(ids) != len(want) {
+		t.Fatalf("listed %v", ids)
+	}
+	for i := range want {
+		if ids[i] != want[i] {
+			t.Fatalf("listed %v, want %v", ids, want)
+		}
+	}
+	for _, bad := range []*emergencyv1.ListEmergenciesRequest{{Filter: "colour=red"}, {Filter: "status=ON"}, {PageToken: "!"}} {
+		_, err := s.ListFreezes(t.Context(), bad)
+		refused(t, err, fault.InvalidArgument)
+	}
+}
+
+func TestWhatAFreezeBlockedIsToldAfterTheDirectoryHasChanged(t *testing.T) {
+	p := newPlatform(t)
+	p.put("DIRECTORY", "directory.device.db-1", &gatev1.DeviceRecord{Device: &gatev1.Device{Name: "db-1"}})
+	p.put("DIRECTORY", "directory.group.pay", &gatev1.AccessGroupRecord{AccessGroup: &gatev1.AccessGroup{Name: "pay", Devices: []string{"db-1"}, BlockDuringFreezes: true}})
+	s := p.replica()
+	f := must(s.ApplyFreeze(p.as("admin"), p.freeze()))
+	must(s.CancelFreeze(p.as("admin"), p.cancel(f.GetId())))
+	p.put("DIRECTORY", "directory.group.pay", &gatev1.AccessGroupRecord{AccessGroup: &gatev1.AccessGroup{Name: "pay", BlockDuringFreezes: false}})
+	p.await(s, func() bool { return len(s.watch.State().Emergency.FrozenDevices("")) == 0 }, "the change of the directory")
+	got := must(s.ListFreezeDevices(t.Context(), &emergencyv1.ListFreezeDevicesRequest{Id: f.GetId()}))
+	if len(got.GetDevices()) != 1 || got.GetDevices()[0].GetName() != "db-1" || got.GetDevices()[0].GetAccessGroups()[0] != "pay" {
+		t.Fatalf("it blocked %v", got)
+	}
+}
+
+func TestTheAuditLogIsTheRecordAndItsCheckpointVerifies(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	f := must(s.ApplyFreeze(p.as("admin"), p.freeze()))
+	got := must(s.ListEntries(t.Context(), &auditv1.ListEntriesRequest{PageSize: 1}))
+	if e := got.GetEntries()[0]; e.GetTarget() != f.GetId() || e.GetActor() != "admin" || got.GetNextPageToken() == "" {
+		t.Fatalf("listed %v", got)
+	}
+	older := must(s.ListEntries(t.Context(), &auditv1.ListEntriesRequest{PageToken: got.GetNextPageToken()}))
+	if older.GetEntries()[0].GetHash() != got.GetEntries()[0].GetPreviousHash() {
+		t.Fatal("the list does not show the chain")
+	}
+	checkpoint := must(s.GetCheckpoint(t.Context(), &auditv1.GetCheckpointRequest{}))
+	sequence, hash, err := audit.ReadCheckpoint(checkpoint.GetNote(), p.key.Public().(ed25519.PublicKey))
+	if err != nil || sequence != 2 || audit.Hex(hash) != checkpoint.GetHash() {
+		t.Fatalf("checkpoint %d %x: %v", sequence, hash, err)
+	}
+	if !bytes.Contains([]byte(checkpoint.GetNote()), []byte(audit.Origin)) {
+		t.Fatal("the note has no origin")
+	}
+}
+
+func TestReceiptsSayWhoHoldsAnEmergencyAndWhoIsSilent(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	old := &emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", BootId: "b"}
+	s.receipts.take(old)
+	s.receipts.take(&emergencyv1.Beat{Enforcer: "gate-2", Service: "access-gate", BootId: "b"})
+	f := must(s.ApplyFreeze(p.as("admin"), p.freeze()))
+	s.receipts.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", BootId: "b", Revision: f.GetRevision()})
+	receipts := must(s.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: f.GetId()})).GetReceipts()
+	if receipts[0].GetState() != emergencyv1.Receipt_CONFIRMED || receipts[0].HeldMs == nil || receipts[1].GetState() != emergencyv1.Receipt_WAITING {
+		t.Fatalf("receipts %v", receipts)
+	}
+	p.clock.advance(silence + time.Second)
+	receipts = must(s.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: f.GetId()})).GetReceipts()
+	if receipts[1].GetState() != emergencyv1.Receipt_UNREACHABLE || receipts[0].GetState() != emergencyv1.Receipt_CONFIRMED {
+		t.Fatalf("receipts %v", receipts)
+	}
+}
+
+func TestATerminationIsDoneOnlyWhenEveryConnectorHasSaidSo(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	beat := func(connector, revision string, open, ended uint32, unreachable bool, id string) {
+		b := &emergencyv1.Beat{Enforcer: connector, Service: connectorService, BootId: "b", Revision: revision, OpenSessions: &open, Unreachable: unreachable}
+		if id != "" {
+			b.Cuts = []*emergencyv1.CutProgress{{Emergency: id, Open: open, Ended: ended}}
+		}
+		s.receipts.take(b)
+	}
+	s.receipts.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService, BootId: "b"})
+	beat("c1", "", 3, 0, false, "")
+	beat("c2", "", 2, 0, true, "")
+	e := must(s.ApplyTermination(p.as("admin"), &emergencyv1.ApplyTerminationRequest{Selector: &emergencyv1.Selector{All: true}, Justification: "x", Grant: p.grant("admin")}))
+	if e.GetStatus() != emergencyv1.Emergency_RUNNING || e.GetUnreachable() != 2 {
+		t.Fatalf("just applied: %v", e)
+	}
+	beat("c1", e.GetRevision(), 0, 3, false, e.GetId())
+	get := func() *emergencyv1.Emergency {
+		return must(s.GetTermination(t.Context(), &emergencyv1.GetEmergencyRequest{Id: e.GetId()}))
+	}
+	if got := get(); got.GetEnded() != 3 || got.GetStatus() == emergencyv1.Emergency_DONE || got.LastEndedMs == nil {
+		t.Fatalf("one connector is silent, and it is %v", got)
+	}
+	p.clock.advance(partialAfter + time.Second)
+	if got := get(); got.GetStatus() != emergencyv1.Emergency_PARTIAL {
+		t.Fatalf("after a while it is %v", got.GetStatus())
+	}
+	s.receipts.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService, BootId: "b"})
+	beat("c1", e.GetRevision(), 0, 3, false, e.GetId())
+	beat("c2", e.GetRevision(), 0, 2, false, e.GetId())
+	if got := get(); got.GetStatus() != emergencyv1.Emergency_DONE || got.GetEnded() != 5 || got.GetUnreachable() != 0 {
+		t.Fatalf("all have confirmed, and it is %v", got)
+	}
+}
