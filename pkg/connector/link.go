@@ -1,0 +1,233 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+)
+
+const (
+	batch          = 128  // ids in a message
+	helloPart      = 1000 // sessions in a part of a hello
+	maxUnconfirmed = 1 << 17
+	// countsFirst is how long ids of ended sessions wait, so that the counts, which are small, go first.
+	countsFirst = 20 * time.Millisecond
+	repeatAfter = 2 * time.Second
+	silence     = 3 * time.Second
+	minBackoff  = 50 * time.Millisecond
+	maxBackoff  = time.Second
+)
+
+var errSilent = errors.New("the broker has not been heard for a while")
+
+// stayAttached attaches again and again. The wait grows to a second and no further.
+func (c *Connector) stayAttached(ctx context.Context) {
+	wait := minBackoff
+	for ctx.Err() == nil {
+		heard, err := c.attach(ctx)
+		if heard {
+			wait = minBackoff
+		}
+		if ctx.Err() == nil {
+			c.deps.Log.Warn("detached from the broker", "connector", c.config.ID, "error", err, "again", wait)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, maxBackoff)
+	}
+}
+
+// attach lives as long as one stream, and reports whether the broker was heard on it.
+func (c *Connector) attach(ctx context.Context) (heard bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	deaf := time.AfterFunc(silence, func() { cancel(errSilent) })
+	defer deaf.Stop()
+	stream, err := c.deps.Broker.Attach(ctx)
+	if err != nil {
+		return false, fmt.Errorf("attaching: %w", err)
+	}
+	for _, hello := range c.hello() {
+		if err := stream.Send(&sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Hello{Hello: hello}}); err != nil {
+			return false, fmt.Errorf("saying hello: %w", err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cancel(c.listen(stream, deaf, &heard))
+	}()
+	err = c.speak(ctx, stream)
+	cancel(err)
+	<-done
+	return heard, context.Cause(ctx)
+}
+
+func (c *Connector) listen(stream sessionv1.Connectors_AttachClient, deaf *time.Timer, heard *bool) error {
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return fmt.Errorf("listening: %w", err)
+		}
+		deaf.Reset(silence)
+		*heard = true
+		switch m := m.GetMessage().(type) {
+		case *sessionv1.BrokerMessage_Standing:
+			if err := c.stand(m.Standing); err != nil {
+				return fmt.Errorf("reading a standing: %w", err)
+			}
+		case *sessionv1.BrokerMessage_End:
+			c.endNamed(m.End)
+		case *sessionv1.BrokerMessage_Confirm:
+			c.confirm(m.Confirm.GetIds())
+		}
+	}
+}
+
+// speak sends what has changed, and a heartbeat at each tick.
+func (c *Connector) speak(ctx context.Context, stream sessionv1.Connectors_AttachClient) error {
+	tick := time.NewTicker(c.config.Heartbeat)
+	defer tick.Stop()
+	ids := time.NewTimer(0)
+	defer ids.Stop()
+	armed := true
+	for {
+		beat, flush := false, false
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.wake:
+		case <-tick.C:
+			beat = true
+			c.repeat()
+		case <-ids.C:
+			flush, armed = true, false
+		}
+		messages, waiting := c.outbox(beat, flush)
+		for _, m := range messages {
+			if err := stream.Send(m); err != nil {
+				return fmt.Errorf("speaking: %w", err)
+			}
+		}
+		if waiting && !armed {
+			ids.Reset(countsFirst)
+			armed = true
+		}
+	}
+}
+
+// outbox takes what is to be said: openings, then counts, then the ids of what has ended. It reports
+// whether ids wait.
+func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage, waiting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for part := range slices.Chunk(c.opened, batch) {
+		opened := &sessionv1.Opened{Sessions: make([]*sessionv1.Session, len(part))}
+		for i, s := range part {
+			opened.Sessions[i], s.queued = s.proto(), false
+		}
+		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Opened{Opened: opened}})
+	}
+	c.opened = nil
+	if beat || c.urgent || flush && c.changed {
+		if beat {
+			c.oldest = c.oldestAdmission()
+		}
+		c.changed, c.urgent = false, false
+		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Heartbeat{Heartbeat: &sessionv1.Heartbeat{
+			HeldRevision: c.held.String(), OpenSessions: uint32(len(c.sessions)), OldestAdmission: c.oldest,
+			Cuts: c.cutProgress(), Standing: c.version,
+		}}})
+	}
+	if !flush {
+		return out, c.changed || len(c.ended) > 0
+	}
+	for part := range slices.Chunk(c.ended, batch) {
+		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Ended{Ended: &sessionv1.Ended{Sessions: part}}})
+	}
+	c.ended = nil
+	return out, false
+}
+
+func (c *Connector) cutProgress() []*emergencyv1.CutProgress {
+	all := make([]*emergencyv1.CutProgress, len(c.recent))
+	for i, id := range c.recent {
+		p := c.progress[id]
+		all[i] = &emergencyv1.CutProgress{Emergency: id, Open: p.open, Ended: p.ended}
+	}
+	return all
+}
+
+func (c *Connector) oldestAdmission() string {
+	var oldest *Session
+	for _, s := range c.sessions {
+		if s.judged && (oldest == nil || s.seen.Admission.Revision.Less(oldest.seen.Admission.Revision)) {
+			oldest = s
+		}
+	}
+	if oldest == nil {
+		return ""
+	}
+	return oldest.seen.Admission.Revision.String()
+}
+
+// hello is the whole state, in parts. What waited to be said is in it.
+func (c *Connector) hello() []*sessionv1.Hello {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.opened {
+		s.queued = false
+	}
+	c.opened, c.ended, c.changed = nil, nil, false
+	first := &sessionv1.Hello{
+		Connector: c.config.ID, BootId: c.boot, Protocols: c.config.Protocols, HeldRevision: c.held.String(),
+		Cuts: c.cutProgress(), Generation: c.generation,
+	}
+	parts := []*sessionv1.Hello{first}
+	for ends := range slices.Chunk(slices.Collect(maps.Values(c.unconfirmed)), helloPart) {
+		last := parts[len(parts)-1]
+		last.Ended, last.More = ends, true
+		parts = append(parts, &sessionv1.Hello{Connector: first.Connector, BootId: first.BootId})
+	}
+	for sessions := range slices.Chunk(slices.Collect(maps.Values(c.sessions)), helloPart) {
+		last := parts[len(parts)-1]
+		last.More = true
+		for _, s := range sessions {
+			last.Sessions = append(last.Sessions, s.proto())
+		}
+		parts = append(parts, &sessionv1.Hello{Connector: first.Connector, BootId: first.BootId})
+	}
+	return parts
+}
+
+func (c *Connector) confirm(ids []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		delete(c.unconfirmed, id)
+	}
+}
+
+// repeat puts what ended a while ago and was not confirmed among what is to be said.
+func (c *Connector) repeat() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.unconfirmed) == 0 || len(c.ended) > 0 {
+		return
+	}
+	before := c.config.Now().Add(-repeatAfter)
+	for _, end := range c.unconfirmed {
+		if end.GetTime().AsTime().Before(before) {
+			c.ended = append(c.ended, end)
+		}
+	}
+}
