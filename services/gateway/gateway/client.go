@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// proxies are the addresses whose X-Forwarded-For is believed.
+type proxies []netip.Prefix
+
+func parseProxies(list []string) (proxies, error) {
+	var all proxies
+	for _, text := range list {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, fmt.Errorf("trusted proxy %q is neither an address nor a network like 10.0.0.0/8", text)
+			}
+			prefix = netip.PrefixFrom(address, address.BitLen())
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all, nil
+}
+
+func (p proxies) trust(address netip.Addr) bool {
+	for _, prefix := range p {
+		if prefix.Contains(address.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// has is trust for an address as text.
+func (p proxies) has(text string) bool {
+	address, err := netip.ParseAddr(text)
+	return err == nil && p.trust(address)
+}
+
+// client is the address that a request comes from: the peer's, or what the nearest trusted proxies say.
+// Of a chain, the last address that no trusted proxy has is the client's: what stands before it is
+// only what the client says.
+func (p proxies) client(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	at := peer.Addr().Unmap()
+	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(chain) - 1; i >= 0 && p.trust(at); i-- {
+		before, err := netip.ParseAddr(strings.TrimSpace(chain[i]))
+		if err != nil {
+			break
+		}
+		at = before.Unmap().WithZone("")
+	}
+	return at.String()
+}
+
+// strip takes away every header that could pass for one of ours behind the gateway, or that would
+// change what a request means.
+func strip(header http.Header) {
+	for name := range header {
+		lower := strings.ToLower(name)
+		for _, prefix := range []string{"grpc-", "grpcgateway-", "portcullis-", "x-portcullis-", "x-forwarded-", "x-http-method"} {
+			if strings.HasPrefix(lower, prefix) {
+				delete(header, name)
+			}
+		}
+	}
+	for _, name := range []string{"Forwarded", "X-Real-Ip", "X-Request-Id", "Cookie", "Te", "X-Method-Override"} {
+		header.Del(name)
+	}
+}
+
+// host is an address without its port.
+func host(address net.Addr) string {
+	text, _, err := net.SplitHostPort(address.String())
+	if err != nil {
+		return address.String()
+	}
+	return text
+}

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// exchange is one request and its answer, as far as the steps after the first want to know it.
+type exchange struct {
+	// id is the request's, made here or taken from the caller.
+	id string
+	// address is the client's.
+	address string
+	// route is the REST row, nil if there is none.
+	route *route
+	// body is the whole body, once it has been read.
+	body   []byte
+	query  map[string][]string
+	answer *answer
+	// err is what a service answered instead, for the log.
+	err error
+}
+
+type exchangeKey struct{}
+
+func withExchange(ctx context.Context, e *exchange) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, e)
+}
+
+// exchangeOf is the exchange that a context belongs to; an empty one if none.
+func exchangeOf(ctx context.Context) *exchange {
+	if e, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return e
+	}
+	return &exchange{answer: &answer{}}
+}
+
+// writeWithin is how long a client may take to read what is written at once, before it is cut off.
+const writeWithin = 30 * time.Second
+
+// answer is a ResponseWriter that remembers what was said, drops whatever comes after closed, and
+// gives a client that doesn't read a bounded time.
+type answer struct {
+	http.ResponseWriter
+	status int
+	bytes  int
+	closed bool
+}
+
+// WriteHeader sends the status, once.
+func (a *answer) WriteHeader(status int) {
+	if a.closed || a.status != 0 {
+		return
+	}
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(text []byte) (int, error) {
+	if a.closed {
+		return len(text), nil
+	}
+	a.WriteHeader(http.StatusOK)
+	// Not every writer has deadlines; those of tests have none.
+	_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(time.Now().Add(writeWithin))
+	n, err := a.ResponseWriter.Write(text)
+	a.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController through, for flushing.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// begun reports whether the status is out.
+func (a *answer) begun() bool { return a.status != 0 }

@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"portcullis.dev/pkg/fault"
+)
+
+// front is the first to see a request: it names it, finds out where it comes from, takes away what
+// the outside may not say, and passes it on to the API or to a page.
+type front struct {
+	api      http.Handler
+	pages    map[string]http.Handler
+	trusted  proxies
+	refusals refusals
+	metrics  *metrics
+	log      *slog.Logger
+}
+
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	e := &exchange{id: r.Header.Get("X-Request-Id"), address: f.trusted.client(r), answer: &answer{ResponseWriter: w}}
+	if !requestID.MatchString(e.id) {
+		e.id = rand.Text()
+	}
+	strip(r.Header)
+	secure(e.answer.Header(), e.id)
+	f.serve(e, r.WithContext(withExchange(r.Context(), e)))
+	f.record(e, r, time.Since(start))
+}
+
+func (f *front) serve(e *exchange, r *http.Request) {
+	defer func() {
+		trouble := recover()
+		if trouble == nil {
+			return
+		}
+		e.err = fmt.Errorf("a panic: %v\n%s", trouble, debug.Stack())
+		if e.answer.begun() {
+			f.record(e, r, 0)
+			panic(http.ErrAbortHandler) // breaks the connection off: half an answer must not look whole
+		}
+		f.refusals.read(errors.New("panic")).write(e.answer)
+	}()
+	f.route(r.URL.Path).ServeHTTP(e.answer, r)
+}
+
+func (f *front) route(path string) http.Handler {
+	if page, ok := f.pages[path]; ok {
+		return page
+	}
+	return f.api // answers what is not there, too
+}
+
+// secure sets the headers that every answer has. Pages loosen the policy by as much as they need.
+func secure(header http.Header, id string) {
+	for name, value := range map[string]string{
+		"X-Request-Id":                 id,
+		"Cache-Control":                "no-store",
+		"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Referrer-Policy":              "no-referrer",
+		"X-Content-Type-Options":       "nosniff",
+		"X-Frame-Options":              "DENY",
+	} {
+		header.Set(name, value)
+	}
+}
+
+// record counts the answer, and logs it if something is wrong inside: a refusal is no trouble of ours.
+func (f *front) record(e *exchange, r *http.Request, took time.Duration) {
+	status := e.answer.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	pattern := f.pattern(e, r)
+	f.metrics.seen(pattern, r.Method, status, took)
+	if status < http.StatusInternalServerError || status == http.StatusServiceUnavailable && fault.Is(e.err, fault.Lockdown) {
+		return
+	}
+	f.log.Error("a call failed", "request", e.id, "method", r.Method, "path", pattern, "status", status,
+		"took", took, "err", e.err)
+}
+
+// pattern names what was called without what the caller made up.
+func (f *front) pattern(e *exchange, r *http.Request) string {
+	if e.route != nil {
+		return e.route.pattern
+	}
+	if _, ok := f.pages[r.URL.Path]; ok {
+		return r.URL.Path
+	}
+	return "none"
+}
+
+// methodLabel keeps made-up methods out of the metrics.
+func methodLabel(method string) string {
+	if strings.Contains(" GET HEAD POST PATCH DELETE ", " "+method+" ") {
+		return method
+	}
+	return "other"
+}
+
+func statusLabel(status int) string { return strconv.Itoa(status) }

@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+)
+
+// refusals turns errors into what an HTTP caller receives.
+type refusals struct {
+	texts emergency.Texts
+	now   func() time.Time
+}
+
+// refusal is one answer that refuses.
+type refusal struct {
+	status int
+	// retryAfter is in whole seconds; 0 sends no such header.
+	retryAfter int
+	body       []byte
+}
+
+// read answers the refusal for an error: a lockdown in its own shape, anything else as code, reason,
+// message and details. The text of an error that is none of ours stays inside.
+func (r refusals) read(err error) refusal {
+	status := 0
+	var other *runtime.HTTPStatusError
+	if errors.As(err, &other) {
+		err, status = other.Err, other.HTTPStatus
+	}
+	e := known(err)
+	if until, ok := untilOf(e); ok {
+		return refusal{http.StatusServiceUnavailable, emergency.RetryAfter(until, r.now()), r.texts.LockdownBody(until)}
+	}
+	if status == 0 {
+		status = runtime.HTTPStatusFromCode(e.Code)
+	}
+	return refusal{status, seconds(e.RetryAfter), shape(e)}
+}
+
+// withStatus is a refusal whose HTTP status is not the one of its code.
+func withStatus(status int, e *fault.Error) error {
+	return &runtime.HTTPStatusError{HTTPStatus: status, Err: e}
+}
+
+// notAllowed refuses a method.
+func notAllowed(method, verbs string) error {
+	return withStatus(http.StatusMethodNotAllowed,
+		fault.New(fault.Unimplemented, "This path does not take %s. It takes %s", short(method), verbs))
+}
+
+// write sends the refusal.
+func (r refusal) write(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(r.body)))
+	header.Del("Transfer-Encoding")
+	if r.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(r.retryAfter))
+	}
+	if r.status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", `Bearer realm="portcullis"`)
+	}
+	w.WriteHeader(r.status)
+	_, _ = w.Write(r.body) // a caller who has gone needs no answer
+}
+
+func untilOf(e *fault.Error) (time.Time, bool) {
+	if e.Reason != fault.Lockdown {
+		return time.Time{}, false
+	}
+	until, err := time.Parse(time.RFC3339Nano, e.Details["until"])
+	return until, err == nil
+}
+
+// seconds is a delay in whole seconds, rounded up.
+func seconds(delay time.Duration) int { return int((max(delay, 0) + time.Second - 1) / time.Second) }
+
+func shape(e *fault.Error) []byte {
+	details := e.Details
+	if details == nil {
+		details = map[string]string{}
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(struct {
+		Code    string            `json:"code"`
+		Reason  string            `json:"reason"`
+		Message string            `json:"message"`
+		Details map[string]string `json:"details"`
+	}{code.Code(e.Code).String(), e.Reason, e.Message, details})
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+}
+
+// known is an error as one of ours. An error without our ErrorInfo comes from the plumbing: it gets a
+// sentence of its own, and its text is not shown.
+func known(err error) *fault.Error {
+	var e *fault.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	s, ok := status.FromError(err)
+	if !ok {
+		return fault.From(errors.New("unknown"))
+	}
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == fault.Domain {
+			return fault.From(err)
+		}
+	}
+	return plumbing(s)
+}
+
+// plumbing speaks for an error that no service of ours has worded.
+func plumbing(s *status.Status) *fault.Error {
+	e := fault.From(status.New(s.Code(), "").Err())
+	switch s.Code() {
+	case codes.Unauthenticated:
+		e.Message = "Sign in, then send its token in the header Authorization: Bearer <token>"
+	case codes.PermissionDenied:
+		e.Message = "You may not do this. Ask an administrator for the permission"
+	case codes.NotFound:
+		e.Message = "There is nothing of that name here. /docs lists what there is"
+	case codes.InvalidArgument, codes.OutOfRange:
+		e.Message = "The request does not fit the call. /docs lists what it takes"
+	case codes.Unavailable:
+		e.Message, e.RetryAfter = "The service behind this call can't be reached now. Try again in a moment", time.Second
+	case codes.DeadlineExceeded:
+		e.Message = "The service behind this call did not answer in time. Look whether it was done before you try again"
+	case codes.Canceled:
+		e.Message = "The call was broken off"
+	case codes.Unimplemented:
+		e.Message = "This installation does not serve this call"
+	case codes.ResourceExhausted:
+		e.Message = "That is too much at once. Ask for a smaller page, or try again in a moment"
+	default:
+		e.Message = "Something went wrong inside. Try again; the log has the details under this x-request-id"
+	}
+	return e
+}
