@@ -1,0 +1,138 @@
+// Package scenario drives the whole product from outside, by REST, gRPC and OpenSSH: the same
+// scenarios on everything in one process and on separate processes with a real NATS server and a
+// real Redis.
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"portcullis.dev/deploy/e2e/stack"
+	"portcullis.dev/deploy/e2e/target"
+)
+
+// where says on what a scenario makes sense.
+type where uint8
+
+const (
+	anywhere where = iota
+	separately
+)
+
+var scenarios = []struct {
+	name  string
+	run   func(*world)
+	where where
+}{
+	{"AFreezeClosesTheDevicesOfGroupsThatOptedIn", freezeCloses, anywhere},
+	{"OverlappingFreezesAddUp", freezesOverlap, anywhere},
+	{"ALockdownClosesEverythingButTheAdministratorsWayIn", lockdownCloses, anywhere},
+	{"ALockdownLetsItsBreakGlassThrough", lockdownBreakGlass, anywhere},
+	{"ATerminationEndsWhatItSelects", terminationEnds, anywhere},
+	{"ACodeAndAGrantWorkOnce", grantsWorkOnce, anywhere},
+	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere},
+	{"ThePolicyAsksForATicket", policyAsksForTicket, anywhere},
+	{"BadInputIsRefusedClearly", badInput, anywhere},
+	{"AScheduledLockdownEndsSessionsWithControlDead", scheduledWithoutControl, separately},
+	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately},
+	{"AWipedRedisChangesNoDecision", wipedRedis, separately},
+	{"ATerminationIsReSentAndEndsNothingNewer", terminationResent, separately},
+}
+
+func TestOnTheAllInOne(t *testing.T) {
+	for _, s := range scenarios {
+		if s.where == separately {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.run(newWorld(t, stack.AllInOne, quick))
+		})
+	}
+}
+
+func TestOnSeparateProcesses(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.run(newWorld(t, stack.Separate, quick))
+		})
+	}
+}
+
+// quick lets factors that were enrolled a moment ago open the panel.
+var quick = stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}}
+
+// devicesOf are the devices of every world: two sshd, of which one is two devices.
+var devicesOf = map[string]func() *target.Server{"db-1": databases, "db-2": databases, "web-1": websites}
+
+var (
+	servers   string // folder
+	databases = sync.OnceValue(func() *target.Server { return startServer("databases") })
+	websites  = sync.OnceValue(func() *target.Server { return startServer("websites") })
+	running   []*target.Server
+)
+
+func startServer(name string) *target.Server {
+	folder := filepath.Join(servers, name)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		panic(err)
+	}
+	port, err := stack.FreePort()
+	if err != nil {
+		panic(err)
+	}
+	s, err := target.StartServer(folder, port)
+	if err != nil {
+		panic(err)
+	}
+	running = append(running, s)
+	return s
+}
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if missing := missingPrograms(); len(missing) > 0 {
+		fmt.Printf("*** LEFT OUT: every end-to-end scenario, for these are not installed: %v\n", missing)
+		return exitWithout()
+	}
+	var err error
+	if servers, err = os.MkdirTemp("", "portcullis-sshd-"); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer os.RemoveAll(servers)
+	code := m.Run()
+	for _, s := range running {
+		s.Stop()
+	}
+	return code
+}
+
+func missingPrograms() []string {
+	var missing []string
+	for _, name := range []string{"ssh", "sshd", "redis-server"} {
+		_, err := exec.LookPath(name)
+		_, sbin := os.Stat("/usr/sbin/" + name)
+		if err != nil && errors.Is(sbin, os.ErrNotExist) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// exitWithout fails where prepare.sh would have installed what is missing: Debian, as root.
+func exitWithout() int {
+	_, err := os.Stat("/etc/debian_version")
+	if runtime.GOOS == "linux" && err == nil && os.Getuid() == 0 {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,31 @@
+package stack
+
+import "path/filepath"
+
+// AllInOne starts `portcullis serve` on an empty data folder.
+func AllInOne(folder string, o Options) (*Stack, error) {
+	binary, err := Binary("portcullis")
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	s := newStack(folder)
+	s.HTTP, s.GRPC, s.SSH = "http://"+loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
+	env := append(environment(
+		"PORTCULLIS_DATA="+filepath.Join(folder, "data"),
+		"PORTCULLIS_HTTP="+loopback(ports[0]),
+		"PORTCULLIS_GRPC="+s.GRPC,
+		"PORTCULLIS_SSH="+s.SSH,
+		"PORTCULLIS_ADMIN_USER="+s.Admin.User,
+		"PORTCULLIS_ADMIN_PASSWORD="+s.Admin.Password,
+		"PORTCULLIS_ADMIN_TOTP_SECRET="+s.Admin.TOTPSecret,
+	), o.Environment...)
+	s.starts["portcullis"] = func() (*Process, error) {
+		return spawn(folder, "portcullis", binary, env, "serve")
+	}
+	s.readiness["portcullis"] = s.HTTP + "/readyz"
+	return s, s.Restart("portcullis")
+}

@@ -1,0 +1,203 @@
+// Package stack starts the whole product as a stranger would, and stops it by the ids of the
+// processes that it started: everything in one process, or each service by itself beside a real NATS
+// server and a real Redis.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Options are what a start may differ in.
+type Options struct {
+	// Environment is added to what the services get, NAME=value.
+	Environment []string
+	// Gates is how many access-gates run in separate processes; one, if unset.
+	Gates int
+}
+
+// Administrator is the first one, whom the empty data folder is started with.
+type Administrator struct{ User, Password, TOTPSecret string }
+
+// Stack is a running product.
+type Stack struct {
+	// HTTP is the public address, http://host:port.
+	HTTP string
+	// GRPC and SSH are host:port.
+	GRPC, SSH string
+	Admin     Administrator
+	// Separate says that each service is a process of its own.
+	Separate bool
+	// Folder is where data and logs are.
+	Folder string
+	// Nats and Redis are the addresses of the servers, of separate processes alone.
+	Nats, Redis string
+
+	processes map[string]*Process
+	starts    map[string]func() (*Process, error)
+	readiness map[string]string // name → address of /readyz
+}
+
+func newStack(folder string) *Stack {
+	return &Stack{
+		Folder: folder,
+		Admin: Administrator{
+			User: "admin", Password: "correct horse battery staple", TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+		},
+		processes: map[string]*Process{}, starts: map[string]func() (*Process, error){}, readiness: map[string]string{},
+	}
+}
+
+// Process answers a process by name: a service, "portcullis", "nats" or "redis".
+func (s *Stack) Process(name string) *Process { return s.processes[name] }
+
+// Start starts a process that is not running, by name, and returns without waiting for it.
+func (s *Stack) Start(name string) error {
+	p, err := s.starts[name]()
+	if err != nil {
+		return err
+	}
+	s.processes[name] = p
+	return nil
+}
+
+// Restart starts a process that is not running, by name, and waits until it is ready.
+func (s *Stack) Restart(name string) error {
+	if err := s.Start(name); err != nil {
+		return err
+	}
+	return s.WaitReady(name)
+}
+
+// WaitReady waits until every named process, or all, is ready to serve.
+func (s *Stack) WaitReady(names ...string) error {
+	if len(names) == 0 {
+		names = s.names()
+	}
+	for _, name := range names {
+		address := s.readiness[name]
+		if address == "" {
+			continue
+		}
+		if err := s.await(s.processes[name], address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stack) names() []string {
+	var names []string
+	for name := range s.processes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// await polls, for nothing outside the process says when it is ready.
+func (s *Stack) await(p *Process, address string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		if status(ctx, address) == http.StatusOK {
+			return nil
+		}
+		select {
+		case <-p.Exited():
+			return fmt.Errorf("%s ended before it was ready:\n%s", p.Name, p.Tail(30))
+		case <-ctx.Done():
+			return fmt.Errorf("%s was not ready within a minute (%s):\n%s", p.Name, address, p.Tail(30))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func status(ctx context.Context, address string) int {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+// Stop ends every process, services first.
+func (s *Stack) Stop() {
+	var last []*Process
+	done := make(chan struct{}, len(s.processes))
+	waiting := 0
+	for name, p := range s.processes {
+		if name == "nats" || name == "redis" {
+			last = append(last, p)
+			continue
+		}
+		waiting++
+		go func() { p.Stop(); done <- struct{}{} }()
+	}
+	for range waiting {
+		<-done
+	}
+	for _, p := range last {
+		p.Stop()
+	}
+}
+
+// ForTest starts a stack by one of the two ways, for as long as the test runs; a test that fails shows
+// what the processes said last.
+func ForTest(t testing.TB, start func(folder string, o Options) (*Stack, error), o Options) *Stack {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "portcullis-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	s, err := start(folder, o)
+	if s != nil {
+		t.Cleanup(func() {
+			s.Stop()
+			if t.Failed() {
+				t.Log(s.Tails(25))
+			}
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Tails is the end of every process's log.
+func (s *Stack) Tails(lines int) string {
+	var all strings.Builder
+	for _, name := range s.names() {
+		fmt.Fprintf(&all, "--- %s\n%s\n", name, s.processes[name].Tail(lines))
+	}
+	return all.String()
+}
+
+// environment is what a process gets of ours: enough to find programs, nothing that would configure it.
+func environment(more ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "TZ=UTC"}, more...)
+}
+
+// SSHPort is the port of SSH.
+func (s *Stack) SSHPort() int {
+	_, port, _ := strings.Cut(s.SSH, ":")
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+var errNotThere = errors.New("is not installed")
