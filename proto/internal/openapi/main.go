@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -23,11 +24,14 @@ import (
 //go:embed frame.json
 var frame []byte
 
-// Public holds the calls that take no token.
-var public = map[string]bool{
-	"get /v1/posture":   true,
-	"post /v1/sign-ins": true,
-}
+// Calls that the generator can't tell from the others: those that take no token, those that a lockdown
+// never refuses, those that answer as a stream, and those that take a YAML document as it is.
+var (
+	public  = map[string]bool{"get /v1/posture": true, "get /v1/posture:watch": true, "post /v1/sign-ins": true}
+	open    = map[string]bool{"get /v1/posture": true}
+	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true}
+	yaml    = map[string]bool{"post /v1/directory:import": true}
+)
 
 type object = map[string]any
 
@@ -69,7 +73,7 @@ func merge(folder fs.FS) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	finish(whole["paths"].(object))
+	finish(whole)
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -140,21 +144,56 @@ func union(whole, part object) error {
 	return nil
 }
 
-// finish gives every call its refusals, and the public ones their freedom.
-func finish(paths object) {
-	for path, item := range paths {
+// finish gives every call its refusals, and the particular ones what is theirs.
+func finish(whole object) {
+	used := map[any]bool{}
+	for path, item := range whole["paths"].(object) {
 		for method, call := range item.(object) {
-			call, ok := call.(object)
-			if !ok {
-				continue
+			if call, ok := call.(object); ok {
+				finishCall(method+" "+path, call)
+				for _, tag := range call["tags"].([]any) {
+					used[tag] = true
+				}
 			}
-			responses := call["responses"].(object)
-			responses["default"] = object{"$ref": "#/components/responses/Refusal"}
-			if public[method+" "+path] {
-				call["security"] = []any{}
-				continue
-			}
-			responses["503"] = object{"$ref": "#/components/responses/Lockdown"}
 		}
 	}
+	// Services that no path leads to are nobody's business outside.
+	whole["tags"] = slices.DeleteFunc(whole["tags"].([]any), func(tag any) bool { return !used[tag.(object)["name"]] })
+}
+
+func finishCall(name string, call object) {
+	responses := call["responses"].(object)
+	responses["default"] = object{"$ref": "#/components/responses/Refusal"}
+	if !open[name] {
+		responses["503"] = object{"$ref": "#/components/responses/Lockdown"}
+	}
+	if public[name] {
+		// A token is taken, but not needed.
+		call["security"] = []any{object{}, object{"token": []any{}}}
+	}
+	if streams[name] {
+		answer := responses["200"].(object)
+		schema := answer["content"].(object)["application/json"].(object)["schema"]
+		answer["content"] = object{"application/x-ndjson": object{"schema": line(schema)}}
+	}
+	if yaml[name] {
+		call["requestBody"].(object)["content"].(object)["application/yaml"] = object{"schema": object{"type": "string"}}
+		call["parameters"] = []any{object{
+			"name": "requestId", "in": "query", "schema": object{"type": "string"},
+			"description": "The document's requestId, where the body is YAML.",
+		}}
+	}
+	// The body of a PATCH says itself what it changes.
+	if parameters, ok := call["parameters"].([]any); ok {
+		call["parameters"] = slices.DeleteFunc(parameters, func(p any) bool { return p.(object)["name"] == "updateMask" })
+	}
+}
+
+// line is one line of a stream: a result, or the refusal that ends it.
+func line(result any) object {
+	refusal := object{"anyOf": []any{
+		object{"$ref": "#/components/schemas/LockdownRefusal"},
+		object{"$ref": "#/components/schemas/Refusal"},
+	}}
+	return object{"type": "object", "properties": object{"result": result, "error": refusal}}
 }

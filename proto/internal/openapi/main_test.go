@@ -9,10 +9,10 @@ import (
 
 const freezes = `{
   "paths": {"/v1/freezes/{freeze.id}": {"patch": {
-    "parameters": [{"name": "freeze.id", "in": "path"}],
+    "parameters": [{"name": "freeze.id", "in": "path"}, {"name": "updateMask", "in": "query"}], "tags": ["Freezes"],
     "responses": {"200": {"$ref": "#/components/schemas/portcullis.emergency.v1.Freeze"}}}}},
   "components": {"schemas": {"portcullis.emergency.v1.Freeze": {"type": "object"}}},
-  "tags": [{"name": "Freezes"}]}`
+  "tags": [{"name": "Freezes"}, {"name": "Inside"}]}`
 
 func merged(t *testing.T, parts ...string) (string, error) {
 	t.Helper()
@@ -41,6 +41,9 @@ func TestTheDocumentsOfTwoFilesBecomeOne(t *testing.T) {
 	}
 	if strings.Contains(text, "emergency.v1") || strings.Contains(text, "freeze.id") {
 		t.Errorf("a long name is left in %s", text)
+	}
+	if strings.Contains(text, "updateMask") || strings.Contains(text, "Inside") {
+		t.Errorf("what nobody outside can use is left in %s", text)
 	}
 }
 
