@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
@@ -59,22 +60,21 @@ type Signer struct {
 // SignIn answers the token of a sign-in.
 func (s Signer) SignIn(in SignIn) (string, error) {
 	b := jwt.NewBuilder().Issuer(issuer).Audience([]string{signInFor}).Subject(in.User).JwtID(in.ID).
-		IssuedAt(in.Issued).Expiration(in.Expires).Claim(claimRevision, in.Admission.Revision.String()).
-		Claim(claimIssued, in.Issued.UTC().Format(time.RFC3339Nano))
+		Expiration(in.Expires).Claim(claimRevision, in.Admission.Revision.String())
 	if !in.Admission.PendingCut.IsZero() {
 		b = b.Claim(claimPending, in.Admission.PendingCut.UTC().Format(time.RFC3339Nano))
 	}
-	return s.sign(b)
+	return s.sign(b, in.Issued)
 }
 
 // Grant answers the signed form of a grant.
 func (s Signer) Grant(g Grant) (string, error) {
 	return s.sign(jwt.NewBuilder().Issuer(issuer).Audience([]string{grantFor}).Subject(g.User).JwtID(g.ID).
-		IssuedAt(g.Issued).Expiration(g.Expires).Claim(claimSignIn, g.SignIn).Claim(claimPurpose, g.Purpose))
+		Expiration(g.Expires).Claim(claimSignIn, g.SignIn).Claim(claimPurpose, g.Purpose), g.Issued)
 }
 
-func (s Signer) sign(b *jwt.Builder) (string, error) {
-	token, err := b.Build()
+func (s Signer) sign(b *jwt.Builder, issued time.Time) (string, error) {
+	token, err := b.IssuedAt(issued).Claim(claimIssued, issued.UTC().Format(time.RFC3339Nano)).Build()
 	if err != nil {
 		return "", fmt.Errorf("building a token: %w", err)
 	}
@@ -89,17 +89,67 @@ func (s Signer) sign(b *jwt.Builder) (string, error) {
 	return string(signed), nil
 }
 
-func (v *View) parse(signed, audience string) (jwt.Token, error) {
-	token, err := jwt.Parse([]byte(signed), jwt.WithKeySet(v.keys), jwt.WithValidate(false))
+// claims is what a signed token says, once its signature has been verified.
+type claims struct {
+	audience        []string
+	id, user        string
+	signIn, purpose string
+	issued, expires time.Time
+	admission       emergency.Admission
+}
+
+// verified remembers what has been verified with one set of keys, for a signature costs more than all
+// else that a request is asked. What changes (expiry, revocation, roles) is never remembered.
+type verified struct {
+	mu     sync.RWMutex
+	claims map[string]*claims
+}
+
+const maxVerified = 10_000
+
+func (v *View) parse(signed, audience string) (*claims, error) {
+	v.verified.mu.RLock()
+	c := v.verified.claims[signed]
+	v.verified.mu.RUnlock()
+	if c == nil {
+		var err error
+		if c, err = read(signed, v.keys); err != nil {
+			return nil, err
+		}
+		v.verified.keep(signed, c)
+	}
+	if !slices.Contains(c.audience, audience) {
+		return nil, errors.New("verifying a token: it was made for something else")
+	}
+	return c, nil
+}
+
+func (v *verified) keep(signed string, c *claims) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.claims) >= maxVerified {
+		clear(v.claims)
+	}
+	v.claims[signed] = c
+}
+
+func read(signed string, keys jwk.Set) (*claims, error) {
+	t, err := jwt.Parse([]byte(signed), jwt.WithKeySet(keys), jwt.WithValidate(false))
 	if err != nil {
 		return nil, fmt.Errorf("verifying a token: %w", err)
 	}
-	by, _ := token.Issuer()
-	uses, _ := token.Audience()
-	if by != issuer || !slices.Contains(uses, audience) {
-		return nil, errors.New("verifying a token: it was made for something else")
+	if by, _ := t.Issuer(); by != issuer {
+		return nil, fmt.Errorf("verifying a token: it was made by %q", by)
 	}
-	return token, nil
+	c := &claims{signIn: text(t, claimSignIn), purpose: text(t, claimPurpose), admission: admission(text(t, claimRevision), text(t, claimPending))}
+	if c.issued, err = time.Parse(time.RFC3339Nano, text(t, claimIssued)); err != nil {
+		return nil, fmt.Errorf("reading when a token was made: %w", err)
+	}
+	c.audience, _ = t.Audience()
+	c.id, _ = t.JwtID()
+	c.user, _ = t.Subject()
+	c.expires, _ = t.Expiration()
+	return c, nil
 }
 
 func text(t jwt.Token, claim string) string {

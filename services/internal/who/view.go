@@ -19,11 +19,12 @@ import (
 
 // View is what is known of people, programs and keys. It never changes.
 type View struct {
-	keys    jwk.Set
-	revoked map[string]time.Time // sign-in → when its token could no longer be about
-	tokens  map[string]*identityv1.TokenRecord
-	users   map[string]person
-	roles   map[string][]string
+	verified *verified
+	keys     jwk.Set
+	revoked  map[string]time.Time // sign-in → when its token could no longer be about
+	tokens   map[string]*identityv1.TokenRecord
+	users    map[string]person
+	roles    map[string][]string
 }
 
 type person struct {
@@ -70,19 +71,11 @@ func (v *View) personal(bearer string, now time.Time) (Caller, error) {
 	if err != nil {
 		return Caller{}, again.Because(err)
 	}
-	user, _ := t.Subject()
-	id, _ := t.JwtID()
-	issued, err := time.Parse(time.RFC3339Nano, text(t, claimIssued))
-	if err != nil {
-		return Caller{}, again.Because(err)
-	}
-	expires, _ := t.Expiration()
-	p, known := v.users[user]
-	if _, revoked := v.revoked[id]; revoked || !known || p.disabled || !now.Before(expires) || issued.Before(p.cutoff) {
+	p, known := v.users[t.user]
+	if _, revoked := v.revoked[t.id]; revoked || !known || p.disabled || !now.Before(t.expires) || t.issued.Before(p.cutoff) {
 		return Caller{}, again
 	}
-	return Caller{User: user, SignIn: id, Issued: issued, Channel: emergency.Interactive,
-		Admission: admission(text(t, claimRevision), text(t, claimPending))}, nil
+	return Caller{User: t.user, SignIn: t.id, Issued: t.issued, Channel: emergency.Interactive, Admission: t.admission}, nil
 }
 
 // Expiry is when a sign-in token that Verify has taken stops working; zero for a program's token.
@@ -91,8 +84,7 @@ func (v *View) Expiry(bearer string) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	expires, _ := t.Expiration()
-	return expires
+	return t.expires
 }
 
 // Grant reads a grant for the caller who presents it. That it was not spent yet is the record's business.
@@ -104,11 +96,7 @@ func (v *View) Grant(signed string, c Caller, purpose string, now time.Time) (Gr
 	if err != nil {
 		return Grant{}, fault.New(fault.GrantInvalid, "This is not a grant. Make one with a fresh code").Because(err)
 	}
-	g := Grant{Purpose: text(t, claimPurpose), SignIn: text(t, claimSignIn)}
-	g.User, _ = t.Subject()
-	g.ID, _ = t.JwtID()
-	g.Issued, _ = t.IssuedAt()
-	g.Expires, _ = t.Expiration()
+	g := Grant{ID: t.id, User: t.user, SignIn: t.signIn, Purpose: t.purpose, Issued: t.issued, Expires: t.expires}
 	if !now.Before(g.Expires) {
 		return Grant{}, fault.New(fault.GrantExpired, "This grant has expired. Make another with a fresh code")
 	}
@@ -169,6 +157,7 @@ const Auditor = "Auditor"
 
 // Builder folds the stream IDENTITY into views. It is for one goroutine.
 type Builder struct {
+	verified *verified
 	keys     map[string]ed25519.PublicKey
 	revoked  map[string]time.Time
 	tokens   map[string]*identityv1.TokenRecord
@@ -181,7 +170,7 @@ type Builder struct {
 
 // NewBuilder answers an empty builder, which also tells the emergency builder who the users are.
 func NewBuilder(b *emergency.Builder) *Builder {
-	return &Builder{keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, tokens: map[string]*identityv1.TokenRecord{},
+	return &Builder{verified: &verified{claims: map[string]*claims{}}, keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, tokens: map[string]*identityv1.TokenRecord{},
 		users: map[string]person{}, roles: map[string][]string{}, imports: map[string]bool{},
 		staged: map[string][]*identityv1.UserRecord{}, snapshot: b}
 }
@@ -245,7 +234,7 @@ func (b *Builder) putKey(name string, data []byte) error {
 	if len(r.GetPublicKey()) != ed25519.PublicKeySize {
 		return errors.New("not an Ed25519 key")
 	}
-	b.keys[name] = r.GetPublicKey()
+	b.keys[name], b.verified = r.GetPublicKey(), &verified{claims: map[string]*claims{}}
 	if r.GetRetired() {
 		delete(b.keys, name)
 	}
@@ -274,5 +263,5 @@ func (b *Builder) View(now time.Time) (*View, error) {
 		return nil, err
 	}
 	maps.DeleteFunc(b.revoked, func(_ string, until time.Time) bool { return until.Add(time.Hour).Before(now) })
-	return &View{keys: keys, revoked: maps.Clone(b.revoked), tokens: maps.Clone(b.tokens), users: maps.Clone(b.users), roles: maps.Clone(b.roles)}, nil
+	return &View{verified: b.verified, keys: keys, revoked: maps.Clone(b.revoked), tokens: maps.Clone(b.tokens), users: maps.Clone(b.users), roles: maps.Clone(b.roles)}, nil
 }
