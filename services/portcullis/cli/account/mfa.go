@@ -1,0 +1,127 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/portcullis/cli/api"
+	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+func (c account) enrollMFA() *cobra.Command {
+	command := &cobra.Command{Use: "enroll-mfa [NAME]", Short: "enrol an MFA app, yours without a name: shows a QR code, then takes its first code", Args: cobra.MaximumNArgs(1)}
+	act := c.CodeFlags(command, "user")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		name, err := c.whose(command.Context(), args)
+		if err != nil {
+			return err
+		}
+		answer := new(identityv1.EnrollMfaResponse)
+		err = act.DoIfAsked(command.Context(), func(grant string) error {
+			return c.Post(command.Context(), app.Path("users", name, "/mfa:enroll"), &identityv1.EnrollMfaRequest{Grant: grant}, answer)
+		})
+		if err != nil || !c.ForPeople() {
+			return firstOf(err, func() error { return c.Print(answer, nil) })
+		}
+		if err := c.showFactor(answer.GetUri()); err != nil {
+			return err
+		}
+		return c.activateAtOnce(command.Context(), name)
+	}
+	return command
+}
+
+func firstOf(err error, then func() error) error {
+	if err != nil {
+		return err
+	}
+	return then()
+}
+
+// whose answers whose factor is meant: without a name, that of whoever is signed in.
+func (c account) whose(ctx context.Context, args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	me := new(identityv1.User)
+	err := c.Get(ctx, app.Path("users", "me"), me)
+	return me.GetName(), err
+}
+
+func (c account) showFactor(uri string) error {
+	if err := screen.QR(c.Term.Out, uri); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.Term.Out, "%s\n", screen.Clean(uri))
+	return err
+}
+
+// activateAtOnce goes on to the first code while somebody is there to type it.
+func (c account) activateAtOnce(ctx context.Context, name string) error {
+	if !c.Term.Asking {
+		c.Term.Note("It counts after its first code: portcullis user activate-mfa --code CODE")
+		return nil
+	}
+	code, err := c.Term.Ask("First code from your MFA app")
+	if err != nil {
+		return err
+	}
+	return c.activate(ctx, name, code)
+}
+
+func (c account) activate(ctx context.Context, name, code string) error {
+	answer := new(identityv1.ActivateMfaResponse)
+	if err := c.Post(ctx, app.Path("users", name, "/mfa:activate"), &identityv1.ActivateMfaRequest{Code: code}, answer); err != nil {
+		return err
+	}
+	return c.Print(answer, func() *screen.Table {
+		t := app.Lines("mfa", "active", "opens the panel from", screen.Stamp(answer.GetUsableTime(), c.Zone))
+		for _, code := range answer.GetRecoveryCodes() {
+			t.Pair("recovery code", code)
+		}
+		t.Pair("", "Keep the recovery codes where your phone is not. Each signs you in once; they are not shown again.")
+		return t
+	})
+}
+
+func (c account) activateMFA() *cobra.Command {
+	command := &cobra.Command{Use: "activate-mfa [NAME]", Short: "take the first code of the MFA app that was enrolled", Args: cobra.MaximumNArgs(1)}
+	code := command.Flags().String("code", "", "the first code")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if *code == "" {
+			answer, err := c.ask("--code", "First code from your MFA app")
+			if err != nil {
+				return err
+			}
+			*code = answer
+		}
+		name, err := c.whose(command.Context(), args)
+		if err != nil {
+			return err
+		}
+		return c.activate(command.Context(), name, *code)
+	}
+	return command
+}
+
+func (c account) resetMFA() *cobra.Command {
+	command := &cobra.Command{Use: "reset-mfa NAME", Short: "remove somebody's factor; their sign-ins end", Args: cobra.ExactArgs(1)}
+	act := c.CodeFlags(command, "user")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		answer := new(identityv1.User)
+		err := act.DoIfAsked(command.Context(), func(grant string) error {
+			return c.Client().Do(command.Context(), api.Request{Method: http.MethodPost, Path: app.Path("users", args[0], "/mfa:reset"), Out: answer, Once: true,
+				Body: &identityv1.ResetMfaRequest{Grant: grant, Justification: act.Justification, RequestId: act.RequestID}})
+		})
+		if err != nil {
+			return err
+		}
+		return c.Tell(answer, "The factor of %s is gone. They enrol a new one with `portcullis user enroll-mfa`.", args[0])
+	}
+	return command
+}

@@ -1,0 +1,75 @@
+package account
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/portcullis/cli/api"
+	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+func (c account) policy() *cobra.Command {
+	return app.Group("policy", "what the administrators agreed on beforehand", c.showPolicy(), c.updatePolicy())
+}
+
+func (c account) showPolicy() *cobra.Command {
+	return &cobra.Command{Use: "show", Aliases: []string{"list"}, Short: "show the policy", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			policy := new(emergencyv1.Policy)
+			if err := c.Get(command.Context(), "/v1/policy", policy); err != nil {
+				return err
+			}
+			return c.Print(policy, func() *screen.Table { return c.policyDetails(policy) })
+		}}
+}
+
+func (c account) policyDetails(p *emergencyv1.Policy) *screen.Table {
+	governance := p.GetGovernanceCode()
+	if governance == emergencyv1.Policy_GOVERNANCE_UNSPECIFIED {
+		governance = emergencyv1.Policy_OPTIONAL
+	}
+	return app.Lines("ticket", strings.ToLower(governance.String()), "pattern", p.GetGovernancePattern(),
+		"break-glass users", screen.List(p.GetBreakGlassUsers()), "break-glass tokens", screen.List(p.GetBreakGlassTokens()),
+		"changed by", p.GetUpdatedBy(), "changed", screen.Stamp(p.GetUpdateTime(), c.Zone), "revision", p.GetRevision())
+}
+
+func (c account) updatePolicy() *cobra.Command {
+	command := &cobra.Command{Use: "update", Short: "change the policy: only what a flag names changes", Args: cobra.NoArgs}
+	governance := command.Flags().String("governance", "", "whether acts carry a ticket: optional, required or pattern")
+	pattern := command.Flags().String("pattern", "", "RE2 that a ticket has to match whole")
+	users := command.Flags().StringSlice("break-glass-user", nil, "user whom every lockdown lets through; may be repeated; empty clears")
+	tokens := command.Flags().StringSlice("break-glass-token", nil, "id of a token that every lockdown lets through; may be repeated")
+	act := c.CodeFlags(command, "policy")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		fields := api.Fields{}
+		for flag, field := range map[string]struct {
+			name  string
+			value any
+		}{
+			"governance": {"governanceCode", strings.ToUpper(*governance)}, "pattern": {"governancePattern", *pattern},
+			"break-glass-user": {"breakGlassUsers", *users}, "break-glass-token": {"breakGlassTokens", *tokens},
+		} {
+			if command.Flags().Changed(flag) {
+				fields[field.name] = field.value
+			}
+		}
+		if len(fields) == 0 {
+			return app.Usagef("nothing to change: name a field")
+		}
+		if err := act.AskWhy(command.Context()); err != nil {
+			return err
+		}
+		answer := new(emergencyv1.Policy)
+		err := act.Do(command.Context(), func(grant string) error {
+			return c.Patch(command.Context(), "/v1/policy", guarded(fields, act, grant), answer)
+		})
+		if err != nil {
+			return err
+		}
+		return c.Print(answer, func() *screen.Table { return c.policyDetails(answer) })
+	}
+	return command
+}

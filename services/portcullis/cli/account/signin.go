@@ -1,0 +1,103 @@
+package account
+
+import (
+	"errors"
+	"net"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+func (c account) login() *cobra.Command {
+	command := &cobra.Command{Use: "login", Short: "sign in, and stay so while you use it", Args: cobra.NoArgs,
+		Long: "Signs in and stores the sign-in for this user of the machine alone. It is renewed while commands are used;\n" +
+			"fifteen minutes without one end it."}
+	request := new(identityv1.CreateSignInRequest)
+	command.Flags().StringVarP(&request.Username, "user", "u", "", "user name")
+	command.Flags().StringVar(&request.Code, "code", "", "code from your MFA app, if you have one enrolled")
+	file := command.Flags().String("password-file", "", "file with the password; - is the standard input")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		c.warnOfPlain()
+		if err := c.askSignIn(request, *file); err != nil {
+			return err
+		}
+		in, err := c.Client().SignIn(command.Context(), request)
+		if err != nil {
+			return err
+		}
+		in.Token = "" // it is in the store, and nobody has to read it
+		return c.Tell(in, "Signed in at %s as %s.", c.Client().Address(), in.GetUser().GetName())
+	}
+	return command
+}
+
+func (c account) askSignIn(request *identityv1.CreateSignInRequest, file string) error {
+	asked := file == ""
+	if request.GetUsername() == "" {
+		name, err := c.ask("--user", "User")
+		if err != nil {
+			return err
+		}
+		request.Username = name
+	}
+	password, err := c.password(file, "Password")
+	if err != nil {
+		return err
+	}
+	request.Password = password
+	if request.GetCode() != "" || !asked {
+		return nil
+	}
+	request.Code, err = c.Term.Ask("Code from your MFA app (empty if you have none)")
+	return err
+}
+
+func (c account) ask(flag, question string) (string, error) {
+	answer, err := c.Term.Ask(question)
+	if errors.Is(err, screen.ErrNobody) {
+		return "", app.Usagef("%s missing, and there is no terminal to ask on", flag)
+	}
+	return answer, err
+}
+
+// password is read from a file or asked for: never from the arguments, which every process can read.
+func (c account) password(file, question string) (string, error) {
+	if file != "" {
+		return c.Secret(file)
+	}
+	secret, err := c.Term.AskSecret(question)
+	if errors.Is(err, screen.ErrNobody) {
+		return "", app.Usagef("--password-file missing (- is the standard input), and there is no terminal to ask on")
+	}
+	return secret, err
+}
+
+// warnOfPlain speaks up before a password goes over a network in clear.
+func (c account) warnOfPlain() {
+	target, err := url.Parse(c.Client().Address())
+	if err != nil || target.Scheme != "http" {
+		return
+	}
+	host := target.Hostname()
+	if host == "localhost" || net.ParseIP(host).IsLoopback() {
+		return
+	}
+	c.Term.Note("Warning: %s is not encrypted. The password can be read on the way; use https.", c.Client().Address())
+}
+
+func (c account) logout() *cobra.Command {
+	return &cobra.Command{Use: "logout", Short: "sign out, and forget the sign-in", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if c.Client().User() == "" {
+				return c.Tell(new(identityv1.DeleteSignInRequest), "Nobody is signed in at %s.", c.Client().Address())
+			}
+			if err := c.Client().SignOut(command.Context()); err != nil {
+				return err
+			}
+			return c.Tell(new(identityv1.DeleteSignInRequest), "Signed out at %s.", c.Client().Address())
+		}}
+}

@@ -1,0 +1,172 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+)
+
+// refreshBelow is how much of a sign-in token's 15 minutes may be left before it is renewed.
+const refreshBelow = 10 * time.Minute
+
+// Store keeps sign-ins on disk, one for each server, for this user of the machine alone.
+type Store struct{ Path string }
+
+// SignIn is what the store keeps.
+type SignIn struct {
+	User       string    `json:"user"`
+	Token      string    `json:"token"`
+	ExpireTime time.Time `json:"expireTime"`
+}
+
+// Get answers the sign-in at a server; false if there is none.
+func (s *Store) Get(address string) (SignIn, bool, error) {
+	all, err := s.read()
+	in, ok := all[address]
+	return in, ok, err
+}
+
+// Put keeps the sign-in at a server in place of the one before.
+func (s *Store) Put(address string, in SignIn) error {
+	all, err := s.read()
+	if err != nil {
+		return err
+	}
+	all[address] = in
+	return s.write(all)
+}
+
+// Delete forgets the sign-in at a server.
+func (s *Store) Delete(address string) error {
+	all, err := s.read()
+	if err != nil {
+		return err
+	}
+	delete(all, address)
+	return s.write(all)
+}
+
+func (s *Store) read() (map[string]SignIn, error) {
+	all := map[string]SignIn{}
+	text, err := os.ReadFile(s.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the stored sign-ins: %w", err)
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("reading the stored sign-ins: %s is damaged, delete it and sign in again: %w", s.Path, err)
+	}
+	return all, nil
+}
+
+// write replaces the file whole, so that a command that runs beside this one never reads half of it.
+func (s *Store) write(all map[string]SignIn) error {
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the sign-ins: %w", err)
+	}
+	folder := filepath.Dir(s.Path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("storing the sign-in: %w", err)
+	}
+	file, err := os.CreateTemp(folder, ".sign-ins-*") // 0600
+	if err != nil {
+		return fmt.Errorf("storing the sign-in: %w", err)
+	}
+	_, err = file.Write(append(text, '\n'))
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), s.Path)
+	}
+	if err != nil {
+		return fmt.Errorf("storing the sign-in: %w", errors.Join(err, os.Remove(file.Name())))
+	}
+	return nil
+}
+
+// SignIn signs in and stores it.
+func (c *Client) SignIn(ctx context.Context, request *identityv1.CreateSignInRequest) (*identityv1.SignIn, error) {
+	in := new(identityv1.SignIn)
+	err := c.Do(ctx, Request{Method: http.MethodPost, Path: "/v1/sign-ins", Body: request, Out: in, Anonymous: true})
+	if err != nil {
+		return nil, err
+	}
+	return in, c.keep(in)
+}
+
+func (c *Client) keep(in *identityv1.SignIn) error {
+	if c.store == nil {
+		return errors.New("storing the sign-in: this user has no folder for configuration; set HOME or XDG_CONFIG_HOME")
+	}
+	return c.store.Put(c.Address(), SignIn{User: in.GetUser().GetName(), Token: in.GetToken(), ExpireTime: in.GetExpireTime().AsTime()})
+}
+
+// SignOut ends the sign-in and forgets it, whatever the server says.
+func (c *Client) SignOut(ctx context.Context) error {
+	_, stored, err := c.stored()
+	if err != nil || !stored {
+		return err
+	}
+	err = c.Do(ctx, Request{Method: http.MethodDelete, Path: "/v1/sign-ins/current"})
+	return errors.Join(err, c.store.Delete(c.Address()))
+}
+
+// User is who is signed in here; empty if nobody is, or a program's token is used.
+func (c *Client) User() string {
+	in, _, _ := c.stored()
+	return in.User
+}
+
+func (c *Client) stored() (SignIn, bool, error) {
+	if c.token != "" || c.store == nil {
+		return SignIn{}, false, nil
+	}
+	return c.store.Get(c.Address())
+}
+
+// credential answers what to send along, renewed when it is about to end.
+func (c *Client) credential(ctx context.Context, r Request) (string, error) {
+	if r.Anonymous || c.token != "" {
+		return c.tokenFor(r), nil
+	}
+	in, ok, err := c.stored()
+	if err != nil || !ok {
+		return "", err
+	}
+	left := in.ExpireTime.Sub(c.Now())
+	if left <= 0 || left > refreshBelow {
+		return in.Token, nil // an ended one is for the server to refuse: its clock counts
+	}
+	return c.refresh(ctx, in), nil
+}
+
+func (c *Client) tokenFor(r Request) string {
+	if r.Anonymous {
+		return ""
+	}
+	return c.token
+}
+
+// refresh answers a new token, or the old one, which works for some minutes yet.
+func (c *Client) refresh(ctx context.Context, in SignIn) string {
+	fresh := new(identityv1.SignIn)
+	err := c.exchange(ctx, Request{Method: http.MethodPost, Path: "/v1/sign-ins/current:refresh", Out: fresh}, []byte("{}"), in.Token)
+	if err != nil || fresh.GetToken() == "" {
+		return in.Token
+	}
+	fresh.User = &identityv1.User{Name: in.User}
+	if c.keep(fresh) != nil {
+		return in.Token
+	}
+	return fresh.GetToken()
+}

@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/portcullis/cli/api"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+const codeTries = 3
+
+// Act is what takes a reason and a fresh code from the actor's MFA app.
+type Act struct {
+	// Purpose is what the grant is for.
+	Purpose       string
+	Justification string
+	Ticket        string
+	// RequestID is made once and kept, however often the act has to be sent.
+	RequestID string
+
+	app  *App
+	code string
+}
+
+// ActFlags adds the flags of an act of the emergency panel.
+func (a *App) ActFlags(command *cobra.Command, purpose string) *Act {
+	x := a.CodeFlags(command, purpose)
+	command.Flags().StringVar(&x.Ticket, "ticket", "", "id of the change or incident ticket")
+	return x
+}
+
+// CodeFlags adds the flags of an act that takes a code in some cases only.
+func (a *App) CodeFlags(command *cobra.Command, purpose string) *Act {
+	x := &Act{Purpose: purpose, RequestID: RequestID(), app: a}
+	command.Flags().StringVarP(&x.Justification, "justification", "j", "", "why; it goes on the record")
+	command.Flags().StringVar(&x.code, "code", "", "fresh code from your MFA app")
+	command.Flags().StringVar(&x.RequestID, "request-id", x.RequestID, "UUID; the same one twice is one effect")
+	command.Flags().Lookup("request-id").DefValue = ""
+	return x
+}
+
+// HasCode says that the code came with the command.
+func (x *Act) HasCode() bool { return x.code != "" }
+
+// AskWhy asks for the reason and, where the policy wants one, the ticket.
+func (x *Act) AskWhy(ctx context.Context) error {
+	if err := x.missing(); err != nil {
+		return err
+	}
+	if x.Justification == "" {
+		why, err := x.app.Term.Ask("Justification")
+		if err != nil {
+			return err
+		}
+		x.Justification = why
+	}
+	if x.Ticket == "" && x.ticketWanted(ctx) {
+		return x.askTicket()
+	}
+	return nil
+}
+
+// missing names every flag that a script forgot, at once.
+func (x *Act) missing() error {
+	var flags []string
+	if x.Justification == "" {
+		flags = append(flags, "--justification")
+	}
+	if x.code == "" {
+		flags = append(flags, "--code")
+	}
+	if len(flags) == 0 || x.app.Term.Asking {
+		return nil
+	}
+	return Usagef("%s missing, and there is no terminal to ask on", strings.Join(flags, " and "))
+}
+
+// ticketWanted asks the policy first, since a code is spent by then otherwise. An answer that fails to
+// come stands in nobody's way.
+func (x *Act) ticketWanted(ctx context.Context) bool {
+	policy := new(emergencyv1.Policy)
+	err := x.app.client.Do(ctx, api.Request{Method: http.MethodGet, Path: "/v1/policy", Out: policy})
+	return err == nil && policy.GetGovernanceCode() > emergencyv1.Policy_OPTIONAL
+}
+
+func (x *Act) askTicket() error {
+	ticket, err := x.app.Term.Ask("Ticket")
+	if errors.Is(err, screen.ErrNobody) {
+		return Usagef("--ticket missing: the policy wants one, and there is no terminal to ask on")
+	}
+	x.Ticket = ticket
+	return err
+}
+
+// Do makes the grant and does the act with it. A wrong code is asked for again while somebody is there.
+func (x *Act) Do(ctx context.Context, act func(grant string) error) error {
+	asked := x.code == ""
+	for try := 1; ; try++ {
+		grant, err := x.grant(ctx)
+		if err == nil {
+			return act(grant)
+		}
+		if !asked || try == codeTries || !tryAgain(err) {
+			return err
+		}
+		var no *api.Refusal
+		errors.As(err, &no)
+		x.app.Term.Note("%s", sentence(no.Message))
+		x.code = ""
+	}
+}
+
+// DoIfAsked does the act without a grant, unless a code was given; when the server then wants one,
+// with it.
+func (x *Act) DoIfAsked(ctx context.Context, act func(grant string) error) error {
+	if x.code != "" {
+		return x.Do(ctx, act)
+	}
+	err := act("")
+	if !api.IsRefusal(err, fault.GrantRequired) || !x.app.Term.Asking {
+		return err
+	}
+	x.app.Term.Note("This takes a fresh code.")
+	return x.Do(ctx, act)
+}
+
+func tryAgain(err error) bool {
+	return api.IsRefusal(err, fault.CodeInvalid) || api.IsRefusal(err, fault.CodeUsed)
+}
+
+func (x *Act) grant(ctx context.Context) (string, error) {
+	code, err := x.askCode()
+	if err != nil {
+		return "", err
+	}
+	answer := new(identityv1.CreateGrantResponse)
+	err = x.app.client.Do(ctx, api.Request{Method: http.MethodPost, Path: "/v1/grants",
+		Body: &identityv1.CreateGrantRequest{Code: code, Purpose: x.Purpose}, Out: answer})
+	return answer.GetGrant(), err
+}
+
+func (x *Act) askCode() (string, error) {
+	if x.code != "" {
+		return strings.ReplaceAll(x.code, " ", ""), nil
+	}
+	code, err := x.app.Term.Ask("Code from your MFA app")
+	if errors.Is(err, screen.ErrNobody) {
+		return "", Usagef("--code missing, and there is no terminal to ask on")
+	}
+	x.code = strings.ReplaceAll(code, " ", "")
+	return x.code, err
+}

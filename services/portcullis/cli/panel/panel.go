@@ -1,0 +1,83 @@
+// Package panel is the emergency panel on the command line: terminate, freeze, lock down, lift, and
+// watch how far it is.
+package panel
+
+import (
+	"github.com/spf13/cobra"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+type panel struct{ *app.App }
+
+// Commands answers the panel's commands.
+func Commands(a *app.App) []*cobra.Command {
+	p := panel{a}
+	return []*cobra.Command{
+		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.receipts(), p.enforcers(),
+	}
+}
+
+func paintOf(status emergencyv1.Emergency_Status) screen.Paint {
+	switch status {
+	case emergencyv1.Emergency_ONGOING, emergencyv1.Emergency_RUNNING:
+		return screen.Closed
+	case emergencyv1.Emergency_PENDING, emergencyv1.Emergency_PARTIAL:
+		return screen.Held
+	case emergencyv1.Emergency_DONE:
+		return screen.Sure
+	}
+	return screen.Dim
+}
+
+func statusCell(e *emergencyv1.Emergency) screen.Cell {
+	return screen.Painted(paintOf(e.GetStatus()), e.GetStatus().String())
+}
+
+// left is how long it is until the window's next edge.
+func (p panel) left(e *emergencyv1.Emergency) string {
+	switch e.GetStatus() {
+	case emergencyv1.Emergency_PENDING:
+		return "starts in " + screen.Span(e.GetStartTime().AsTime().Sub(p.Now()))
+	case emergencyv1.Emergency_ONGOING:
+		return screen.Span(e.GetEndTime().AsTime().Sub(p.Now())) + " left"
+	}
+	return ""
+}
+
+// details are what there is to know of one emergency.
+func (p panel) details(e *emergencyv1.Emergency) *screen.Table {
+	t := screen.Pairs()
+	t.Pair("id", e.GetId())
+	t.Cells(screen.Plain("status"), statusCell(e))
+	t.Pair("starts", screen.Stamp(e.GetStartTime(), p.Zone))
+	t.Pair("ends", screen.Stamp(e.GetEndTime(), p.Zone))
+	t.Pair("left", p.left(e))
+	t.Pair("selects", selected(e.GetSelector()))
+	if e.GetKind() == emergencyv1.Emergency_TERMINATION {
+		t.Pair("sessions", counts(e))
+	}
+	t.Pair("justification", e.GetJustification())
+	t.Pair("public", yes(e.GetJustificationPublic()))
+	t.Pair("ticket", e.GetGovernanceCode())
+	t.Pair("by", e.GetCreatedBy())
+	t.Pair("applied", screen.Stamp(e.GetCreateTime(), p.Zone))
+	t.Pair("ends live sessions", yes(e.GetEndLiveSessions()))
+	t.Pair("lets through", screen.List(append(e.GetBreakGlassUsers(), e.GetBreakGlassTokens()...)))
+	t.Pair("revokes tokens", yes(e.GetRevokeTokens()))
+	t.Pair("lifted by", e.GetCancelledBy())
+	t.Pair("lifted", screen.Stamp(e.GetCancelTime(), p.Zone))
+	t.Pair("lifted because", e.GetCancelJustification())
+	t.Pair("lifting ticket", e.GetCancelGovernanceCode())
+	t.Pair("revision", e.GetRevision())
+	return t
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
+}

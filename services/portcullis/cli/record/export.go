@@ -1,0 +1,77 @@
+package record
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	"portcullis.dev/services/portcullis/cli/api"
+)
+
+// each calls back with the stored entries, in order.
+type each func(*auditv1.StoredEntry) error
+
+// fromServer reads the record from the server.
+func (r record) fromServer(ctx context.Context, entry each) error {
+	return r.Client().Stream(ctx, api.Request{Path: "/v1/audit:export"}, func(raw json.RawMessage) error { return decoded(raw, entry) })
+}
+
+// fromFile reads an export.
+func (r record) fromFile(name string, entry each) error {
+	text := io.Reader(r.Term.In)
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("reading the export: %w", err)
+		}
+		defer file.Close()
+		text = file
+	}
+	return api.Lines(text, func(raw json.RawMessage) error { return decoded(raw, entry) })
+}
+
+func decoded(raw json.RawMessage, entry each) error {
+	stored := new(auditv1.StoredEntry)
+	if err := api.Decode(raw, stored); err != nil {
+		return fmt.Errorf("reading the export: %w", err)
+	}
+	return entry(stored)
+}
+
+func (r record) export() *cobra.Command {
+	return &cobra.Command{Use: "export [FILE]", Short: "write the record as stored, one entry a line, for verification elsewhere", Args: cobra.MaximumNArgs(1),
+		RunE: func(command *cobra.Command, args []string) (err error) {
+			to := r.Term.Out
+			if len(args) == 1 {
+				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+				if err != nil {
+					return fmt.Errorf("writing the export: %w", err)
+				}
+				defer func() { err = errors.Join(err, file.Close()) }()
+				to = file
+			}
+			return r.copyTo(command.Context(), to)
+		}}
+}
+
+func (r record) copyTo(ctx context.Context, to io.Writer) error {
+	buffered, line := bufio.NewWriter(to), new(bytes.Buffer)
+	err := r.Client().Stream(ctx, api.Request{Path: "/v1/audit:export"}, func(raw json.RawMessage) error {
+		line.Reset()
+		if err := json.Compact(line, raw); err != nil {
+			return fmt.Errorf("writing the export: %w", err)
+		}
+		line.WriteByte('\n')
+		_, err := line.WriteTo(buffered)
+		return err
+	})
+	return errors.Join(err, buffered.Flush())
+}

@@ -1,0 +1,70 @@
+// Package record reads the audit log, and verifies it: from the server, or offline from an export.
+package record
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+type record struct{ *app.App }
+
+// Commands answers the commands about the record.
+func Commands(a *app.App) []*cobra.Command {
+	r := record{a}
+	return []*cobra.Command{app.Group("audit", "the record of emergencies", r.list(), r.verify(), r.export(), r.checkpoint())}
+}
+
+func (r record) list() *cobra.Command {
+	command := &cobra.Command{Use: "list", Short: "list entries, newest first", Args: cobra.NoArgs}
+	listing := r.ListFlags(command)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		all := new(auditv1.ListEntriesResponse)
+		err := app.Collect(command.Context(), r.App, listing, "/v1/audit", all,
+			func(page *auditv1.ListEntriesResponse) int { return len(page.GetEntries()) })
+		if err != nil {
+			return err
+		}
+		return r.Print(all, func() *screen.Table { return r.entries(all.GetEntries()) })
+	}
+	return command
+}
+
+func (r record) entries(all []*auditv1.AuditEntry) *screen.Table {
+	t := screen.NewTable("REVISION", "TIME", "CHANGE", "TARGET", "BY", "TICKET", "JUSTIFICATION", "HASH")
+	for _, e := range all {
+		t.Row(e.GetRevision(), screen.Stamp(e.GetTime(), r.Zone), e.GetChange().String(), target(e), e.GetActor(),
+			e.GetGovernanceCode(), e.GetJustification(), short(e.GetHash()))
+	}
+	return t
+}
+
+func target(e *auditv1.AuditEntry) string {
+	if e.GetDetail() == "" {
+		return e.GetTarget()
+	}
+	return fmt.Sprintf("%s (%s)", e.GetTarget(), e.GetDetail())
+}
+
+const shortHash = 12
+
+func short(hash string) string { return hash[:min(len(hash), shortHash)] }
+
+func (r record) checkpoint() *cobra.Command {
+	return &cobra.Command{Use: "checkpoint", Short: "print the signed head; keep it elsewhere, to notice if the record is ever cut short", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			c := new(auditv1.Checkpoint)
+			if err := r.Get(command.Context(), "/v1/audit/checkpoint", c); err != nil {
+				return err
+			}
+			if !r.ForPeople() {
+				return r.Print(c, nil)
+			}
+			_, err := fmt.Fprint(r.Term.Out, c.GetNote())
+			return err
+		}}
+}
