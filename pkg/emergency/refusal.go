@@ -77,6 +77,11 @@ func (t Texts) Ended(c *Cut) string {
 	return text + ". New sessions may start"
 }
 
+// EndedFor is the sentence for a session that ends for another reason than an emergency.
+func (t Texts) EndedFor(why string) string {
+	return fmt.Sprintf("%s: session ended. %s", t.product(), why)
+}
+
 // Why is what an emergency is, in words for those whom it hits. The justification is part of it
 // only if it was marked public.
 func Why(e *emergencyv1.Emergency) string {
