@@ -18,6 +18,13 @@ var measurements = []struct {
 	run  func(context.Context) ([]row, error)
 }{
 	{"decide", decide},
+	{"check", checks},
+	{"apply", applies},
+	{"watchers", watchers},
+	{"resume", resume},
+	{"append", appends},
+	{"sessions", sessions},
+	{"snapshot", snapshots},
 }
 
 func main() {
@@ -30,6 +37,7 @@ func main() {
 		os.Exit(1)
 	}
 	rows, err := measure(context.Background(), *only)
+	stopProduct()
 	if printing := printTable(os.Stdout, rows); err == nil {
 		err = printing
 	}
@@ -63,15 +71,4 @@ func measure(ctx context.Context, only string) ([]row, error) {
 		return rows, fmt.Errorf("not measured: %s", strings.Join(failed, "; "))
 	}
 	return rows, nil
-}
-
-// children are the other ends of what is measured, in processes of their own.
-var children = map[string]func(arguments []string) error{}
-
-func runChild(name string, arguments []string) error {
-	run, ok := children[name]
-	if !ok {
-		return fmt.Errorf("there is no part %q", name)
-	}
-	return run(arguments)
 }

@@ -44,6 +44,8 @@ type Stack struct {
 	processes map[string]*Process
 	starts    map[string]func() (*Process, error)
 	readiness map[string]string // name → address of /readyz
+	addresses map[string]string // name → host:port of its gRPC, of separate processes alone
+	authority *authority
 }
 
 func newStack(folder string) *Stack {
@@ -53,11 +55,23 @@ func newStack(folder string) *Stack {
 			User: "admin", Password: "correct horse battery staple", TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
 		},
 		processes: map[string]*Process{}, starts: map[string]func() (*Process, error){}, readiness: map[string]string{},
+		addresses: map[string]string{},
 	}
 }
 
 // Process answers a process by name: a service, "portcullis", "nats" or "redis".
 func (s *Stack) Process(name string) *Process { return s.processes[name] }
+
+// Address is where a service serves the others, by name.
+func (s *Stack) Address(name string) string { return s.addresses[name] }
+
+// Gate is the name of the i-th access-gate.
+func Gate(i int) string {
+	if i == 0 {
+		return "access-gate"
+	}
+	return fmt.Sprintf("access-gate-%d", i+1)
+}
 
 // Start starts a process that is not running, by name, and returns without waiting for it.
 func (s *Stack) Start(name string) error {

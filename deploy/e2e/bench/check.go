@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+)
+
+// checks measures access:check at a gate, over the same mutual TLS as its limit: a handler that does
+// nothing, in a process of its own too.
+func checks(ctx context.Context) ([]row, error) {
+	p, err := running()
+	if err != nil {
+		return nil, err
+	}
+	ctx = bearer(ctx, p.door)
+	empty, stop, err := p.empty()
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	access := gatev1.NewAccessClient(p.gates[0])
+	question := func(i int) *gatev1.CheckRequest {
+		return &gatev1.CheckRequest{User: "alice", Device: deviceName(i % checked), Channel: gatev1.Channel_SESSION}
+	}
+	unary := func() (float64, error) {
+		return rate(ctx, inFlight, func(ctx context.Context, i int) error {
+			answer, err := access.Check(ctx, question(i))
+			if err == nil && !answer.GetAllowed() {
+				err = fmt.Errorf("refused: %v", answer)
+			}
+			return err
+		})
+	}
+	nothing := func() (float64, error) {
+		return rate(ctx, inFlight, func(ctx context.Context, _ int) error {
+			return empty.Invoke(ctx, emptyMethod, &emptypb.Empty{}, &emptypb.Empty{})
+		})
+	}
+	ofCheck, ofEmpty, _, err := versus(unary, nothing)
+	if err != nil {
+		return nil, err
+	}
+	first := beside("access:check over gRPC, 64 in flight", ofCheck, "per second", "empty unary handler", ofEmpty, atLeast(0.90))
+	ofStream, ofUnary, _, err := versus(func() (float64, error) {
+		s, err := access.CheckStream(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return streamRate(inFlight, &checkStream{s, question})
+	}, unary)
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		first,
+		beside("checks on one bidi stream, 64 in flight", ofStream, "per second", "access:check, 64 in flight", ofUnary, atLeast(4)),
+	}, nil
+}
+
+// checkStream asks on one stream.
+type checkStream struct {
+	grpc.BidiStreamingClient[gatev1.CheckRequest, gatev1.CheckResponse]
+	question func(i int) *gatev1.CheckRequest
+}
+
+func (s *checkStream) ask(i int) error { return s.Send(s.question(i)) }
+func (s *checkStream) end() error      { return s.CloseSend() }
+
+func (s *checkStream) answer() error {
+	answer, err := s.Recv()
+	if err == nil && !answer.GetAllowed() {
+		err = fmt.Errorf("refused: %v", answer)
+	}
+	return err
+}
+
+// empty starts the limit's process and answers a connection to it.
+func (p *product) empty() (*grpc.ClientConn, func(), error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd, address, err := spawn(exec.Command(self, "-child", "empty", p.Authority()))
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := p.Peer("gateway")
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, func() {
+		_ = c.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}, nil
+}
