@@ -404,8 +404,10 @@ type ListSessionsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sessions      []*Session             `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Connectors that hold sessions which may not be in the list: it is being filled again.
+	IncompleteConnectors []string `protobuf:"bytes,3,rep,name=incomplete_connectors,json=incompleteConnectors,proto3" json:"incomplete_connectors,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *ListSessionsResponse) Reset() {
@@ -450,6 +452,13 @@ func (x *ListSessionsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListSessionsResponse) GetIncompleteConnectors() []string {
+	if x != nil {
+		return x.IncompleteConnectors
+	}
+	return nil
 }
 
 type EndSessionRequest struct {
@@ -1140,8 +1149,12 @@ func (x *EndedSession) GetTime() *timestamppb.Timestamp {
 
 // Ended tells of sessions that are over, in batches; repeated until confirmed.
 type Ended struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sessions      []*EndedSession        `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sessions []*EndedSession        `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	// In short, when many end of one cause at once: their ids, and when the last of them was over.
+	Ids           []string               `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	Time          *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1179,6 +1192,27 @@ func (*Ended) Descriptor() ([]byte, []int) {
 func (x *Ended) GetSessions() []*EndedSession {
 	if x != nil {
 		return x.Sessions
+	}
+	return nil
+}
+
+func (x *Ended) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *Ended) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Ended) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
 	}
 	return nil
 }
@@ -1649,10 +1683,11 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"z\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"\xaf\x01\n" +
 	"\x14ListSessionsResponse\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x123\n" +
+	"\x15incomplete_connectors\x18\x03 \x03(\tR\x14incompleteConnectors\"S\n" +
 	"\x11EndSessionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x17\n" +
@@ -1705,9 +1740,12 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\fEndedSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12.\n" +
-	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"H\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xa0\x01\n" +
 	"\x05Ended\x12?\n" +
-	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\"\xd6\x01\n" +
+	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\x12\x10\n" +
+	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xd6\x01\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rheld_revision\x18\x01 \x01(\tR\fheldRevision\x12#\n" +
 	"\ropen_sessions\x18\x02 \x01(\rR\fopenSessions\x12)\n" +
@@ -1813,30 +1851,31 @@ var file_portcullis_session_v1_session_proto_depIdxs = []int32{
 	2,  // 16: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
 	23, // 17: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
 	15, // 18: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
-	26, // 19: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	19, // 20: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	20, // 21: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	21, // 22: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	27, // 23: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	23, // 24: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 25: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 26: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 27: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 28: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	7,  // 29: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	10, // 30: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	12, // 31: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 32: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 33: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	2,  // 34: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	8,  // 35: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	11, // 36: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	18, // 37: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	32, // [32:38] is the sub-list for method output_type
-	26, // [26:32] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	23, // 19: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
+	26, // 20: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	19, // 21: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	20, // 22: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	21, // 23: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	27, // 24: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	23, // 25: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 26: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 27: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 28: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 29: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	7,  // 30: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	10, // 31: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	12, // 32: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 33: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 34: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	2,  // 35: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	8,  // 36: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	11, // 37: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	18, // 38: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	33, // [33:39] is the sub-list for method output_type
+	27, // [27:33] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }
