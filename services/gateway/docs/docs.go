@@ -31,7 +31,7 @@ type document struct {
 type operation struct {
 	Summary, Description string
 	Tags                 []string
-	Security             *[]any
+	Security             []map[string]any
 	Parameters           []struct {
 		Name, In, Description string
 		Required              bool
@@ -111,7 +111,7 @@ func (d document) groups() []group {
 func (d document) call(method, path string, o *operation) call {
 	c := call{
 		Method: strings.ToUpper(method), Path: path, ID: method + strings.NewReplacer("/", "-", "{", "", "}", "", ":", "-").Replace(path),
-		Summary: o.Summary, Description: o.Description, Public: o.Security != nil && len(*o.Security) == 0,
+		Summary: o.Summary, Description: o.Description, Public: slices.ContainsFunc(o.Security, func(way map[string]any) bool { return len(way) == 0 }),
 	}
 	for _, p := range o.Parameters {
 		name := p.Name

@@ -136,8 +136,8 @@ func (l levels) String() string {
 	var names []string
 	for _, one := range l {
 		if one.name != "" {
-			names = append(names, one.name)
+			names = append(names, short(one.name))
 		}
 	}
-	return strings.Join(names, ".")
+	return short(strings.Join(names, "."))
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
@@ -43,6 +44,7 @@ type world struct {
 	request  proto.Message
 	lockdown time.Time
 	changed  chan struct{}
+	stop     func()
 	users    map[string]*identityv1.User
 }
 
@@ -191,7 +193,7 @@ func (i fakeIdentity) UpdateUser(ctx context.Context, r *identityv1.UpdateUserRe
 	}
 	fields := user.ProtoReflect().Descriptor().Fields()
 	for _, path := range r.GetUpdateMask().GetPaths() {
-		f := fields.ByName(protoName(path))
+		f := fields.ByName(protoreflect.Name(path))
 		if f == nil || path == "name" || path == "grant" {
 			return nil, fault.New(fault.InvalidArgument, "The field %s can't be changed", path).With("field", path)
 		}
@@ -294,6 +296,7 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 		t.Fatal(err)
 	}
 	go func() { _ = server.Serve(listener) }()
+	w.stop = server.Stop
 	t.Cleanup(server.Stop)
 	connection, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

@@ -89,7 +89,7 @@ func canBeName(value string) bool {
 	if value == "" || value == "." || value == ".." || len(value) > 128 || !utf8.ValidString(value) {
 		return false
 	}
-	return !strings.ContainsFunc(value, func(c rune) bool { return strings.ContainsRune(`/\%?#`, c) || !unicode.IsPrint(c) })
+	return !strings.ContainsFunc(value, func(c rune) bool { return strings.ContainsRune(`/\%?#:`, c) || !unicode.IsPrint(c) })
 }
 
 // checkQuery refuses parameters that the call doesn't take: a misspelt filter would otherwise list all.
