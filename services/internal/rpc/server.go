@@ -2,14 +2,21 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"sync"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/services/internal/watch"
@@ -18,6 +25,10 @@ import (
 const (
 	usual = 4 << 20  // bytes of a message
 	large = 32 << 20 // of one that carries a directory
+
+	pingEvery  = 10 * time.Second // clients look whether their server is there
+	pingWithin = 3 * time.Second
+	stopWithin = 5 * time.Second // calls that are on may finish
 )
 
 // View is what a server decides on: a *watch.Watcher.
@@ -41,16 +52,148 @@ type Config struct {
 
 // Server serves one service's methods to those whom the table lets in.
 type Server struct {
-	config Config
+	config    Config
+	grpc      *grpc.Server
+	health    *health.Server
+	table     map[string]Row
+	validator protovalidate.Validator
+	metrics   *metrics
+	wrong     []error
+	live      registry
+	handlers  sync.WaitGroup
+}
+
+// method is a row of the table as the server serves it.
+type method struct {
+	name string
+	row  Row
+	*meter
 }
 
 // NewServer answers a server that Serve starts.
-func NewServer(c Config) (*Server, error) { return &Server{config: c}, nil }
+func NewServer(c Config) (*Server, error) {
+	validator, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("compiling the rules of requests: %w", err)
+	}
+	measured, err := newMetrics(c.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("registering the metrics of calls: %w", err)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams)}
+	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service)), grpc.Creds(c.Credentials))...)
+	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	return s, nil
+}
 
-// RegisterService adds a generated service; see Serve for methods without a row.
-func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {}
+// limits bound what any client can make a server keep.
+func limits(bytes int) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(bytes), grpc.MaxConcurrentStreams(10_000), grpc.MaxHeaderListSize(32 << 10),
+		grpc.ConnectionTimeout(10 * time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingWithin}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery / 2, PermitWithoutStream: true}),
+	}
+}
 
-// Serve answers calls until the context ends. It refuses to start with a method that has no row.
+func largest(table map[string]Row, owner string) int {
+	bytes := usual
+	for _, row := range table {
+		if owner == "" || row.Owner == owner {
+			bytes = max(bytes, row.Bytes)
+		}
+	}
+	return bytes
+}
+
+// RegisterService adds a generated service. Serve refuses to start if one of its methods has no row.
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	guarded := *desc
+	guarded.Methods = slices.Clone(desc.Methods)
+	for i, m := range guarded.Methods {
+		guarded.Methods[i].Handler = s.unary(s.method(desc, m.MethodName), m.Handler)
+	}
+	guarded.Streams = slices.Clone(desc.Streams)
+	for i, m := range guarded.Streams {
+		guarded.Streams[i].Handler = s.stream(s.method(desc, m.StreamName), m.Handler)
+	}
+	s.grpc.RegisterService(&guarded, impl)
+}
+
+func (s *Server) method(desc *grpc.ServiceDesc, name string) *method {
+	full := "/" + desc.ServiceName + "/" + name
+	row, ok := s.table[full]
+	switch {
+	case !ok:
+		s.wrong = append(s.wrong, fmt.Errorf("%s has no row in the table of who may call it", full))
+	case row.Owner != s.config.Service:
+		s.wrong = append(s.wrong, fmt.Errorf("%s is for %s to serve", full, row.Owner))
+	}
+	return &method{name: full, row: row, meter: s.metrics.of(full)}
+}
+
+// unary is all that happens to a request before and after its handler. Nothing is read of a request whose
+// sender is not let in.
+func (s *Server) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
+	validate := func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		if err := s.validate(request); err != nil {
+			return nil, err
+		}
+		return next(ctx, request)
+	}
+	return func(impl any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
+		c := &call{method: m, start: time.Now()}
+		defer func() { err = s.end(ctx, c, recover(), err) }()
+		within, err := s.admit(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return handle(impl, within, func(into any) error { return unreadable(decode(into)) }, validate)
+	}
+}
+
+// Serve answers calls until the context ends, and then lets those that are on finish; streams are told to
+// come back. A method without a row, or of another service, is an error.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	return fmt.Errorf("serving %s: not there yet", s.config.Service)
+	if err := errors.Join(s.wrong...); err != nil {
+		return errors.Join(fmt.Errorf("serving %s: %w", s.config.Service, err), l.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { s.follow(ctx) })
+	stopped := context.AfterFunc(ctx, s.stop)
+	err := s.grpc.Serve(l)
+	ended := ctx.Err() != nil
+	if stopped() {
+		s.stop()
+	}
+	cancel()
+	following.Wait()
+	s.await()
+	if err != nil && !ended {
+		return fmt.Errorf("serving %s: %w", s.config.Service, err)
+	}
+	return nil
+}
+
+func (s *Server) stop() {
+	s.health.Shutdown()
+	s.live.each(func(l *live) { l.cut(errLeaving()) })
+	hard := time.AfterFunc(stopWithin, s.grpc.Stop)
+	defer hard.Stop()
+	s.grpc.GracefulStop()
+}
+
+// await gives the handlers of streams that were cut a moment to notice.
+func (s *Server) await() {
+	done := make(chan struct{})
+	go func() { s.handlers.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(stopWithin):
+		s.config.Log.Warn("a stream's handler does not end when its context does", "service", s.config.Service)
+	}
 }

@@ -51,6 +51,8 @@ type Row struct {
 	Bytes int
 }
 
+func (r Row) anyone() bool { return slices.Contains(r.Need, Anyone) }
+
 // Public reports whether the outside may call it, through the gateway.
 func (r Row) Public() bool { return slices.Contains(r.Carry, Gateway) }
 
@@ -194,6 +196,7 @@ func sessionRows() map[string]Row {
 		"session.v1.Sessions/ListConnectors": read,
 		"session.v1.Sessions/EndSession":     {Owner: Broker, Carry: outside, Need: []string{who.ManageSessions}},
 		"session.v1.Sessions/CountSelected":  {Owner: Broker, Own: []string{Control}},
+		"session.v1.Bastions/ShowHostKey":    {Owner: Bastion, Own: []string{Gate}},
 		// Session hosts of others come through the gateway with an enforcer's token.
 		"session.v1.Connectors/Attach": {Owner: Broker, Carry: outside, Need: []string{Enforcers}, Own: []string{Bastion}},
 	}

@@ -1,0 +1,139 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/internal/journal"
+)
+
+// noRetry tells gRPC clients not to ask again by themselves: a lockdown is UNAVAILABLE, and stays.
+const noRetry = "grpc-retry-pushback-ms"
+
+// end turns what came of a call into what its caller hears, counts it and logs it, once.
+func (s *Server) end(ctx context.Context, c *call, panicked any, err error) error {
+	if panicked != nil {
+		err = s.panicked(c, panicked)
+	}
+	took := time.Since(c.start)
+	if err == nil {
+		c.method.answered(codes.OK, took)
+		return nil
+	}
+	refusal := Refusal(err)
+	c.method.answered(refusal.Code, took)
+	if refusal.Reason == fault.Lockdown {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(noRetry, "-1"))
+	}
+	level := slog.LevelDebug
+	switch {
+	case refusal.Code == codes.Unavailable && refusal.Reason != fault.Lockdown:
+		level = slog.LevelWarn
+	case refusal.Code == codes.Internal:
+		level = slog.LevelError
+		refusal = fault.New(fault.Internal, "Something went wrong inside. Try again; the log has the details under %s", c.id).With("requestId", c.id)
+	}
+	s.config.Log.Log(ctx, level, "a call was refused", "method", c.method.name, "peer", c.peer, "caller", c.caller.Actor(),
+		"request", c.id, "error", err)
+	return refusal
+}
+
+func (s *Server) panicked(c *call, p any) error {
+	s.config.Log.Error("a call panicked", "method", c.method.name, "request", c.id, "panic", p, "stack", string(debug.Stack()))
+	return fmt.Errorf("panic: %v", p)
+}
+
+// Refusal is what a caller may hear of an error: a refusal as it is, and of what went wrong inside, or
+// between services, no more than what to do next.
+func Refusal(err error) *fault.Error {
+	var refusal *fault.Error
+	switch {
+	case errors.As(err, &refusal):
+		return refusal
+	case errors.Is(err, journal.ErrUnknown):
+		return fault.New(fault.JournalUnavailable, "The journal has not answered: whether this counts is not known yet. Ask again, with the same requestId").Because(err)
+	case errors.Is(err, journal.ErrFull):
+		return fault.New(fault.JournalUnavailable, "The journal is full and takes nothing new. What is on stays on. Make room on its disk").Because(err)
+	case errors.Is(err, journal.ErrUnavailable):
+		return fault.New(fault.JournalUnavailable, "The journal can't be reached and takes nothing new. What is on stays on. Try again in a moment").Because(err)
+	case errors.Is(err, journal.ErrConflict):
+		return fault.New(fault.Aborted, "Somebody else changed the same thing at the same time. Try again").Because(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return late(codes.DeadlineExceeded, err)
+	case errors.Is(err, context.Canceled):
+		return late(codes.Canceled, err)
+	}
+	refusal = fault.From(err)
+	s, isStatus := status.FromError(err)
+	if !isStatus || len(s.Details()) > 0 {
+		return refusal
+	}
+	switch s.Code() {
+	case codes.Canceled, codes.DeadlineExceeded:
+		return late(s.Code(), err)
+	case codes.Unavailable:
+		return fault.New(fault.Unavailable, "A part that this takes can't be reached. Try again in a moment").Because(err)
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return fault.New(fault.Internal, "Something went wrong inside. Try again; the log has the details").Because(err)
+	}
+	return refusal
+}
+
+func late(code codes.Code, err error) *fault.Error {
+	refusal := fault.New(fault.Unavailable, "This took longer than its caller waited. Try again").Because(err)
+	refusal.Code = code
+	return refusal
+}
+
+// unreadable turns what gRPC says of a message that it can't decode into a refusal.
+func unreadable(err error) error {
+	if status.Code(err) != codes.Internal {
+		return err
+	}
+	return fault.New(fault.InvalidArgument, "The request can't be read. Text must be valid UTF-8, and the fields those of this version's protos").Because(err)
+}
+
+// validate asks what the protos say of a request.
+func (s *Server) validate(request any) error {
+	message, ok := request.(proto.Message)
+	if !ok {
+		return nil
+	}
+	err := s.validator.Validate(message)
+	var invalid *protovalidate.ValidationError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &invalid) || len(invalid.Violations) == 0:
+		return fmt.Errorf("validating %s: %w", message.ProtoReflect().Descriptor().FullName(), err)
+	}
+	var all []string
+	for _, v := range invalid.Violations {
+		all = append(all, field(v)+": "+v.Proto.GetMessage())
+	}
+	return fault.New(fault.InvalidArgument, "%s", strings.Join(all, "; ")).With("field", field(invalid.Violations[0]))
+}
+
+// field is the path of what is wrong, as JSON has it.
+func field(v *protovalidate.Violation) string {
+	words := strings.Split(protovalidate.FieldPathString(v.Proto.GetField()), "_")
+	for i, word := range words[1:] {
+		if word != "" {
+			words[i+1] = strings.ToUpper(word[:1]) + word[1:]
+		}
+	}
+	return strings.Join(words, "")
+}

@@ -1,0 +1,171 @@
+package rpc
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/internal/watch"
+	"portcullis.dev/services/internal/who"
+)
+
+// The metadata that our services send each other. The gateway takes it away from what comes from outside.
+const (
+	// Authorization is the credential of whoever asks: "Bearer …".
+	Authorization = "authorization"
+	// Address is the client's address, as the gateway or the bastion saw it.
+	Address = "portcullis-address"
+	// RequestID names a request in every log that it passes.
+	RequestID = "x-request-id"
+)
+
+// call is one request or stream, from its arrival on.
+type call struct {
+	method *method
+	peer   string
+	id     string
+	caller who.Caller
+	start  time.Time
+}
+
+type callKey struct{}
+
+// IDOf names the request in the log; empty outside of one.
+func IDOf(ctx context.Context) string {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c.id
+	}
+	return ""
+}
+
+// admit lets a call in, or says why not. The context that it answers carries the caller.
+func (s *Server) admit(ctx context.Context, c *call) (context.Context, error) {
+	c.peer = peerOf(ctx)
+	if c.id = first(ctx, RequestID); !plain(c.id) {
+		c.id = rand.Text()
+	}
+	var err error
+	if c.caller, err = s.decide(c.method.row, c.peer, bearer(ctx)); err != nil {
+		return nil, err
+	}
+	if carries := slices.Contains(c.method.row.Carry, c.peer) || c.peer == Bastion; carries {
+		if at, err := netip.ParseAddr(first(ctx, Address)); err == nil {
+			c.caller.Address = at.String()
+		}
+	}
+	return who.NewContext(context.WithValue(ctx, callKey{}, c), c.caller), nil
+}
+
+// decide answers who asks, if they may now.
+func (s *Server) decide(row Row, peer, bearer string) (who.Caller, error) {
+	state, now := s.config.View.State(), s.config.Now()
+	if state == nil {
+		return who.Caller{}, fault.New(fault.Unavailable, "This part is still starting. Try again in a moment")
+	}
+	if slices.Contains(row.Own, peer) {
+		return who.Caller{Service: peer}, nil
+	}
+	if !slices.Contains(row.Carry, peer) {
+		return who.Caller{}, fault.New(fault.PermissionDenied, "The service %q may not call this", peer)
+	}
+	caller, err := s.verify(state, row, bearer, now)
+	if err != nil && row.anyone() {
+		return who.Caller{}, nil
+	}
+	if err != nil || row.anyone() {
+		return caller, err
+	}
+	return caller, permit(state, row, caller)
+}
+
+// verify reads the credential, and says whether a lockdown has ended it or is in its way.
+func (s *Server) verify(state *watch.State, row Row, bearer string, now time.Time) (who.Caller, error) {
+	if bearer == "" {
+		return who.Caller{}, fault.New(fault.Unauthenticated, "This takes a credential. Sign in first, or send a token")
+	}
+	caller, err := state.Who.Verify(bearer, now)
+	if err != nil {
+		return who.Caller{}, err
+	}
+	if err := s.lockdown(state, row, caller, now); err != nil {
+		return who.Caller{}, err
+	}
+	return caller, nil
+}
+
+// lockdown refuses whom a lockdown that is on refuses, and whom one has signed out.
+func (s *Server) lockdown(state *watch.State, row Row, c who.Caller, now time.Time) error {
+	if c.Channel == emergency.Enforcer {
+		return nil
+	}
+	verdict := emergency.Decide(state.Emergency, emergency.Request{User: c.User, Token: c.Token, Channel: c.Channel}, now)
+	if verdict.Reason == emergency.LockedDown && !row.Open {
+		return Lockdown(s.config.Texts, verdict, now)
+	}
+	if c.Token != "" {
+		if cut, revoked := state.Emergency.TokenRevoked(c.Admission.Revision, now); revoked {
+			return fault.New(fault.Unauthenticated, "The lockdown %s has shut this token. Ask an administrator to re-arm it", cut.Emergency)
+		}
+		return nil
+	}
+	if cut, over := state.Emergency.SignedOut(c.SignIn, c.Admission, now); over {
+		return fault.New(fault.Unauthenticated, "The lockdown %s has ended your sign-in. Sign in again", cut.Emergency)
+	}
+	return nil
+}
+
+// Lockdown is the refusal of a lockdown that is on.
+func Lockdown(t emergency.Texts, v emergency.Verdict, now time.Time) *fault.Error {
+	return fault.New(fault.Lockdown, "%s", t.Refusal(v, "")).Until("until", v.Until, now)
+}
+
+// permit asks whether the caller is, or holds, one of what the row needs.
+func permit(state *watch.State, row Row, c who.Caller) error {
+	for _, need := range row.Need {
+		switch {
+		case c.Channel == emergency.Enforcer:
+			if need == Enforcers {
+				return nil
+			}
+		case need == SignedIn || state.Who.Holds(c, need):
+			return nil
+		}
+	}
+	if c.Channel == emergency.Enforcer {
+		return fault.New(fault.PermissionDenied, "An enforcer's token opens the doors' own calls only. Use another token")
+	}
+	if slices.Equal(row.Need, []string{Enforcers}) {
+		return fault.New(fault.PermissionDenied, "This takes an enforcer's token. Ask an administrator for one")
+	}
+	return fault.New(fault.PermissionDenied, "This takes the permission %s. Ask an administrator for a role with it",
+		strings.Join(row.Need, " or ")).With("permission", row.Need[0])
+}
+
+func bearer(ctx context.Context) string {
+	scheme, token, _ := strings.Cut(first(ctx, Authorization), " ")
+	if !strings.EqualFold(scheme, "bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+func first(ctx context.Context, key string) string {
+	if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// plain reports whether a request's id may stand in a log.
+func plain(id string) bool {
+	return id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
+		return !(r == '-' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z')
+	})
+}

@@ -1,0 +1,188 @@
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"portcullis.dev/pkg/fault"
+)
+
+// ProxyConfig is what a Proxy needs.
+type ProxyConfig struct {
+	// Dial answers the gateway's own connections to the services.
+	Dial func(service string) (grpc.ClientConnInterface, error)
+	// Credentials are the public port's; none, if unset.
+	Credentials credentials.TransportCredentials
+	Log         *slog.Logger
+}
+
+// Proxy is the public gRPC port: it hands each call on to the service that owns it, byte for byte, with
+// the caller's credential and address, and nothing else that the caller may have claimed to be.
+type Proxy struct {
+	config ProxyConfig
+	table  map[string]Row
+	grpc   *grpc.Server
+	health *health.Server
+}
+
+// NewProxy answers a proxy that Serve starts.
+func NewProxy(c ProxyConfig) *Proxy {
+	if c.Credentials == nil {
+		c.Credentials = insecure.NewCredentials()
+	}
+	p := &Proxy{config: c, table: Table(), health: health.NewServer()}
+	p.grpc = grpc.NewServer(append(limits(largest(p.table, "")), grpc.Creds(c.Credentials),
+		grpc.UnknownServiceHandler(p.handle), grpc.ForceServerCodecV2(raw{}))...)
+	grpc_health_v1.RegisterHealthServer(p.grpc, p.health)
+	return p
+}
+
+// Serve answers calls until the context ends, and gives those that are on a moment to finish.
+func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
+	stopped := context.AfterFunc(ctx, func() {
+		p.health.Shutdown()
+		hard := time.AfterFunc(stopWithin, p.grpc.Stop)
+		defer hard.Stop()
+		p.grpc.GracefulStop()
+	})
+	defer stopped()
+	if err := p.grpc.Serve(l); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("serving gRPC to the outside: %w", err)
+	}
+	return nil
+}
+
+// handle carries one call of any kind.
+func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
+	err := p.carry(in)
+	if err == nil {
+		return nil
+	}
+	refusal := Refusal(err)
+	if refusal.Reason == fault.Internal || refusal.Reason == fault.Unavailable {
+		p.config.Log.Warn("a call from outside failed", "error", err)
+	}
+	return refusal
+}
+
+func (p *Proxy) carry(in grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(in)
+	row, ok := p.table[method]
+	if !ok || !row.Public() {
+		return fault.New(fault.Unimplemented, "There is no such method. Ask the documentation of this version at /docs")
+	}
+	conn, err := p.config.Dial(row.Owner)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(outgoing(in.Context()))
+	defer cancel()
+	out, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method, grpc.ForceCodecV2(raw{}))
+	if err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	go func() {
+		err := requests(in, out)
+		sent <- err
+		if err != nil {
+			cancel()
+		}
+	}()
+	err = answers(in, out)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	select {
+	case why := <-sent: // what came in could not be read: that is why
+		return cmp.Or(why, err)
+	default:
+		return err
+	}
+}
+
+// outgoing is what goes on of what came in: nothing but the credential, the request's id and its trace.
+func outgoing(ctx context.Context) context.Context {
+	out := metadata.MD{}
+	for _, key := range []string{Authorization, RequestID, "traceparent", "tracestate"} {
+		if value := first(ctx, key); value != "" {
+			out.Set(key, value)
+		}
+	}
+	if from, ok := peer.FromContext(ctx); ok {
+		if host, _, err := net.SplitHostPort(from.Addr.String()); err == nil {
+			out.Set(Address, host)
+		}
+	}
+	return metadata.NewOutgoingContext(ctx, out)
+}
+
+func requests(in grpc.ServerStream, out grpc.ClientStream) error {
+	for {
+		var f frame
+		if err := in.RecvMsg(&f); err != nil {
+			if errors.Is(err, io.EOF) {
+				return out.CloseSend()
+			}
+			return err
+		}
+		if out.SendMsg(&f) != nil {
+			return nil // the answer says why
+		}
+	}
+}
+
+func answers(in grpc.ServerStream, out grpc.ClientStream) error {
+	header, err := out.Header()
+	if err == nil && header != nil {
+		err = in.SendHeader(header)
+	}
+	for err == nil {
+		var f frame
+		if err = out.RecvMsg(&f); err == nil {
+			err = in.SendMsg(&f)
+		}
+	}
+	in.SetTrailer(out.Trailer())
+	return err
+}
+
+// frame is a message that nobody here reads.
+type frame struct{ data mem.BufferSlice }
+
+// raw passes frames through, and encodes messages (health's) as ever.
+type raw struct{}
+
+func (raw) Name() string { return "proto" }
+
+func (raw) Marshal(v any) (mem.BufferSlice, error) {
+	if f, ok := v.(*frame); ok {
+		return f.data, nil
+	}
+	return encoding.GetCodecV2("proto").Marshal(v)
+}
+
+func (raw) Unmarshal(data mem.BufferSlice, v any) error {
+	if f, ok := v.(*frame); ok {
+		data.Ref()
+		f.data = data
+		return nil
+	}
+	return encoding.GetCodecV2("proto").Unmarshal(data, v)
+}
