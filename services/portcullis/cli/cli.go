@@ -58,6 +58,7 @@ func newRoot(a *app.App, extra []Extra) *cobra.Command {
 	for _, more := range extra {
 		root.AddCommand(more(a)...)
 	}
+	a.Watch(root)
 	root.SetOut(a.Term.Out)
 	root.SetErr(a.Term.Err)
 	return root

@@ -49,7 +49,7 @@ func (a *App) Flags(root *cobra.Command) {
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", "table", "table, json or yaml")
 }
 
-// Prepare checks the flags and makes the client. From here on a failure is not one of usage.
+// Prepare checks the flags that every command takes, and makes the client.
 func (a *App) Prepare() error {
 	if a.format != "table" && a.format != "json" && a.format != "yaml" {
 		return Usagef("-o is table, json or yaml, not %q", a.format)
@@ -58,8 +58,21 @@ func (a *App) Prepare() error {
 	if err != nil {
 		return Usagef("%s or --address: %v", AddressVariable, err)
 	}
-	a.client, a.ran = client, true
+	a.client = client
 	return nil
+}
+
+// Watch notes when a command of the tree begins to run: a failure before is one of usage.
+func (a *App) Watch(command *cobra.Command) {
+	if run := command.RunE; run != nil {
+		command.RunE = func(command *cobra.Command, args []string) error {
+			a.ran = true
+			return run(command, args)
+		}
+	}
+	for _, child := range command.Commands() {
+		a.Watch(child)
+	}
 }
 
 func store() *api.Store {

@@ -59,11 +59,13 @@ func (t *Table) Write(to io.Writer) error {
 	widths := t.widths()
 	var text strings.Builder
 	for _, row := range t.rows {
+		gap := 0 // kept back, so that no line ends in blanks
 		for i, cell := range row {
-			text.WriteString(cell.paint.Render(cell.text))
-			if i < len(row)-1 {
-				text.WriteString(strings.Repeat(" ", widths[i]-width(cell.text)+2))
+			if cell.text != "" {
+				text.WriteString(strings.Repeat(" ", gap) + cell.paint.Render(cell.text))
+				gap = 0
 			}
+			gap += widths[i] - width(cell.text) + 2
 		}
 		text.WriteByte('\n')
 	}

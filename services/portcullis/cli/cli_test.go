@@ -1,0 +1,132 @@
+package cli_test
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/audit"
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/portcullis/cli"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"portcullis": func() { os.Exit(cli.Main()) }})
+}
+
+type fakeKey struct{}
+
+func TestTheCommandLine(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireUniqueNames: true, RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			f := newFake(e.T().(testing.TB))
+			e.Values[fakeKey{}] = f
+			e.Setenv("PORTCULLIS_ADDRESS", f.http.URL)
+			e.Setenv("PORTCULLIS_TOKEN", "")
+			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+			e.Setenv("TZ", "America/Sao_Paulo")
+			e.Setenv("TERM", "xterm-256color")
+			return os.WriteFile(filepath.Join(e.WorkDir, "password"), []byte("correct horse\n"), 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": tellFake, "exits": exits},
+	})
+}
+
+// tellFake changes how the server behaves, or looks at what it has seen.
+func tellFake(ts *testscript.TestScript, neg bool, args []string) {
+	f, _ := ts.Value(fakeKey{}).(*fake)
+	if args[0] == "stop" {
+		f.http.Close()
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch args[0] {
+	case "signed-in":
+		f.seen = nil
+	case "lifetime":
+		d, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		f.lifetime = d
+	case "drop":
+		f.drop = 2
+	case "closed":
+		f.closed = args[1] == "true"
+	case "partial":
+		f.partial = true
+	case "ticket-required":
+		f.policy.GovernanceCode = emergencyv1.Policy_REQUIRED
+	case "record":
+		ts.Check(f.keepRecord(ts.MkAbs("trust.pem")))
+	case "tamper":
+		f.entries[1], f.entries[2] = f.entries[2], f.entries[1]
+	case "cut":
+		f.entries = f.entries[:len(f.entries)-1]
+	case "emergencies":
+		if got := fmt.Sprint(len(f.emergencies)); got != args[1] {
+			ts.Fatalf("the server holds %s emergencies, want %s", got, args[1])
+		}
+	case "saw":
+		found := strings.Contains(strings.Join(f.seen, "\n"), args[1])
+		if found == neg {
+			ts.Fatalf("the server saw:\n%s", strings.Join(f.seen, "\n"))
+		}
+	default:
+		ts.Fatalf("unknown: %v", args)
+	}
+}
+
+// exits runs the command and wants exactly that exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec("portcullis", args[1:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// keepRecord fills the record with three entries and writes the key that they are signed with.
+func (f *fake) keepRecord(trust string) error {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return err
+	}
+	chain := audit.NewChain(audit.Trust(public))
+	for sequence := uint64(1); sequence <= 3; sequence++ {
+		_, _, head := chain.Head()
+		entry := &emergencyv1.Entry{Epoch: 1, Sequence: sequence, Subject: "emergency.policy", Time: timestamppb.Now(), PreviousHash: head, Actor: "admin"}
+		if sequence == 1 {
+			entry.Record = &emergencyv1.Entry_Genesis{Genesis: &emergencyv1.Genesis{Key: &emergencyv1.EntryKey{KeyId: audit.KeyID(public), PublicKey: public}}}
+		}
+		stored, err := audit.Seal(entry, private)
+		if err != nil {
+			return err
+		}
+		if _, _, err := chain.Next(sequence, entry.GetSubject(), stored); err != nil {
+			return err
+		}
+		f.entries = append(f.entries, `{"result":`+string(encode(&auditv1.StoredEntry{Sequence: sequence, Subject: entry.GetSubject(), Data: stored}))+`}`)
+	}
+	if f.note, err = chain.Checkpoint(private); err != nil {
+		return err
+	}
+	return os.WriteFile(trust, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600)
+}
