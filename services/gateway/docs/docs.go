@@ -58,8 +58,8 @@ type schema struct {
 type call struct {
 	Method, Path, ID, Summary, Description string
 	Public                                 bool
-	Parameters, Fields                     []entry
-	Takes, Answers                         []string
+	Parameters, Fields, Answers            []entry
+	Takes                                  []string
 }
 
 type entry struct{ Name, Type, Link, Description string }
@@ -126,11 +126,19 @@ func (d document) call(method, path string, o *operation) call {
 			c.Fields = d.fields(m.Schema)
 		}
 	}
-	for _, m := range o.Responses["200"].Content {
-		c.Answers = append(c.Answers, kind(m.Schema))
+	for name, m := range o.Responses["200"].Content {
+		c.Answers = append(c.Answers, answer(name, m.Schema))
 	}
 	slices.Sort(c.Takes)
 	return c
+}
+
+// answer is what a call answers with; of a stream, what stands in each line.
+func answer(kindOfBody string, s schema) entry {
+	if result, ok := s.Properties["result"]; ok && strings.HasSuffix(kindOfBody, "ndjson") {
+		return entry{Type: kind(result), Link: link(result), Description: `one a line, each as {"result": …}; {"error": …} ends it early`}
+	}
+	return entry{Type: kind(s), Link: link(s)}
 }
 
 func (d document) messages() []message {

@@ -50,7 +50,7 @@ func (p proxies) client(r *http.Request) string {
 	if err != nil {
 		return ""
 	}
-	at := peer.Addr().Unmap()
+	at := peer.Addr().Unmap().WithZone("")
 	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(chain) - 1; i >= 0 && p.trust(at); i-- {
 		before, err := netip.ParseAddr(strings.TrimSpace(chain[i]))

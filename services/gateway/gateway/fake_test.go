@@ -45,7 +45,9 @@ type world struct {
 	lockdown time.Time
 	changed  chan struct{}
 	stop     func()
-	users    map[string]*identityv1.User
+	// left hears why a watcher's stream ended, if somebody listens.
+	left  chan error
+	users map[string]*identityv1.User
 }
 
 func (w *world) enter(ctx context.Context, request proto.Message, anonymous bool) error {
@@ -131,6 +133,7 @@ func (g fakeGate) WatchPosture(r *gatev1.WatchPostureRequest, s grpc.ServerStrea
 		select {
 		case <-changed:
 		case <-s.Context().Done():
+			g.left <- s.Context().Err()
 			return s.Context().Err()
 		}
 	}
@@ -274,6 +277,7 @@ type fakeBroker struct {
 // serve runs the fakes on a real port and answers a connection to them.
 func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	t.Helper()
+	w.left = make(chan error, 100)
 	w.changed, w.users = make(chan struct{}), map[string]*identityv1.User{}
 	server := grpc.NewServer()
 	gate, identity, control := fakeGate{world: w}, fakeIdentity{world: w}, fakeControl{world: w}
