@@ -2248,10 +2248,11 @@ func (x *StageUsersResponse) GetErrors() []*RowError {
 }
 
 type RowError struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Row           uint32                 `protobuf:"varint,1,opt,name=row,proto3" json:"row,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The place of the user in the request, counted from 0.
+	Row           uint32 `protobuf:"varint,1,opt,name=row,proto3" json:"row,omitempty"`
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2888,10 +2889,7 @@ type PasswordRecord struct {
 	// The addresses that this person has signed in from, the latest last.
 	KnownAddresses []string `protobuf:"bytes,3,rep,name=known_addresses,json=knownAddresses,proto3" json:"known_addresses,omitempty"`
 	// The person whose password it is.
-	Uid string `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
-	// The password that counts once this import is committed.
-	ImportHash    string `protobuf:"bytes,5,opt,name=import_hash,json=importHash,proto3" json:"import_hash,omitempty"`
-	ImportId      string `protobuf:"bytes,6,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	Uid           string `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2950,20 +2948,6 @@ func (x *PasswordRecord) GetKnownAddresses() []string {
 func (x *PasswordRecord) GetUid() string {
 	if x != nil {
 		return x.Uid
-	}
-	return ""
-}
-
-func (x *PasswordRecord) GetImportHash() string {
-	if x != nil {
-		return x.ImportHash
-	}
-	return ""
-}
-
-func (x *PasswordRecord) GetImportId() string {
-	if x != nil {
-		return x.ImportId
 	}
 	return ""
 }
@@ -3091,7 +3075,7 @@ func (x *FactorRecord) GetNonce() string {
 	return ""
 }
 
-// SigningKeyRecord is `secret.signing-key.<id>`: the private half of the KeyRecord with the id.
+// SigningKeyRecord is `secret.signing-key`: the private half of the KeyRecord with the id.
 type SigningKeyRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -3158,7 +3142,7 @@ type BootstrapRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	User  string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	Uid   string                 `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// Empty once shown, and where the configuration gave it.
+	// Empty once shown.
 	SealedPassword []byte `protobuf:"bytes,3,opt,name=sealed_password,json=sealedPassword,proto3" json:"sealed_password,omitempty"`
 	SealedSecret   []byte `protobuf:"bytes,4,opt,name=sealed_secret,json=sealedSecret,proto3" json:"sealed_secret,omitempty"`
 	Shown          bool   `protobuf:"varint,5,opt,name=shown,proto3" json:"shown,omitempty"`
@@ -3591,15 +3575,12 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\"\x1e\n" +
 	"\fImportRecord\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xcd\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x8f\x01\n" +
 	"\x0ePasswordRecord\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\tR\x04hash\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12'\n" +
 	"\x0fknown_addresses\x18\x03 \x03(\tR\x0eknownAddresses\x12\x10\n" +
-	"\x03uid\x18\x04 \x01(\tR\x03uid\x12\x1f\n" +
-	"\vimport_hash\x18\x05 \x01(\tR\n" +
-	"importHash\x12\x1b\n" +
-	"\timport_id\x18\x06 \x01(\tR\bimportId\"\xfe\x02\n" +
+	"\x03uid\x18\x04 \x01(\tR\x03uid\"\xfe\x02\n" +
 	"\fFactorRecord\x12#\n" +
 	"\rsealed_secret\x18\x01 \x01(\fR\fsealedSecret\x12\x16\n" +
 	"\x06active\x18\x02 \x01(\bR\x06active\x12?\n" +

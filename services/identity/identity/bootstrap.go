@@ -1,0 +1,238 @@
+package identity
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/emergency"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/identity/people"
+	"portcullis.dev/services/identity/proof"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/who"
+)
+
+// Bootstrap is what an administrator needs to sign in for the first time, or again after a recovery. It
+// is to be shown to whoever runs the process, and never logged.
+type Bootstrap struct {
+	User, Password string
+	// Secret is the MFA secret in base32, URI the same as an app scans it.
+	Secret, URI string
+	// PasswordGiven and SecretGiven say that the configuration has it, so that it need not be shown.
+	PasswordGiven, SecretGiven bool
+}
+
+// String keeps the secrets out of logs.
+func (b Bootstrap) String() string { return "the first sign-in of " + b.User }
+
+// LogValue keeps the secrets out of logs.
+func (b Bootstrap) LogValue() slog.Value { return slog.StringValue(b.String()) }
+
+func (s *Service) product() string { return cmp.Or(s.deps.Texts.Product, "Portcullis") }
+
+// openKey opens the key that signs sign-ins and grants, made at the first start, and publishes its public
+// half. Of several replicas that start together one makes it.
+func (s *Service) openKey(ctx context.Context, v *vault) error {
+	made, err := s.newKey()
+	if err != nil {
+		return err
+	}
+	record := new(identityv1.SigningKeyRecord)
+	err = update(ctx, v.secret, keySubject, record, func() error {
+		if record.GetId() != "" {
+			return journal.ErrUnchanged
+		}
+		proto.Merge(record, made)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	seed, err := s.deps.Box.Open(record.GetSealedSeed(), keySubject+" "+record.GetId())
+	if err != nil {
+		return err
+	}
+	if len(seed) != ed25519.SeedSize {
+		return errors.New("the sealed seed has a wrong length")
+	}
+	v.signer = who.Signer{KeyID: record.GetId(), Key: ed25519.NewKeyFromSeed(seed)}
+	if v.hashKey, err = hkdf.Key(sha256.New, seed, nil, "portcullis request hash", sha256.Size); err != nil {
+		return err
+	}
+	return s.publishKey(ctx, v, record)
+}
+
+func (s *Service) newKey() (*identityv1.SigningKeyRecord, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	id := strings.ToLower(rand.Text()[:12])
+	sealed, err := s.deps.Box.Seal(private.Seed(), keySubject+" "+id)
+	return &identityv1.SigningKeyRecord{Id: id, SealedSeed: sealed, CreateTime: timestamppb.New(s.deps.Now())}, err
+}
+
+func (s *Service) publishKey(ctx context.Context, v *vault, private *identityv1.SigningKeyRecord) error {
+	public, _ := v.signer.Key.Public().(ed25519.PublicKey)
+	record := new(identityv1.KeyRecord)
+	subject := people.KeySubject + private.GetId()
+	err := update(ctx, v.identity, subject, record, func() error {
+		if record.GetId() != "" {
+			return journal.ErrUnchanged
+		}
+		record.Id, record.PublicKey, record.CreateTime = private.GetId(), public, private.GetCreateTime()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	entry, err := v.identity.Last(ctx, subject)
+	if err != nil {
+		return err
+	}
+	return s.await(ctx, entry.Sequence)
+}
+
+// bootstrap makes the first administrator, on an empty journal only. What it makes up is kept, sealed,
+// before it is used: whatever is killed in between goes on with the same.
+func (s *Service) bootstrap(ctx context.Context, v *vault) error {
+	if !s.roll.Empty() {
+		return nil
+	}
+	kept, first, err := s.first(ctx, v)
+	if err != nil {
+		return err
+	}
+	if err := s.equip(ctx, v, kept.GetUid(), first, false); err != nil {
+		return err
+	}
+	now := timestamppb.New(s.deps.Now())
+	return s.write(ctx, v, operation{}, people.UserSubject+first.User, func() (proto.Message, error) {
+		if !s.roll.Empty() {
+			return nil, journal.ErrUnchanged
+		}
+		return &identityv1.UserRecord{Uid: kept.GetUid(), User: &identityv1.User{
+			Name: first.User, Roles: []string{emergency.Administrator}, CreateTime: now, Mfa: identityv1.User_ACTIVE, MfaTime: now,
+		}}, nil
+	})
+}
+
+// first answers what the first administrator is to have: what the configuration says, and else what was
+// made up before or is now.
+func (s *Service) first(ctx context.Context, v *vault) (*identityv1.BootstrapRecord, Bootstrap, error) {
+	secret := proof.NewSecret()
+	if s.config.AdminTOTPSecret != "" {
+		var err error
+		if secret, err = proof.ParseSecret(s.config.AdminTOTPSecret); err != nil {
+			return nil, Bootstrap{}, err
+		}
+	}
+	password := cmp.Or(s.config.AdminPassword, newPassword())
+	record := new(identityv1.BootstrapRecord)
+	err := update(ctx, v.secret, bootstrapSubject, record, func() error {
+		if record.GetUid() != "" && !record.GetShown() && record.GetUser() == s.config.AdminUser {
+			return journal.ErrUnchanged
+		}
+		var err1, err2 error
+		record.Reset()
+		record.User, record.Uid = s.config.AdminUser, rand.Text()
+		record.SealedPassword, err1 = s.deps.Box.Seal([]byte(password), bootstrapSubject+" password")
+		record.SealedSecret, err2 = s.deps.Box.Seal(secret, bootstrapSubject+" secret")
+		return errors.Join(err1, err2)
+	})
+	if err != nil {
+		return nil, Bootstrap{}, err
+	}
+	first, err := s.unseal(record)
+	return record, first, err
+}
+
+func (s *Service) unseal(record *identityv1.BootstrapRecord) (Bootstrap, error) {
+	password, err1 := s.deps.Box.Open(record.GetSealedPassword(), bootstrapSubject+" password")
+	secret, err2 := s.deps.Box.Open(record.GetSealedSecret(), bootstrapSubject+" secret")
+	if err := errors.Join(err1, err2); err != nil {
+		return Bootstrap{}, err
+	}
+	b, err := s.shown(record.GetUser(), string(password), secret)
+	b.PasswordGiven, b.SecretGiven = s.config.AdminPassword != "", s.config.AdminTOTPSecret != ""
+	return b, err
+}
+
+func (s *Service) shown(user, password string, secret []byte) (Bootstrap, error) {
+	key, err := proof.Key(s.product(), user, secret)
+	if err != nil {
+		return Bootstrap{}, err
+	}
+	return Bootstrap{User: user, Password: password, Secret: proof.Base32(secret), URI: key.URL()}, nil
+}
+
+// newPassword is four groups of five letters and digits: a hundred random bits.
+func newPassword() string {
+	raw := strings.ToLower(rand.Text()[:20])
+	return raw[:5] + "-" + raw[5:10] + "-" + raw[10:15] + "-" + raw[15:]
+}
+
+// equip gives a person a password and a factor that can act at once: whoever runs the process has proven
+// more than any code does. What the person has already stays, unless it is to be replaced.
+func (s *Service) equip(ctx context.Context, v *vault, uid string, b Bootstrap, replace bool) error {
+	before, err := s.password(ctx, v, b.User, uid)
+	if err != nil {
+		return err
+	}
+	if replace || before.GetHash() == "" {
+		if err := s.setPassword(ctx, v, b.User, uid, b.Password); err != nil {
+			return err
+		}
+	}
+	secret, err := proof.ParseSecret(b.Secret)
+	if err != nil {
+		return err
+	}
+	sealed, err := s.deps.Box.Seal(secret, sealing(b.User, uid))
+	if err != nil {
+		return err
+	}
+	return s.updateFactor(ctx, v, b.User, uid, func(f *identityv1.FactorRecord) error {
+		if f.GetActive() && !replace {
+			return journal.ErrUnchanged
+		}
+		renew(f)
+		f.SealedSecret, f.Active, f.ActivateTime, f.Exempt = sealed, true, timestamppb.New(s.deps.Now()), true
+		return nil
+	})
+}
+
+// announce shows what the first start made up, until that has succeeded once.
+func (s *Service) announce(ctx context.Context, v *vault) error {
+	record := new(identityv1.BootstrapRecord)
+	if err := last(ctx, v.secret, bootstrapSubject, record); err != nil {
+		return err
+	}
+	if record.GetUid() == "" || record.GetShown() {
+		return nil
+	}
+	if s.deps.Announce != nil && s.roll.Record(record.GetUser()).GetUid() == record.GetUid() {
+		first, err := s.unseal(record)
+		if err != nil {
+			return err
+		}
+		if err := s.deps.Announce(first); err != nil {
+			return fmt.Errorf("announcing: %w", err)
+		}
+	}
+	return update(ctx, v.secret, bootstrapSubject, record, func() error {
+		record.SealedPassword, record.SealedSecret, record.Shown = nil, nil, true
+		return nil
+	})
+}

@@ -1,0 +1,121 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/fault"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/identity/proof"
+	"portcullis.dev/services/internal/who"
+)
+
+const grantLife = 5 * time.Minute
+
+// purpose is an act that a grant can be bound to, and the permission that does beside the panel's.
+type purpose struct{ name, permission string }
+
+func purposes() []purpose {
+	return []purpose{
+		{name: ""}, {name: "terminate"}, {name: "freeze"}, {name: "lockdown"}, {name: "cancel"}, {name: "shorten"},
+		{name: "approve"}, {name: "drill"}, {name: "hold"},
+		{"lock", who.ManageSessions}, {"policy", who.ManagePolicy}, {"user", who.ManageUsers},
+		{"token", who.ManageTokens}, {"access-group", who.ManageDevices},
+	}
+}
+
+// CreateGrant turns a fresh code of the MFA app into the proof that a guarded act takes. A recovery code
+// does not do: it may have lain in a drawer for years.
+func (s *Service) CreateGrant(ctx context.Context, r *identityv1.CreateGrantRequest) (*identityv1.CreateGrantResponse, error) {
+	v, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.mayHaveGrant(ctx, r.GetPurpose())
+	if err != nil {
+		return nil, err
+	}
+	uid := s.roll.Record(c.User).GetUid()
+	f, err := s.factor(ctx, v, c.User, uid)
+	if err != nil {
+		return nil, err
+	}
+	now := s.deps.Now()
+	if err := s.usable(f, now); err != nil {
+		return nil, err
+	}
+	allowance, err := s.ownAllowance(ctx, v, c, uid)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.useCode(ctx, v, usage{name: c.User, uid: uid, code: r.GetCode(), allowance: allowance}); err != nil {
+		return nil, err
+	}
+	g := who.Grant{ID: rand.Text(), User: c.User, SignIn: c.SignIn, Purpose: r.GetPurpose(), Issued: now, Expires: now.Add(grantLife).Truncate(time.Second)}
+	signed, err := v.signer.Grant(g)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.CreateGrantResponse{Grant: signed, ExpireTime: timestamppb.New(g.Expires)}, nil
+}
+
+// mayHaveGrant lets holders of the panel's permission have any grant, and others only one for what they
+// may do.
+func (s *Service) mayHaveGrant(ctx context.Context, name string) (who.Caller, error) {
+	c, err := signedInPerson(ctx)
+	if err != nil {
+		return c, err
+	}
+	all := purposes()
+	i := slices.IndexFunc(all, func(p purpose) bool { return p.name == name })
+	if i < 0 {
+		var names []string
+		for _, p := range all[1:] {
+			names = append(names, p.name)
+		}
+		return c, fault.New(fault.InvalidArgument, "purpose: take one of %s, or none", strings.Join(names, ", ")).With("field", "purpose")
+	}
+	needs := []string{who.ControlEmergencies}
+	if all[i].permission != "" {
+		needs = append(needs, all[i].permission)
+	}
+	return s.must(ctx, needs...)
+}
+
+// usable refuses a factor that is missing, or too new to open the panel: a hijacked sign-in must not
+// enrol its own.
+func (s *Service) usable(f *identityv1.FactorRecord, now time.Time) error {
+	if !f.GetActive() {
+		return fault.New(fault.MFANotEnrolled, "This takes an active MFA. Enrol an app first: POST /v1/users/me/mfa:enroll, then mfa:activate with its first code")
+	}
+	from := s.usableTime(f)
+	if now.Before(from) {
+		return fault.New(fault.MFATooNew, "Your MFA is too new to act with. It can be used from %s on", s.deps.Texts.Time(from)).Until("usableTime", from, now)
+	}
+	return nil
+}
+
+func (s *Service) usableTime(f *identityv1.FactorRecord) time.Time {
+	if f.GetExempt() {
+		return f.GetActivateTime().AsTime()
+	}
+	return f.GetActivateTime().AsTime().Add(s.config.MFAMinAge)
+}
+
+// ownAllowance is whose wrong codes a signed-in person's count among: of the known address, or else of
+// all sign-ins together. Strangers who know the password have used up neither.
+func (s *Service) ownAllowance(ctx context.Context, v *vault, c who.Caller, uid string) (string, error) {
+	p, err := s.password(ctx, v, c.User, uid)
+	if err != nil {
+		return "", err
+	}
+	if address := proof.Address(c.Address); proof.Knows(p.GetKnownAddresses(), address) {
+		return address, nil
+	}
+	return signedIn, nil
+}

@@ -1,0 +1,139 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/identity/people"
+	"portcullis.dev/services/internal/who"
+)
+
+// The acts that take a grant, as they stand in the audit log.
+const (
+	actGrant    = "user.grant-administrator"
+	actEnable   = "user.enable-administrator"
+	actPassword = "user.set-password"
+	actKey      = "user.add-key"
+	actResetMFA = "user.reset-mfa"
+	actReplace  = "user.replace-mfa"
+	actRearm    = "token.rearm"
+)
+
+// over refuses whoever would reach beyond what they hold: administrators are changed by administrators
+// only.
+func (s *Service) over(c who.Caller, target *identityv1.User) error {
+	if people.IsAdministrator(target) && !s.view().Holds(c, who.ControlEmergencies) {
+		return fault.New(fault.PermissionDenied, "%s is an administrator. Only a %s may do this", target.GetName(), emergency.Administrator)
+	}
+	return nil
+}
+
+// holdsAll refuses whoever would give, or take over, a permission that they don't hold.
+func (s *Service) holdsAll(c who.Caller, permissions []string, why string) error {
+	for _, p := range permissions {
+		if !s.view().Holds(c, p) {
+			return fault.New(fault.PermissionDenied, "%s: you don't hold %s yourself. Ask an administrator", why, p)
+		}
+	}
+	return nil
+}
+
+// review says whether a caller may make of a user what after says (before is nil for a new one), and which
+// act that is, if it takes a grant. Whoever could undo the brake is guarded like it.
+func (s *Service) review(c who.Caller, before, after *identityv1.User, newPassword bool) (kind string, err error) {
+	if before != nil && c.User == before.GetName() {
+		return "", s.reviewOwn(before, after)
+	}
+	if !s.view().Holds(c, who.ManageUsers) {
+		return "", fault.New(fault.PermissionDenied, "This takes the permission %s. Your own account is yours to change", who.ManageUsers)
+	}
+	if err := s.over(c, before); err != nil {
+		return "", err
+	}
+	if err := s.over(c, after); err != nil {
+		return "", err
+	}
+	if err := s.holdsAll(c, s.permissions(gained(before.GetRoles(), after.GetRoles())), "roles"); err != nil {
+		return "", err
+	}
+	takesOver := before != nil && (newPassword || len(gained(before.GetSshPublicKeys(), after.GetSshPublicKeys())) > 0)
+	if takesOver {
+		if err := s.holdsAll(c, s.permissions(before.GetRoles()), "Whoever sets a password or a key can act as that user"); err != nil {
+			return "", err
+		}
+	}
+	return guarded(before, after, newPassword), nil
+}
+
+// reviewOwn lets people change their own account, but never what they may do.
+func (s *Service) reviewOwn(before, after *identityv1.User) error {
+	if !slices.Equal(slices.Sorted(slices.Values(before.GetRoles())), slices.Sorted(slices.Values(after.GetRoles()))) {
+		return fault.New(fault.PermissionDenied, "Nobody changes their own roles. Ask another administrator").With("field", "roles")
+	}
+	if before.GetDisabled() != after.GetDisabled() {
+		return fault.New(fault.PermissionDenied, "Nobody disables their own user. Ask another administrator").With("field", "disabled")
+	}
+	return nil
+}
+
+// guarded is the act that takes a grant, empty if none does. Taking away takes none.
+func guarded(before, after *identityv1.User, newPassword bool) string {
+	switch {
+	case !people.IsAdministrator(after) && !people.IsAdministrator(before):
+		return ""
+	case !people.IsAdministrator(before):
+		return actGrant
+	case before.GetDisabled() && !after.GetDisabled():
+		return actEnable
+	case newPassword:
+		return actPassword
+	case len(gained(before.GetSshPublicKeys(), after.GetSshPublicKeys())) > 0:
+		return actKey
+	}
+	return ""
+}
+
+func gained(before, after []string) []string {
+	return slices.DeleteFunc(slices.Clone(after), func(one string) bool { return slices.Contains(before, one) })
+}
+
+// backed is a request that a person backs with a grant.
+type backed interface {
+	GetGrant() string
+	GetRequestId() string
+	GetJustification() string
+}
+
+// act notes an act that takes a grant, and spends the grant, before it is done. It does nothing for an
+// empty kind.
+func (s *Service) act(ctx context.Context, c who.Caller, kind, target string, r backed) error {
+	if kind == "" {
+		return nil
+	}
+	_, err := s.record(ctx, c, kind, target, r)
+	return err
+}
+
+// record answers the EMERGENCY revision that the act stands at.
+func (s *Service) record(ctx context.Context, c who.Caller, kind, target string, r backed) (string, error) {
+	if c.User == "" {
+		return "", fault.New(fault.PermissionDenied, "This takes a grant, and so a person who has signed in")
+	}
+	id := r.GetRequestId()
+	if id == "" {
+		id = uuid.NewString()
+	}
+	noted, err := s.deps.Acts.RecordAct(ctx, &emergencyv1.RecordActRequest{
+		Kind: kind, Target: target, Grant: r.GetGrant(), RequestId: id, Justification: r.GetJustification(),
+	})
+	if err != nil {
+		return "", fault.From(err)
+	}
+	return noted.GetRevision(), nil
+}

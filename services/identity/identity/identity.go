@@ -1,0 +1,145 @@
+// Package identity knows who people and programs are. It alone holds passwords, MFA secrets and the key
+// that signs sign-ins and grants; everybody else verifies with what it writes into the stream IDENTITY.
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/identity/people"
+	"portcullis.dev/services/identity/proof"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/watch"
+	"portcullis.dev/services/internal/who"
+)
+
+// View is the watched journal: a *watch.Watcher.
+type View interface {
+	State() *watch.State
+	Wait(ctx context.Context, stream string, sequence uint64) error
+}
+
+// Deps is what the service works with.
+type Deps struct {
+	Journal *journal.Journal
+	View    View
+	// Roll is fed with the stream IDENTITY, in order, before the View shows it.
+	Roll *people.Roll
+	// Acts notes what takes a grant, in the name of the caller.
+	Acts emergencyv1.ActsClient
+	// Box seals what must not be readable at rest.
+	Box   seal.Box
+	Texts emergency.Texts
+	Log   *slog.Logger
+	Now   func() time.Time
+	// Announce is told of the first administrator until it returns nil once. Optional.
+	Announce func(Bootstrap) error
+}
+
+// Service serves sign-ins, users, roles, tokens and grants.
+type Service struct {
+	identityv1.UnimplementedSignInsServer
+	identityv1.UnimplementedGrantsServer
+	identityv1.UnimplementedUsersServer
+	identityv1.UnimplementedTokensServer
+	identityv1.UnimplementedDoorsServer
+
+	config   Config
+	deps     Deps
+	roll     *people.Roll
+	pool     *proof.Pool
+	attempts *proof.Attempts
+	vault    atomic.Pointer[vault]
+}
+
+// vault is what takes the journal to open: the two streams, and the key.
+type vault struct {
+	identity, secret *journal.Stream
+	signer           who.Signer
+	hashKey          []byte // of requests, so that what they hold can't be guessed from their hash
+}
+
+// New checks what it is given and starts nothing.
+func New(c Config, d Deps) (*Service, error) {
+	if d.Journal == nil || d.View == nil || d.Roll == nil || d.Acts == nil || d.Log == nil || d.Now == nil {
+		return nil, errors.New("making identity: something it needs is missing")
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("making identity: %w", err)
+	}
+	return &Service{config: c, deps: d, roll: d.Roll, pool: proof.NewPool(), attempts: proof.NewAttempts()}, nil
+}
+
+// Register adds the five services.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	identityv1.RegisterSignInsServer(r, s)
+	identityv1.RegisterGrantsServer(r, s)
+	identityv1.RegisterUsersServer(r, s)
+	identityv1.RegisterTokensServer(r, s)
+	identityv1.RegisterDoorsServer(r, s)
+}
+
+// Run opens the streams, makes the key and the first administrator where there are none yet, and blocks
+// until the context ends.
+func (s *Service) Run(ctx context.Context) error {
+	v, err := s.open(ctx)
+	if err != nil {
+		return orEnded(ctx, err)
+	}
+	if err := s.bootstrap(ctx, v); err != nil {
+		return orEnded(ctx, fmt.Errorf("making the first administrator: %w", err))
+	}
+	s.vault.Store(v)
+	if err := s.announce(ctx, v); err != nil {
+		return orEnded(ctx, fmt.Errorf("showing the first administrator: %w", err))
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func orEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) open(ctx context.Context) (*vault, error) {
+	v := new(vault)
+	var err error
+	if v.identity, err = s.deps.Journal.Stream(ctx, watch.Identity); err != nil {
+		return nil, fmt.Errorf("opening %s: %w", watch.Identity, err)
+	}
+	if v.secret, err = s.deps.Journal.Stream(ctx, secretStream); err != nil {
+		return nil, fmt.Errorf("opening %s: %w", secretStream, err)
+	}
+	if err := s.openKey(ctx, v); err != nil {
+		return nil, fmt.Errorf("opening the signing key: %w", err)
+	}
+	return v, nil
+}
+
+// opened answers the vault, or a refusal while it is not open yet.
+func (s *Service) opened() (*vault, error) {
+	if v := s.vault.Load(); v != nil {
+		return v, nil
+	}
+	starting := fault.New(fault.Unavailable, "Identity is starting. Try again in a moment")
+	starting.RetryAfter = time.Second
+	return nil, starting
+}
+
+func (s *Service) view() *who.View { return s.deps.View.State().Who }
+
+func (s *Service) emergencies() *emergency.Snapshot { return s.deps.View.State().Emergency }

@@ -1,0 +1,108 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"portcullis.dev/services/identity/account"
+	"portcullis.dev/services/identity/people"
+	"portcullis.dev/services/identity/proof"
+	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/run"
+	"portcullis.dev/services/internal/watch"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+// Config is what identity may be told. The administrator's fields count at the first start only, on an
+// empty journal; what they leave open is made up.
+type Config struct {
+	AdminUser       string `koanf:"admin-user"`
+	AdminPassword   string `koanf:"admin-password"`
+	AdminTOTPSecret string `koanf:"admin-totp-secret"`
+	// MFAMinAge is how old a factor must be to act with.
+	MFAMinAge time.Duration `koanf:"mfa-min-age"`
+}
+
+// Defaults is the configuration of a process that was told nothing.
+func Defaults() Config { return Config{AdminUser: "admin", MFAMinAge: time.Hour} }
+
+func (c Config) check() error {
+	if err := account.Name("admin-user", c.AdminUser); err != nil {
+		return err
+	}
+	if c.AdminPassword != "" {
+		if err := proof.CheckPassword(c.AdminUser, c.AdminPassword); err != nil {
+			return fmt.Errorf("admin-password: %w", err)
+		}
+	}
+	if c.AdminTOTPSecret != "" {
+		if _, err := proof.ParseSecret(c.AdminTOTPSecret); err != nil {
+			return fmt.Errorf("admin-totp-secret: %w", err)
+		}
+	}
+	if c.MFAMinAge < 0 {
+		return fmt.Errorf("mfa-min-age: %s is less than nothing", c.MFAMinAge)
+	}
+	return nil
+}
+
+// Entry is the service as a process of its own runs it: what the first start makes up goes to its
+// standard output, once.
+func Entry() run.Entry { return EntryWith(Print(os.Stdout)) }
+
+// EntryWith is the service for a process that shows the first administrator its own way. An error of
+// announce stops the service, which announces again at its next start.
+func EntryWith(announce func(Bootstrap) error) run.Entry {
+	return run.Entry{Name: rpc.Identity, Config: Defaults(), Vital: true, Start: func(_ context.Context, h *run.Host) (run.Service, error) {
+		return start(h, announce)
+	}}
+}
+
+func start(h *run.Host, announce func(Bootstrap) error) (run.Service, error) {
+	c := Defaults()
+	if err := h.Decode(&c); err != nil {
+		return nil, fmt.Errorf("reading the configuration of identity: %w", err)
+	}
+	box, err := h.Keys.AEAD()
+	if err != nil {
+		return nil, err
+	}
+	control, err := h.Dial(rpc.Control)
+	if err != nil {
+		return nil, err
+	}
+	roll := people.NewRoll()
+	h.Watch.Tap(watch.Identity, roll.Put)
+	return New(c, Deps{
+		Journal: h.Journal, View: h.Watch, Roll: roll, Acts: forwarding{emergencyv1.NewActsClient(control)}, Box: box,
+		Texts: h.Texts, Log: h.Log, Now: h.Now, Announce: announce,
+	})
+}
+
+// forwarding notes an act in the name of the caller.
+type forwarding struct{ acts emergencyv1.ActsClient }
+
+func (f forwarding) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest, opts ...grpc.CallOption) (*emergencyv1.RecordActResponse, error) {
+	return f.acts.RecordAct(rpc.Forward(ctx), r, opts...)
+}
+
+// Print answers an announcement that is written to w.
+func Print(w io.Writer) func(Bootstrap) error {
+	return func(b Bootstrap) error {
+		text := "First administrator: " + b.User + "\n"
+		if !b.PasswordGiven {
+			text += "Password: " + b.Password + "\n"
+		}
+		if !b.SecretGiven {
+			text += "MFA secret: " + b.Secret + "\n" + b.URI + "\n"
+		}
+		_, err := io.WriteString(w, text)
+		return err
+	}
+}
