@@ -22,6 +22,7 @@ type fold struct {
 	identity  *who.Builder
 	directory *directory
 	held      map[string]uint64
+	view      *who.View // nil once IDENTITY has moved
 }
 
 // newFold starts over; what was on in the fold before stays on until the journal says otherwise.
@@ -42,6 +43,7 @@ func (f *fold) put(stream string, e journal.Entry) error {
 	case Emergency:
 		return f.putEmergency(e)
 	case Identity:
+		f.view = nil
 		return f.identity.Put(e.Subject, e.Data)
 	case Directory:
 		return f.directory.put(e)
@@ -86,9 +88,12 @@ func sameCut(before, after *emergencyv1.Emergency) error {
 }
 
 func (f *fold) state(now time.Time) (*State, error) {
-	view, err := f.identity.View(now)
-	if err != nil {
-		return nil, fmt.Errorf("compiling who is known: %w", err)
+	if f.view == nil {
+		view, err := f.identity.View(now)
+		if err != nil {
+			return nil, fmt.Errorf("compiling who is known: %w", err)
+		}
+		f.view = view
 	}
-	return &State{Emergency: f.emergency.Snapshot(now), Who: view}, nil
+	return &State{Emergency: f.emergency.Snapshot(now), Who: f.view}, nil
 }
