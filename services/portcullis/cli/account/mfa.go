@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portcullis.dev/pkg/fault"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/portcullis/cli/api"
 	"portcullis.dev/services/portcullis/cli/app"
@@ -14,43 +15,38 @@ import (
 )
 
 func (c account) enrollMFA() *cobra.Command {
-	command := &cobra.Command{Use: "enroll-mfa [NAME]", Short: "enrol an MFA app, yours without a name: shows a QR code, then takes its first code", Args: cobra.MaximumNArgs(1)}
-	act := c.CodeFlags(command, "user")
-	command.RunE = func(command *cobra.Command, args []string) error {
-		name, err := c.whose(command.Context(), args)
+	command := &cobra.Command{Use: "enroll-mfa", Short: "enrol your MFA app: shows a QR code, then takes its first code", Args: cobra.NoArgs}
+	code := command.Flags().String("code", "", "to replace a working factor: a code of it, or a recovery code")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		answer, err := c.enroll(command.Context(), *code)
 		if err != nil {
 			return err
 		}
-		answer := new(identityv1.EnrollMfaResponse)
-		err = act.DoIfAsked(command.Context(), func(grant string) error {
-			return c.Post(command.Context(), app.Path("users", name, "/mfa:enroll"), &identityv1.EnrollMfaRequest{Grant: grant}, answer)
-		})
-		if err != nil || !c.ForPeople() {
-			return firstOf(err, func() error { return c.Print(answer, nil) })
+		if !c.ForPeople() {
+			return c.Print(answer, nil)
 		}
 		if err := c.showFactor(answer.GetUri()); err != nil {
 			return err
 		}
-		return c.activateAtOnce(command.Context(), name)
+		return c.activateAtOnce(command.Context())
 	}
 	return command
 }
 
-func firstOf(err error, then func() error) error {
-	if err != nil {
-		return err
+// enroll asks for a code of the factor so far only once the server wants one.
+func (c account) enroll(ctx context.Context, code string) (*identityv1.EnrollMfaResponse, error) {
+	answer := new(identityv1.EnrollMfaResponse)
+	send := func() error {
+		return c.Post(ctx, app.Path("users", "me", "/mfa:enroll"), &identityv1.EnrollMfaRequest{Code: code}, answer)
 	}
-	return then()
-}
-
-// whose answers whose factor is meant: without a name, that of whoever is signed in.
-func (c account) whose(ctx context.Context, args []string) (string, error) {
-	if len(args) == 1 {
-		return args[0], nil
+	err := send()
+	if code != "" || !api.IsRefusal(err, fault.GrantRequired) || !c.Term.Asking {
+		return answer, err
 	}
-	me := new(identityv1.User)
-	err := c.Get(ctx, app.Path("users", "me"), me)
-	return me.GetName(), err
+	if code, err = c.Term.Ask("You have a working MFA. A code of it, or a recovery code"); err != nil {
+		return nil, err
+	}
+	return answer, send()
 }
 
 func (c account) showFactor(uri string) error {
@@ -62,7 +58,7 @@ func (c account) showFactor(uri string) error {
 }
 
 // activateAtOnce goes on to the first code while somebody is there to type it.
-func (c account) activateAtOnce(ctx context.Context, name string) error {
+func (c account) activateAtOnce(ctx context.Context) error {
 	if !c.Term.Asking {
 		c.Term.Note("It counts after its first code: portcullis user activate-mfa --code CODE")
 		return nil
@@ -71,12 +67,12 @@ func (c account) activateAtOnce(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return c.activate(ctx, name, code)
+	return c.activate(ctx, code)
 }
 
-func (c account) activate(ctx context.Context, name, code string) error {
+func (c account) activate(ctx context.Context, code string) error {
 	answer := new(identityv1.ActivateMfaResponse)
-	if err := c.Post(ctx, app.Path("users", name, "/mfa:activate"), &identityv1.ActivateMfaRequest{Code: code}, answer); err != nil {
+	if err := c.Post(ctx, app.Path("users", "me", "/mfa:activate"), &identityv1.ActivateMfaRequest{Code: code}, answer); err != nil {
 		return err
 	}
 	return c.Print(answer, func() *screen.Table {
@@ -90,9 +86,9 @@ func (c account) activate(ctx context.Context, name, code string) error {
 }
 
 func (c account) activateMFA() *cobra.Command {
-	command := &cobra.Command{Use: "activate-mfa [NAME]", Short: "take the first code of the MFA app that was enrolled", Args: cobra.MaximumNArgs(1)}
+	command := &cobra.Command{Use: "activate-mfa", Short: "take the first code of the MFA app that you enrolled", Args: cobra.NoArgs}
 	code := command.Flags().String("code", "", "the first code")
-	command.RunE = func(command *cobra.Command, args []string) error {
+	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *code == "" {
 			answer, err := c.ask("--code", "First code from your MFA app")
 			if err != nil {
@@ -100,11 +96,7 @@ func (c account) activateMFA() *cobra.Command {
 			}
 			*code = answer
 		}
-		name, err := c.whose(command.Context(), args)
-		if err != nil {
-			return err
-		}
-		return c.activate(command.Context(), name, *code)
+		return c.activate(command.Context(), *code)
 	}
 	return command
 }

@@ -7,19 +7,21 @@ import (
 	"github.com/spf13/cobra"
 
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/portcullis/cli/api"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
 
 func (c account) token() *cobra.Command {
-	return app.Group("token", "the credentials of programs", c.createToken(), c.listTokens(), c.showToken(), c.deleteToken(), c.rearmToken())
+	return app.Group("token", "the credentials of programs",
+		c.createToken(), c.listTokens(), c.showToken(), c.updateToken(), c.deleteToken(), c.rearmToken())
 }
 
 func (c account) createToken() *cobra.Command {
 	command := &cobra.Command{Use: "create NAME", Short: "create a token; it is shown this once", Args: cobra.ExactArgs(1)}
 	channel := command.Flags().String("channel", "api", "api, agent or enforcer")
 	permissions := command.Flags().StringSlice("permission", nil, "permission; may be repeated (default: read all, change nothing)")
-	act := c.CodeFlags(command, "user")
+	act := c.CodeFlags(command, "token")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		value, ok := identityv1.Token_Channel_value[strings.ToUpper(*channel)]
 		if !ok || value == 0 {
@@ -45,6 +47,10 @@ func (c account) createToken() *cobra.Command {
 func (c account) showNewToken(token *identityv1.Token) error {
 	if !c.ForPeople() {
 		return c.Print(token, nil)
+	}
+	if token.GetToken() == "" {
+		c.Term.Note("Token %s was created, and its secret was lost on the way. Delete it and create another.", screen.Clean(token.GetId()))
+		return nil
 	}
 	c.Term.Note("Token %s (%s) created. It is shown this once:", screen.Clean(token.GetName()), screen.Clean(token.GetId()))
 	_, err := fmt.Fprintln(c.Term.Out, token.GetToken())
@@ -92,6 +98,32 @@ func (c account) tokenDetails(token *identityv1.Token) *screen.Table {
 		"armed at", token.GetArmedRevision(), "state", state(token.GetDisabled()))
 }
 
+func (c account) updateToken() *cobra.Command {
+	command := &cobra.Command{Use: "update ID", Short: "rename, disable or enable a token", Args: cobra.ExactArgs(1)}
+	name := command.Flags().String("name", "", "new name")
+	disable := command.Flags().Bool("disable", false, "disable")
+	enable := command.Flags().Bool("enable", false, "enable")
+	command.MarkFlagsMutuallyExclusive("disable", "enable")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		fields := api.Fields{}
+		if *name != "" {
+			fields["name"] = *name
+		}
+		if *disable || *enable {
+			fields["disabled"] = *disable
+		}
+		if len(fields) == 0 {
+			return app.Usagef("nothing to change: name a field")
+		}
+		answer := new(identityv1.Token)
+		if err := c.Patch(command.Context(), app.Path("tokens", args[0]), fields, answer); err != nil {
+			return err
+		}
+		return c.Tell(answer, "Token %s changed.", args[0])
+	}
+	return command
+}
+
 func (c account) deleteToken() *cobra.Command {
 	return &cobra.Command{Use: "delete ID", Short: "delete a token: it works no more", Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -104,11 +136,12 @@ func (c account) deleteToken() *cobra.Command {
 
 func (c account) rearmToken() *cobra.Command {
 	command := &cobra.Command{Use: "rearm ID", Short: "let a token work again that a lockdown has revoked", Args: cobra.ExactArgs(1)}
-	act := c.CodeFlags(command, "user")
+	act := c.CodeFlags(command, "token")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		answer := new(identityv1.Token)
 		err := act.DoIfAsked(command.Context(), func(grant string) error {
-			return c.Post(command.Context(), app.Path("tokens", args[0], ":rearm"), &identityv1.RearmTokenRequest{Grant: grant}, answer)
+			return c.PostOnce(command.Context(), app.Path("tokens", args[0], ":rearm"),
+				&identityv1.RearmTokenRequest{Grant: grant, Justification: act.Justification, RequestId: act.RequestID}, answer)
 		})
 		if err != nil {
 			return err
