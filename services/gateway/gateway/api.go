@@ -22,12 +22,6 @@ import (
 	"portcullis.dev/services/internal/rpc"
 )
 
-// What travels to the callee beside the credential, which it verifies itself.
-const (
-	addressKey   = "portcullis-address"
-	requestIDKey = "x-request-id"
-)
-
 // api serves the REST rows: grpc-gateway routes, reads and writes; the steps around it are ours.
 type api struct {
 	mux      *runtime.ServeMux
@@ -106,7 +100,7 @@ func nothing(string) (string, bool) { return "", false }
 // accompany tells the callee where the request comes from and what it is called.
 func accompany(ctx context.Context, _ *http.Request) metadata.MD {
 	e := exchangeOf(ctx)
-	return metadata.Pairs(addressKey, e.address, requestIDKey, e.id)
+	return metadata.Pairs(rpc.Address, e.address, rpc.RequestID, e.id)
 }
 
 // ServeHTTP answers one REST call.

@@ -26,7 +26,8 @@ type front struct {
 	log      *slog.Logger
 }
 
-var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+// requestID is what the services take for one, too.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()

@@ -23,16 +23,15 @@ import (
 	"portcullis.dev/services/internal/rpc"
 )
 
-// Config is what the gateway can be told.
+// Config is what the gateway can be told. An empty address is not served.
 type Config struct {
-	// HTTP and GRPC are the public addresses; an empty one is not served.
-	HTTP string `koanf:"http"`
-	GRPC string `koanf:"grpc"`
-	// TrustedProxies are addresses or networks whose X-Forwarded-For is believed.
-	TrustedProxies []string `koanf:"trusted-proxies"`
-	// MaxConnections and MaxConnectionsPerAddress bound what is open on each port at once.
-	MaxConnections           int `koanf:"max-connections"`
-	MaxConnectionsPerAddress int `koanf:"max-connections-per-address"`
+	HTTP string `koanf:"http" help:"the address of REST and of the pages"`
+	GRPC string `koanf:"grpc" help:"the address of gRPC"`
+
+	TrustedProxies []string `koanf:"trusted-proxies" help:"addresses or networks whose X-Forwarded-For is believed, by commas"`
+
+	MaxConnections           int `koanf:"max-connections" help:"how many connections may be open at once on each of the two"`
+	MaxConnectionsPerAddress int `koanf:"max-connections-per-address" help:"how many of them from one address that is no trusted proxy"`
 }
 
 // Default is the configuration where nothing was said.
@@ -148,6 +147,7 @@ func (g *Gateway) listen(address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", address, err)
 	}
+	g.deps.Log.Info("listening to the public", "address", listener.Addr().String())
 	return limit(listener, g.config.MaxConnections, g.config.MaxConnectionsPerAddress, g.trusted), nil
 }
 

@@ -20,7 +20,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	return New(c, Deps{
-		Dial: h.Dial, Listen: h.Listen, Ready: h.Ready, Gather: h.Gather, Metrics: h.Metrics,
+		Dial: h.Dial, Listen: h.Listen, Proxy: rpc.NewProxy(rpc.ProxyConfig{Dial: h.Dial, Log: h.Log}), Ready: h.Ready, Gather: h.Gather, Metrics: h.Metrics,
 		Texts: h.Texts, Log: h.Log, Now: h.Now,
 	})
 }
