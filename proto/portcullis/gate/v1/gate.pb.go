@@ -780,7 +780,7 @@ type ListDevicesRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	PageSize  int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// "group=payments" or "protocol=SSH", for instance.
+	// "group=payments", "protocol=SSH", "name=web-*" or "blocked=true" (what a freeze closes now); joined by " AND ".
 	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1105,7 +1105,7 @@ type AccessGroup struct {
 	Devices            []string               `protobuf:"bytes,3,rep,name=devices,proto3" json:"devices,omitempty"`
 	BlockDuringFreezes bool                   `protobuf:"varint,4,opt,name=block_during_freezes,json=blockDuringFreezes,proto3" json:"block_during_freezes,omitempty"`
 	CreateTime         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Input only: taken when block_during_freezes is switched off while a freeze is on.
+	// Input only: taken when the change opens what a freeze that is on closes.
 	Grant         *string `protobuf:"bytes,6,opt,name=grant,proto3,oneof" json:"grant,omitempty"`
 	RequestId     *string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	Justification *string `protobuf:"bytes,8,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
@@ -1296,10 +1296,11 @@ func (x *GetAccessGroupRequest) GetName() string {
 }
 
 type ListAccessGroupsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	Filter        string                 `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PageSize  int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// "user=alice", "device=db-1", "name=pay*" or "blockDuringFreezes=true"; joined by " AND ".
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1460,9 +1461,12 @@ func (x *UpdateAccessGroupRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 }
 
 type DeleteAccessGroupRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Grant         string                 `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Taken when the group closes devices by a freeze that is on.
+	Grant string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	// Noted with the grant.
+	Justification string `protobuf:"bytes,3,opt,name=justification,proto3" json:"justification,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1511,16 +1515,28 @@ func (x *DeleteAccessGroupRequest) GetGrant() string {
 	return ""
 }
 
+func (x *DeleteAccessGroupRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
 type ImportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// JSON or YAML: `users`, `devices` and `accessGroups`, each a list of what their own POST takes,
 	// and `credentials`, a list of what `:setCredential` takes. Or the lists themselves in the body.
-	Document      string             `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
-	Users         []*structpb.Struct `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`
-	Devices       []*structpb.Struct `protobuf:"bytes,3,rep,name=devices,proto3" json:"devices,omitempty"`
-	AccessGroups  []*structpb.Struct `protobuf:"bytes,4,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
-	RequestId     string             `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	Grant         string             `protobuf:"bytes,6,opt,name=grant,proto3" json:"grant,omitempty"`
+	Document     string             `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	Users        []*structpb.Struct `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`
+	Devices      []*structpb.Struct `protobuf:"bytes,3,rep,name=devices,proto3" json:"devices,omitempty"`
+	AccessGroups []*structpb.Struct `protobuf:"bytes,4,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	RequestId    string             `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Taken when the import would open, while a freeze is on, what that closes.
+	Grant string `protobuf:"bytes,6,opt,name=grant,proto3" json:"grant,omitempty"`
+	// What `:setCredential` takes, one for each `name` of a device.
+	Credentials []*structpb.Struct `protobuf:"bytes,7,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	// Noted with the grant.
+	Justification string `protobuf:"bytes,8,opt,name=justification,proto3" json:"justification,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1597,11 +1613,26 @@ func (x *ImportRequest) GetGrant() string {
 	return ""
 }
 
+func (x *ImportRequest) GetCredentials() []*structpb.Struct {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
 type ImportResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Users         uint32                 `protobuf:"varint,1,opt,name=users,proto3" json:"users,omitempty"`
 	Devices       uint32                 `protobuf:"varint,2,opt,name=devices,proto3" json:"devices,omitempty"`
 	AccessGroups  uint32                 `protobuf:"varint,3,opt,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	Credentials   uint32                 `protobuf:"varint,4,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1653,6 +1684,13 @@ func (x *ImportResponse) GetDevices() uint32 {
 func (x *ImportResponse) GetAccessGroups() uint32 {
 	if x != nil {
 		return x.AccessGroups
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetCredentials() uint32 {
+	if x != nil {
+		return x.Credentials
 	}
 	return 0
 }
@@ -1968,10 +2006,12 @@ type DeviceRecord struct {
 	Deleted    bool                   `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	Operations []string               `protobuf:"bytes,3,rep,name=operations,proto3" json:"operations,omitempty"`
 	// Set while an import has staged this version: it counts once the import is committed, `previous` until then.
-	ImportId      string  `protobuf:"bytes,4,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
-	Previous      *Device `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ImportId string  `protobuf:"bytes,4,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	Previous *Device `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
+	// A credential that the import brings, sealed for the bastion: it goes to CREDENTIAL once the import is committed.
+	SealedCredential []byte `protobuf:"bytes,6,opt,name=sealed_credential,json=sealedCredential,proto3" json:"sealed_credential,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *DeviceRecord) Reset() {
@@ -2035,6 +2075,13 @@ func (x *DeviceRecord) GetImportId() string {
 func (x *DeviceRecord) GetPrevious() *Device {
 	if x != nil {
 		return x.Previous
+	}
+	return nil
+}
+
+func (x *DeviceRecord) GetSealedCredential() []byte {
+	if x != nil {
+		return x.SealedCredential
 	}
 	return nil
 }
@@ -2123,8 +2170,14 @@ type ImportRecord struct {
 	// Whether identity has been told to commit its users.
 	UsersCommitted bool            `protobuf:"varint,2,opt,name=users_committed,json=usersCommitted,proto3" json:"users_committed,omitempty"`
 	Counts         *ImportResponse `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Whether its credentials are in CREDENTIAL.
+	CredentialsCommitted bool `protobuf:"varint,4,opt,name=credentials_committed,json=credentialsCommitted,proto3" json:"credentials_committed,omitempty"`
+	// The id under which identity has staged its users.
+	UsersImport string `protobuf:"bytes,5,opt,name=users_import,json=usersImport,proto3" json:"users_import,omitempty"`
+	// The request that asked for it, and what tells it from another with the same id.
+	Operation     string `protobuf:"bytes,6,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportRecord) Reset() {
@@ -2178,10 +2231,31 @@ func (x *ImportRecord) GetCounts() *ImportResponse {
 	return nil
 }
 
+func (x *ImportRecord) GetCredentialsCommitted() bool {
+	if x != nil {
+		return x.CredentialsCommitted
+	}
+	return false
+}
+
+func (x *ImportRecord) GetUsersImport() string {
+	if x != nil {
+		return x.UsersImport
+	}
+	return ""
+}
+
+func (x *ImportRecord) GetOperation() string {
+	if x != nil {
+		return x.Operation
+	}
+	return ""
+}
+
 // CredentialRecord is `credential.device.<name>` on the stream CREDENTIAL.
 type CredentialRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A sealed Credential, which the bastion's key alone opens.
+	// A sealed Credential, which the bastion's key alone opens; empty: there is none any more.
 	Sealed        []byte                 `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2375,7 +2449,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\vprivate_key\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\n" +
 	"privateKey\"(\n" +
 	"\x12TrustDeviceRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x9c\x03\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xa6\x03\n" +
 	"\vAccessGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\x05users\x18\x02 \x03(\tB\n" +
@@ -2384,8 +2458,8 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\x10\xa0\x9c\x01R\adevices\x120\n" +
 	"\x14block_during_freezes\x18\x04 \x01(\bR\x12blockDuringFreezes\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12\x19\n" +
-	"\x05grant\x18\x06 \x01(\tH\x00R\x05grant\x88\x01\x01\x12+\n" +
+	"createTime\x12#\n" +
+	"\x05grant\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x05grant\x88\x01\x01\x12+\n" +
 	"\n" +
 	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@H\x01R\trequestId\x88\x01\x01\x123\n" +
 	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x02R\rjustification\x88\x01\x01\x12\x1a\n" +
@@ -2409,22 +2483,26 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x18UpdateAccessGroupRequest\x12J\n" +
 	"\faccess_group\x18\x01 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupB\x06\xbaH\x03\xc8\x01\x01R\vaccessGroup\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"D\n" +
+	"updateMask\"~\n" +
 	"\x18DeleteAccessGroupRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05grant\x18\x02 \x01(\tR\x05grant\"\x89\x02\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\x05grant\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12.\n" +
+	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\xfe\x02\n" +
 	"\rImportRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12-\n" +
 	"\x05users\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x05users\x121\n" +
 	"\adevices\x18\x03 \x03(\v2\x17.google.protobuf.StructR\adevices\x12<\n" +
 	"\raccess_groups\x18\x04 \x03(\v2\x17.google.protobuf.StructR\faccessGroups\x12&\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12\x14\n" +
-	"\x05grant\x18\x06 \x01(\tR\x05grant\"e\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12\x1e\n" +
+	"\x05grant\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x129\n" +
+	"\vcredentials\x18\a \x03(\v2\x17.google.protobuf.StructR\vcredentials\x12.\n" +
+	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x87\x01\n" +
 	"\x0eImportResponse\x12\x14\n" +
 	"\x05users\x18\x01 \x01(\rR\x05users\x12\x18\n" +
 	"\adevices\x18\x02 \x01(\rR\adevices\x12#\n" +
-	"\raccess_groups\x18\x03 \x01(\rR\faccessGroups\"O\n" +
+	"\raccess_groups\x18\x03 \x01(\rR\faccessGroups\x12 \n" +
+	"\vcredentials\x18\x04 \x01(\rR\vcredentials\"O\n" +
 	"\x11ListFrozenRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2442,7 +2520,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x12ListMembersRequest\x12#\n" +
 	"\raccess_groups\x18\x01 \x03(\tR\faccessGroups\"/\n" +
 	"\x13ListMembersResponse\x12\x18\n" +
-	"\adevices\x18\x01 \x03(\tR\adevices\"\xd1\x01\n" +
+	"\adevices\x18\x01 \x03(\tR\adevices\"\xfe\x01\n" +
 	"\fDeviceRecord\x122\n" +
 	"\x06device\x18\x01 \x01(\v2\x1a.portcullis.gate.v1.DeviceR\x06device\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x1e\n" +
@@ -2450,7 +2528,8 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"operations\x18\x03 \x03(\tR\n" +
 	"operations\x12\x1b\n" +
 	"\timport_id\x18\x04 \x01(\tR\bimportId\x126\n" +
-	"\bprevious\x18\x05 \x01(\v2\x1a.portcullis.gate.v1.DeviceR\bprevious\"\xeb\x01\n" +
+	"\bprevious\x18\x05 \x01(\v2\x1a.portcullis.gate.v1.DeviceR\bprevious\x12+\n" +
+	"\x11sealed_credential\x18\x06 \x01(\fR\x10sealedCredential\"\xeb\x01\n" +
 	"\x11AccessGroupRecord\x12B\n" +
 	"\faccess_group\x18\x01 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupR\vaccessGroup\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x1e\n" +
@@ -2458,11 +2537,14 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"operations\x18\x03 \x03(\tR\n" +
 	"operations\x12\x1b\n" +
 	"\timport_id\x18\x04 \x01(\tR\bimportId\x12;\n" +
-	"\bprevious\x18\x05 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupR\bprevious\"\x83\x01\n" +
+	"\bprevious\x18\x05 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupR\bprevious\"\xf9\x01\n" +
 	"\fImportRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0fusers_committed\x18\x02 \x01(\bR\x0eusersCommitted\x12:\n" +
-	"\x06counts\x18\x03 \x01(\v2\".portcullis.gate.v1.ImportResponseR\x06counts\"Z\n" +
+	"\x06counts\x18\x03 \x01(\v2\".portcullis.gate.v1.ImportResponseR\x06counts\x123\n" +
+	"\x15credentials_committed\x18\x04 \x01(\bR\x14credentialsCommitted\x12!\n" +
+	"\fusers_import\x18\x05 \x01(\tR\vusersImport\x12\x1c\n" +
+	"\toperation\x18\x06 \x01(\tR\toperation\"Z\n" +
 	"\x10CredentialRecord\x12\x16\n" +
 	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"e\n" +
@@ -2598,58 +2680,59 @@ var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	43, // 20: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
 	43, // 21: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
 	43, // 22: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
-	29, // 23: portcullis.gate.v1.ListFrozenResponse.devices:type_name -> portcullis.gate.v1.FrozenDevice
-	9,  // 24: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
-	9,  // 25: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
-	18, // 26: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	18, // 27: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
-	26, // 28: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
-	39, // 29: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
-	3,  // 30: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
-	3,  // 31: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
-	5,  // 32: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
-	6,  // 33: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
-	10, // 34: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
-	11, // 35: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
-	12, // 36: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
-	14, // 37: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
-	15, // 38: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
-	16, // 39: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
-	17, // 40: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
-	19, // 41: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
-	20, // 42: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
-	21, // 43: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
-	23, // 44: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
-	24, // 45: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
-	25, // 46: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
-	27, // 47: portcullis.gate.v1.Directory.ListFrozen:input_type -> portcullis.gate.v1.ListFrozenRequest
-	30, // 48: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
-	31, // 49: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
-	4,  // 50: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
-	4,  // 51: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
-	7,  // 52: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
-	7,  // 53: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
-	9,  // 54: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
-	9,  // 55: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
-	13, // 56: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
-	9,  // 57: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
-	44, // 58: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
-	44, // 59: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
-	9,  // 60: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
-	18, // 61: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	18, // 62: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	22, // 63: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
-	18, // 64: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	44, // 65: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
-	26, // 66: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
-	28, // 67: portcullis.gate.v1.Directory.ListFrozen:output_type -> portcullis.gate.v1.ListFrozenResponse
-	9,  // 68: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
-	32, // 69: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
-	50, // [50:70] is the sub-list for method output_type
-	30, // [30:50] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	43, // 23: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
+	29, // 24: portcullis.gate.v1.ListFrozenResponse.devices:type_name -> portcullis.gate.v1.FrozenDevice
+	9,  // 25: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
+	9,  // 26: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
+	18, // 27: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	18, // 28: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
+	26, // 29: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
+	39, // 30: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
+	3,  // 31: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
+	3,  // 32: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
+	5,  // 33: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
+	6,  // 34: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
+	10, // 35: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
+	11, // 36: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
+	12, // 37: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
+	14, // 38: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
+	15, // 39: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
+	16, // 40: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
+	17, // 41: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
+	19, // 42: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
+	20, // 43: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
+	21, // 44: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
+	23, // 45: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
+	24, // 46: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
+	25, // 47: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
+	27, // 48: portcullis.gate.v1.Directory.ListFrozen:input_type -> portcullis.gate.v1.ListFrozenRequest
+	30, // 49: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
+	31, // 50: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
+	4,  // 51: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
+	4,  // 52: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
+	7,  // 53: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
+	7,  // 54: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
+	9,  // 55: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
+	9,  // 56: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
+	13, // 57: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
+	9,  // 58: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
+	44, // 59: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
+	44, // 60: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
+	9,  // 61: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
+	18, // 62: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	18, // 63: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	22, // 64: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
+	18, // 65: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	44, // 66: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
+	26, // 67: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
+	28, // 68: portcullis.gate.v1.Directory.ListFrozen:output_type -> portcullis.gate.v1.ListFrozenResponse
+	9,  // 69: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
+	32, // 70: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
+	51, // [51:71] is the sub-list for method output_type
+	31, // [31:51] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_gate_proto_init() }
