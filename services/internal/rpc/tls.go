@@ -83,7 +83,7 @@ func (t *TLS) Server() credentials.TransportCredentials {
 
 // Client is for a client of one service: it speaks with nobody else.
 func (t *TLS) Client(service string) credentials.TransportCredentials {
-	return credentials.NewTLS(t.client(func(leaf *x509.Certificate) error {
+	return credentials.NewTLS(t.client(func(leaf *x509.Certificate, _ string) error {
 		if name := serviceIn(leaf); name != service {
 			return fmt.Errorf("this is %q, not %s", name, service)
 		}
@@ -91,13 +91,11 @@ func (t *TLS) Client(service string) credentials.TransportCredentials {
 	}))
 }
 
-// Config is for a client of a server that isn't ours, known by its host name: the journal's.
-func (t *TLS) Config(host string) *tls.Config {
-	return t.client(func(leaf *x509.Certificate) error { return leaf.VerifyHostname(host) })
-}
+// Config is for a client of servers that aren't ours, known by their host names: the journal's.
+func (t *TLS) Config() *tls.Config { return t.client((*x509.Certificate).VerifyHostname) }
 
 // client verifies by itself, against the CA as it is now: crypto/tls would keep the one it was given.
-func (t *TLS) client(verify func(leaf *x509.Certificate) error) *tls.Config {
+func (t *TLS) client(verify func(leaf *x509.Certificate, host string) error) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, //nolint:gosec // VerifyConnection does it
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -114,7 +112,7 @@ func (t *TLS) client(verify func(leaf *x509.Certificate) error) *tls.Config {
 			if _, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: t.material().roots, Intermediates: between}); err != nil {
 				return err
 			}
-			return verify(s.PeerCertificates[0])
+			return verify(s.PeerCertificates[0], s.ServerName)
 		},
 	}
 }

@@ -1,6 +1,139 @@
 package run
 
-import "os"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // images have no zones
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/seal"
+)
+
+const defaultNATS = "nats://127.0.0.1:4222"
 
 // Main runs one service in a process of its own, and ends the process when it is over.
-func Main(e Entry) { os.Exit(2) }
+func Main(e Entry) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := alone(ctx, e, os.Args[1:], os.Environ())
+	if errors.Is(err, pflag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", e.Name, err)
+		os.Exit(1)
+	}
+}
+
+func alone(ctx context.Context, e Entry, args, environ []string) error {
+	all := defaults(apart{Listen: "127.0.0.1:7443", Health: "127.0.0.1:7480", NATS: defaultNATS}, []Entry{e})
+	set := pflag.NewFlagSet(e.Name, pflag.ContinueOnError)
+	flags(set, all)
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	s, err := load(set, environ, all)
+	if err != nil {
+		return err
+	}
+	g, own, err := network(s, e)
+	if err != nil {
+		return err
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	if own.Health != "" {
+		parts.Go(func() error { return g.health.serve(ctx, own.Health, g.registry) })
+	}
+	parts.Go(func() error { return g.life(ctx, e) })
+	return parts.Wait()
+}
+
+// network is the ground of a process with one service.
+func network(s *Settings, e Entry) (*ground, apart, error) {
+	own := apart{}
+	if err := s.Decode(&own); err != nil {
+		return nil, own, err
+	}
+	log, err := newLog(os.Stderr, s.process)
+	if err != nil {
+		return nil, own, err
+	}
+	certificate, err := rpc.OpenTLS(rpc.TLSConfig{Cert: own.TLSCert, Key: own.TLSKey, CA: own.TLSCA})
+	if err != nil {
+		return nil, own, fmt.Errorf("services know each other by their certificates (tls-cert, tls-key, tls-ca): %w", err)
+	}
+	return &ground{
+		settings: s, log: log, registry: newRegistry(), health: newHealth([]string{e.Name}, nil), keys: seal.Open(own.Keys),
+		credentials: certificate.Server(), instance: own.instance,
+		journal: func(ctx context.Context, service string) (*journal.Journal, error) {
+			c := own.natsConfig(service, certificate)
+			c.Log = log
+			return journal.Connect(ctx, c)
+		},
+		dial:   func(_, to string) (*grpc.ClientConn, error) { return certificate.Dial(to, own.peer(to)) },
+		listen: func(string) (net.Listener, error) { return net.Listen("tcp", own.Listen) },
+		tell:   func(text string) { fmt.Fprintln(os.Stdout, text) },
+	}, own, nil
+}
+
+func (a apart) natsConfig(user string, certificate *rpc.TLS) journal.Config {
+	c := journal.Config{URL: a.NATS, User: cmp.Or(a.NATSUser, user), Password: a.NATSPassword, Name: a.instance(user), AssumeSynced: a.NATSSynced}
+	if a.NATSTLS {
+		c.TLS = certificate.Config()
+	}
+	return c
+}
+
+// peer is where a service is: as told, or by its name.
+func (a apart) peer(service string) string {
+	if address := a.Peers[service]; address != "" {
+		return address
+	}
+	return "dns:///" + service + ":7443"
+}
+
+// instance is this replica's name.
+func (a apart) instance(service string) string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "1"
+	}
+	if a.Instance == "" && strings.HasPrefix(host, service) {
+		return host // a pod's name says it all
+	}
+	return cmp.Or(a.Instance, service+"-"+strings.ReplaceAll(host, ".", "-"))
+}
+
+// Bootstrap makes the streams on NATS servers, each entry on so many of them, with the one credential that
+// may: what the all-in-one does by itself. The environment says where, as it does to a service.
+func Bootstrap(ctx context.Context, environ []string, replicas int) error {
+	s, err := load(nil, environ, defaults(apart{NATS: defaultNATS}, nil))
+	if err != nil {
+		return err
+	}
+	own := apart{}
+	if err := s.Decode(&own); err != nil {
+		return err
+	}
+	var certificate *rpc.TLS
+	if own.NATSTLS {
+		if certificate, err = rpc.OpenTLS(rpc.TLSConfig{Cert: own.TLSCert, Key: own.TLSKey, CA: own.TLSCA}); err != nil {
+			return err
+		}
+	}
+	return create(ctx, func(ctx context.Context, user string) (*journal.Journal, error) {
+		return journal.Connect(ctx, own.natsConfig(user, certificate))
+	}, replicas)
+}

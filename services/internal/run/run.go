@@ -18,8 +18,8 @@ import (
 	"portcullis.dev/services/internal/watch"
 )
 
-// Start makes a service out of its host. It must not wait for the journal: what needs that belongs in
-// Run, which is called once Host.Watch is ready. Taps on Host.Watch are set here.
+// Start makes a service out of its host. It must not wait for the journal or for another service: what
+// needs them belongs in Run, which is called once Host.Watch is ready. Taps on Host.Watch are set here.
 type Start func(ctx context.Context, h *Host) (Service, error)
 
 // Service is what a host runs.
@@ -34,9 +34,10 @@ type Service interface {
 type Entry struct {
 	Name  string
 	Start Start
-	// Config holds the defaults of the service's own configuration, a struct with koanf tags or nil.
-	// Its keys share one space with all others': `mfa-min-age` is a flag, a key of the YAML file, and
-	// PORTCULLIS_MFA_MIN_AGE.
+	// Config holds the defaults of the service's own configuration: a struct whose fields have tags like
+	// `koanf:"mfa-min-age" help:"how old a factor must be"`, or nil. Its keys share one space with all
+	// others': mfa-min-age is a flag, a key of the YAML file, and PORTCULLIS_MFA_MIN_AGE; and
+	// mfa-min-age-file names a file that has the value.
 	Config any
 	// Vital stops the process when it fails; the others start again.
 	Vital bool
@@ -47,10 +48,12 @@ type Entry struct {
 // Host is all that a service has of the process around it.
 type Host struct {
 	Name string
-	// Instance tells this replica from the others of the service.
+	// Instance tells this replica from the others of the service, Boot this life of it from the others.
 	Instance string
+	Boot     string
 	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	// Metrics adds the service's name to each metric.
+	Metrics prometheus.Registerer
 	// Journal has this service's own rights and no others.
 	Journal *journal.Journal
 	Watch   *watch.Watcher
@@ -68,4 +71,7 @@ type Host struct {
 	Ready func() error
 	// Gather answers the whole process's metrics.
 	Gather http.Handler
+	// Tell shows a text to whoever started the process. It is not the log: what the operator must be
+	// told once, a generated password for instance, goes here.
+	Tell func(text string)
 }

@@ -1,0 +1,60 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+const beatEvery = 500 * time.Millisecond
+
+// Enforce tells what this service holds, twice a second and as soon as it holds another revision, until
+// the context ends. What more there is to tell, say adds; it may be nil.
+func (h *Host) Enforce(ctx context.Context, say func() *emergencyv1.Beat) error {
+	changed, stop := h.Watch.Subscribe()
+	defer stop()
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	var told emergency.Revision
+	for due := true; ; {
+		if state := h.Watch.State(); state != nil && (due || state.Emergency.Revision() != told) {
+			told = state.Emergency.Revision()
+			if err := h.beat(told, say); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+			due = false
+		case <-tick.C:
+			due = true
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// beat sends one. One that gets lost is followed by the next.
+func (h *Host) beat(held emergency.Revision, say func() *emergencyv1.Beat) error {
+	b := &emergencyv1.Beat{}
+	if say != nil {
+		b = say()
+	}
+	b.Enforcer, b.Service, b.BootId, b.Revision = h.Instance, h.Name, h.Boot, held.String()
+	if b.Mode == emergencyv1.Enforcer_MODE_UNSPECIFIED {
+		b.Mode = emergencyv1.Enforcer_BEST_EFFORT
+	}
+	data, err := proto.Marshal(b)
+	if err != nil {
+		return fmt.Errorf("encoding a beat: %w", err)
+	}
+	if err := h.Journal.Beat("beat."+h.Name+"."+h.Instance, data); err != nil {
+		h.Log.Debug("a beat was not sent", "error", err)
+	}
+	return nil
+}

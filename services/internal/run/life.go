@@ -1,0 +1,152 @@
+package run
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/watch"
+)
+
+// ground is what a service stands on: the pipes and the embedded journal of one process, or the network.
+type ground struct {
+	settings    *Settings
+	log         *slog.Logger
+	registry    *prometheus.Registry
+	health      *health
+	keys        seal.Keys
+	credentials credentials.TransportCredentials
+	instance    func(service string) string
+	journal     func(ctx context.Context, service string) (*journal.Journal, error)
+	dial        func(from, to string) (*grpc.ClientConn, error)
+	listen      func(service string) (net.Listener, error)
+	tell        func(text string)
+}
+
+// life runs a service until the context ends, which is nil, or until it fails.
+func (g *ground) life(ctx context.Context, e Entry) error {
+	h, leave, err := g.host(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	service, err := e.Start(ctx, h)
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", e.Name, err)
+	}
+	server, err := rpc.NewServer(rpc.Config{Service: e.Name, View: h.Watch, Texts: h.Texts, Credentials: g.credentials,
+		Now: h.Now, Log: h.Log, Metrics: h.Metrics})
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", e.Name, err)
+	}
+	service.Register(server)
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return lasting(ctx, "following the journal", h.Watch.Run) })
+	parts.Go(func() error {
+		select {
+		case <-h.Watch.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		l, err := g.listen(e.Name)
+		if err != nil {
+			return err
+		}
+		parts.Go(func() error { return lasting(ctx, "running", service.Run) })
+		g.health.reached(e.Name)
+		return server.Serve(ctx, l)
+	})
+	if err := parts.Wait(); err != nil {
+		return fmt.Errorf("running %s: %w", e.Name, err)
+	}
+	return nil
+}
+
+// lasting runs what should end with its context only, and turns a panic into an error.
+func lasting(ctx context.Context, what string, run func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", what, p, debug.Stack())
+		}
+	}()
+	err = run(ctx)
+	switch {
+	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s: it ended by itself", what)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// host makes what a service has of its process, and answers how to give it back.
+func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
+	may, err := rights(e.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := g.keys.Only(may.keys...)
+	trust, err := keys.Trust()
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", e.Name, err)
+	}
+	j, err := g.journal(ctx, e.Name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", e.Name, err)
+	}
+	log := g.log.With("service", e.Name)
+	out := &lines{dial: g.dial, from: e.Name, open: map[string]*grpc.ClientConn{}}
+	h := &Host{
+		Name: e.Name, Instance: g.instance(e.Name), Boot: rand.Text(), Log: log, Journal: j,
+		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"service": e.Name}, g.registry),
+		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Now: time.Now, Log: log}),
+		Texts:   g.settings.texts(), Keys: keys, Now: time.Now, Decode: g.settings.Decode, Dial: out.to, Listen: net.Listen,
+		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}), Tell: g.tell,
+	}
+	return h, func() { out.close(); j.Close() }, nil
+}
+
+// lines are a service's connections to the others, each made when it is first asked for.
+type lines struct {
+	dial func(from, to string) (*grpc.ClientConn, error)
+	from string
+	mu   sync.Mutex
+	open map[string]*grpc.ClientConn
+}
+
+func (l *lines) to(service string) (grpc.ClientConnInterface, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.open[service]; c != nil {
+		return c, nil
+	}
+	c, err := l.dial(l.from, service)
+	if err != nil {
+		return nil, err
+	}
+	l.open[service] = c
+	return c, nil
+}
+
+func (l *lines) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.open {
+		_ = c.Close() // whoever uses it is ending
+	}
+}

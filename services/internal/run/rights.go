@@ -1,0 +1,67 @@
+package run
+
+import (
+	"fmt"
+
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/seal"
+)
+
+// right is what one service may do with what is kept.
+type right struct {
+	// write are subjects, read are streams.
+	write, read []string
+	// blind are streams that it writes and can't read.
+	blind []string
+	// beat are its heartbeats, hear those that it listens to.
+	beat, hear []string
+	// keys are the files that it is given.
+	keys []string
+}
+
+// bootstrap is the credential that makes the streams, and no service's.
+const bootstrap = "bootstrap"
+
+// rights is the one table of who writes what. Each stream is written by one service, save for the log of
+// refused ways in; EMERGENCY and IDENTITY are read by all, for each decides by itself. Nobody may
+// delete, purge or change a stream, or take an entry out of one.
+func rights(service string) (right, error) {
+	const (
+		emergency, identity, directory = "EMERGENCY", "IDENTITY", "DIRECTORY"
+	)
+	own := "beat." + service + ".>"
+	switch service {
+	case rpc.Control:
+		return right{write: []string{"emergency.>"}, read: []string{emergency, identity, directory}, hear: []string{"beat.>"},
+			keys: []string{seal.TrustFile, seal.SignerFile}}, nil
+	case rpc.Identity:
+		return right{write: []string{"identity.>", "secret.>", "attempt.>"}, read: []string{emergency, identity, "IDENTITY_SECRET", "ATTEMPT"},
+			beat: []string{own}, keys: []string{seal.TrustFile, seal.AEADFile}}, nil
+	case rpc.Gate:
+		return right{write: []string{"directory.>", "credential.>"}, read: []string{emergency, identity, directory}, blind: []string{"CREDENTIAL"},
+			beat: []string{own}, keys: []string{seal.TrustFile, seal.SealerFile}}, nil
+	case rpc.Broker:
+		return right{write: []string{"session.>"}, read: []string{emergency, identity, directory, "SESSION"},
+			// It speaks for the connectors that are attached to it.
+			beat: []string{own, "beat." + rpc.Bastion + ".>", "beat.connector.>"}, hear: []string{"beat.>"}, keys: []string{seal.TrustFile}}, nil
+	case rpc.Bastion:
+		return right{read: []string{emergency, identity, "CREDENTIAL"}, beat: []string{own},
+			keys: []string{seal.TrustFile, seal.OpenerFile}}, nil
+	case rpc.Notifier:
+		return right{write: []string{"notification.>", "outbox.>", "event.>"}, read: []string{emergency, identity, "NOTIFICATION", "OUTBOX", "EVENT"},
+			keys: []string{seal.TrustFile}}, nil
+	case rpc.Gateway:
+		return right{write: []string{"attempt.>"}, read: []string{emergency, identity}, blind: []string{"ATTEMPT"}, keys: []string{seal.TrustFile}}, nil
+	}
+	return right{}, fmt.Errorf("starting %s: the table of rights doesn't know it", service)
+}
+
+// grants are the NATS permissions of a service: what it may publish and subscribe to.
+func (r right) grants(user string) (publish, subscribe []string) {
+	publish, subscribe = journal.Grants(journal.Access{User: user, Write: r.write, Read: r.read, Beat: r.beat, Hear: r.hear})
+	for _, stream := range r.blind {
+		publish = append(publish, "$JS.API.STREAM.INFO."+stream)
+	}
+	return publish, subscribe
+}

@@ -1,0 +1,41 @@
+package run
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"portcullis.dev/services/internal/seal"
+)
+
+// ShareKeys makes a folder with all keys, "all", unless it is there, and beside it one for each service
+// with the keys that it is given and no others.
+func ShareKeys(dir string) error {
+	all := filepath.Join(dir, "all")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the folder of keys: %w", err)
+	}
+	if err := seal.Create(all); err != nil {
+		return err
+	}
+	for _, service := range Services() {
+		may, err := rights(service)
+		if err != nil {
+			return err
+		}
+		own := filepath.Join(dir, service)
+		if err := os.MkdirAll(own, 0o700); err != nil {
+			return fmt.Errorf("making the folder of keys of %s: %w", service, err)
+		}
+		for _, file := range may.keys {
+			key, err := os.ReadFile(filepath.Join(all, file))
+			if err != nil {
+				return fmt.Errorf("reading a key of %s: %w", service, err)
+			}
+			if err := os.WriteFile(filepath.Join(own, file), key, 0o600); err != nil {
+				return fmt.Errorf("writing a key of %s: %w", service, err)
+			}
+		}
+	}
+	return nil
+}
