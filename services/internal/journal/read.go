@@ -1,0 +1,146 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Entry is one message of a stream. Nobody may write to Data.
+type Entry struct {
+	Subject  string
+	Sequence uint64
+	Time     time.Time // of the server's clock; zero in what Update returns
+	Data     []byte
+}
+
+// ask sends one question to JetStream. It changes nothing there, so that
+// whatever goes wrong it may be asked again.
+func (j *Journal) ask(ctx context.Context, subject string, question, answer any) error {
+	data, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	ctx, done := j.link.while(ctx)
+	defer done()
+	reply, err := j.conn.RequestWithContext(ctx, "$JS.API."+subject, data)
+	if err != nil {
+		return unanswered(ctx, err)
+	}
+	var failed struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &failed); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if failed.Error != nil {
+		return refusal(failed.Error)
+	}
+	return json.Unmarshal(reply.Data, answer)
+}
+
+// which selects one message, by its sequence or by a subject.
+type which struct {
+	Sequence uint64 `json:"seq,omitempty"`
+	Last     string `json:"last_by_subj,omitempty"`
+	Next     string `json:"next_by_subj,omitempty"` // the first at or after Sequence
+}
+
+// read asks the stream's leader. A direct get would be cheaper, and may come
+// from a replica that has not heard of the latest write: a compare-and-set on
+// what it says would fail for as long as it lags.
+func (s *Stream) read(ctx context.Context, w which) (Entry, error) {
+	var a struct {
+		Message struct {
+			Subject  string    `json:"subject"`
+			Sequence uint64    `json:"seq"`
+			Data     []byte    `json:"data"`
+			Time     time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := s.j.ask(ctx, "STREAM.MSG.GET."+s.name, w, &a); err != nil {
+		return Entry{}, fmt.Errorf("reading %s: %w", s.name, err)
+	}
+	return Entry{Subject: a.Message.Subject, Sequence: a.Message.Sequence, Time: a.Message.Time, Data: a.Message.Data}, nil
+}
+
+// Get returns one entry, or ErrNotFound.
+func (s *Stream) Get(ctx context.Context, sequence uint64) (Entry, error) {
+	if sequence == 0 {
+		return Entry{}, fmt.Errorf("reading %s at 0: %w", s.name, ErrNotFound)
+	}
+	return s.read(ctx, which{Sequence: sequence})
+}
+
+// Last returns the last entry of a subject, which may have wildcards, or
+// ErrNotFound.
+func (s *Stream) Last(ctx context.Context, subject string) (Entry, error) {
+	return s.read(ctx, which{Last: subject})
+}
+
+// LastSequence returns the sequence of the last entry, 0 of an empty stream.
+func (s *Stream) LastSequence(ctx context.Context) (uint64, error) {
+	info, err := s.j.info(ctx, s.name)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
+}
+
+func (j *Journal) info(ctx context.Context, stream string) (*jetstream.StreamInfo, error) {
+	var info jetstream.StreamInfo
+	if err := j.ask(ctx, "STREAM.INFO."+stream, struct{}{}, &info); err != nil {
+		return nil, fmt.Errorf("asking about %s: %w", stream, err)
+	}
+	return &info, nil
+}
+
+// Replay calls fn with every entry from a sequence up to what is the end now,
+// in order, and fails with ErrGap when one is missing. A stream that lets go of
+// old entries may have lost some at its beginning, which is not a gap.
+func (s *Stream) Replay(ctx context.Context, from uint64, fn func(Entry) error) error {
+	info, err := s.j.info(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	next, end := max(from, info.State.FirstSeq, 1), info.State.LastSeq
+	deliver := func(e Entry, pending uint64) (bool, error) {
+		switch {
+		case e.Sequence == 0 && pending > 0:
+			return false, nil
+		case e.Sequence == 0:
+			return false, fmt.Errorf("replaying %s, it ends before %d: %w", s.name, next, ErrGap)
+		case e.Sequence != next && !s.forgets:
+			return false, fmt.Errorf("replaying %s, %d comes after %d: %w", s.name, e.Sequence, next-1, ErrGap)
+		case e.Sequence > end:
+			return false, errEnough
+		}
+		if err := fn(e); err != nil {
+			return false, err
+		}
+		if next = e.Sequence + 1; next > end {
+			return false, errEnough
+		}
+		return false, nil
+	}
+	for next <= end {
+		err := s.pull(ctx, consumer{from: next}, deliver)
+		var verdict *final
+		switch {
+		case errors.As(err, &verdict) && verdict.error == errEnough:
+			return nil
+		case errors.As(err, &verdict):
+			return verdict.error
+		}
+		if err := s.j.pause(ctx, retryWait); err != nil {
+			return fmt.Errorf("replaying %s: %w", s.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+// Package local is the NATS server inside this process: for the all-in-one and
+// for tests, and for nobody else. A cluster is somebody else's to run.
+//
+// The store always syncs before it acknowledges; there is no switch for it,
+// because without it a power cut loses what was just promised (measured: all
+// of it). The server lets its users ask how it stores and whether it still
+// can: two questions of the system account are lent to them, and package
+// journal refuses a server that does not answer.
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"golang.org/x/crypto/bcrypt"
+
+	"portcullis.dev/services/internal/journal"
+)
+
+const (
+	startTimeout = 30 * time.Second // recovering a million entries takes half a second
+	healthEvery  = time.Second
+	maxPayload   = 1 << 20
+	maxMemory    = 256 << 20 // of memory streams, which nobody makes: a bound on mistakes
+)
+
+// Config says where the data lives and who may come in.
+type Config struct {
+	Dir      string // made when missing; one server at a time holds it
+	Listen   string // "" listens nowhere and serves this process only; else host:port
+	MaxStore int64  // bytes; 0 = three quarters of what the disk has free at the start
+	Users    []User // none: whoever reaches the server may do everything
+	Log      *slog.Logger
+}
+
+// User is one credential and the subjects that it may publish and subscribe
+// to. An empty list allows nothing; ">" allows everything.
+type User struct {
+	Name, Password     string
+	Publish, Subscribe []string
+}
+
+// Server is a running NATS server with JetStream.
+type Server struct {
+	nats *server.Server
+	lock *os.File
+}
+
+// Start runs a server and returns when clients may connect. The caller ends it
+// with Shutdown.
+func Start(c Config) (*Server, error) {
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(options, c.Log)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the embedded NATS server in %s: %w", c.Dir, err), lock.Close())
+	}
+	return &Server{nats: s, lock: lock}, nil
+}
+
+// accounts lends the users two questions of the system account, and no more of
+// it. It is there before anyone can connect.
+const accounts = `
+accounts {
+  SYS { exports = [
+    { service: "$SYS.REQ.SERVER.PING.JSZ",     response_type: stream, accounts: [PORTCULLIS] }
+    { service: "$SYS.REQ.SERVER.PING.HEALTHZ", response_type: stream, accounts: [PORTCULLIS] } ] }
+  PORTCULLIS { jetstream: enabled, imports = [
+    { service: { account: SYS, subject: "$SYS.REQ.SERVER.PING.JSZ" },     to: "` + journal.Servers + `" }
+    { service: { account: SYS, subject: "$SYS.REQ.SERVER.PING.HEALTHZ" }, to: "` + journal.Health + `" } ] }
+}
+system_account: SYS
+`
+
+func (c Config) options() (*server.Options, error) {
+	o := &server.Options{}
+	if err := o.ProcessConfigString(accounts); err != nil {
+		return nil, fmt.Errorf("reading the accounts: %w", err)
+	}
+	o.ServerName, o.NoSigs, o.DisableJetStreamBanner = "embedded", true, true
+	o.JetStream, o.StoreDir, o.SyncAlways = true, c.Dir, true
+	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, cmp.Or(c.MaxStore, -1)
+	o.MaxPayload, o.DontListen = maxPayload, c.Listen == ""
+	if c.Listen != "" {
+		host, port, err := net.SplitHostPort(c.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("reading the address to listen on: %w", err)
+		}
+		if o.Port, err = strconv.Atoi(port); err != nil {
+			return nil, fmt.Errorf("reading the port to listen on: %w", err)
+		}
+		o.Host, o.Port = host, cmp.Or(o.Port, server.RANDOM_PORT)
+	}
+	return o, c.letIn(o)
+}
+
+// letIn adds the users; without any, whoever comes may do everything.
+func (c Config) letIn(o *server.Options) error {
+	account := o.Accounts[slices.IndexFunc(o.Accounts, func(a *server.Account) bool { return a.Name == "PORTCULLIS" })]
+	if len(c.Users) == 0 {
+		o.Users, o.NoAuthUser = []*server.User{{Username: "anyone", Account: account}}, "anyone"
+	}
+	for _, u := range c.Users {
+		user, err := u.nats()
+		if err != nil {
+			return fmt.Errorf("adding the user %s: %w", u.Name, err)
+		}
+		user.Account = account
+		o.Users = append(o.Users, user)
+	}
+	return nil
+}
+
+// nats keeps no password in clear; the lowest cost does, for they are random
+// and never leave the process.
+func (u User) nats() (*server.User, error) {
+	hash, err := bcrypt.GenerateFromPassword([]byte(u.Password), bcrypt.MinCost)
+	if err != nil {
+		return nil, err
+	}
+	return &server.User{Username: u.Name, Password: string(hash), Permissions: &server.Permissions{
+		Publish: only(u.Publish), Subscribe: only(u.Subscribe),
+	}}, nil
+}
+
+// only allows these subjects. To NATS an empty list of allowed means all.
+func only(subjects []string) *server.SubjectPermission {
+	if len(subjects) == 0 {
+		return &server.SubjectPermission{Deny: []string{">"}}
+	}
+	return &server.SubjectPermission{Allow: subjects}
+}
+
+func start(o *server.Options, log *slog.Logger) (*server.Server, error) {
+	s, err := server.NewServer(o)
+	if err != nil {
+		return nil, err
+	}
+	logger := &logger{log: log}
+	s.SetLogger(logger, false, false)
+	go s.Start()
+	if !s.ReadyForConnections(startTimeout) || !s.JetStreamEnabled() {
+		stop(s)
+		return nil, cmp.Or(logger.fatal(), errors.New("not ready in time"))
+	}
+	return s, nil
+}
+
+// InProcess is how this process connects without a socket.
+func (s *Server) InProcess() nats.InProcessConnProvider { return s.nats }
+
+// URL is where others connect; it leads nowhere when Listen was empty.
+func (s *Server) URL() string { return s.nats.ClientURL() }
+
+// Run blocks until ctx ends, and then returns nil, or until the store fails:
+// after a write that failed (a full disk) a stream takes nothing more until
+// the server is started anew, even when there is space again.
+func (s *Server) Run(ctx context.Context) error {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if h := s.nats.Healthz(nil); h.Error != "" {
+				return fmt.Errorf("storing in the embedded NATS server: %s", h.Error)
+			}
+		}
+	}
+}
+
+// Shutdown stops the server and returns when its files are closed.
+func (s *Server) Shutdown() {
+	stop(s.nats)
+	_ = s.lock.Close() // nothing was written to it
+}
+
+func stop(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock of the data directory: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s, is another server running there? %w", dir, err), f.Close())
+	}
+	return f, nil
+}
