@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -20,6 +22,8 @@ import (
 	"portcullis.dev/services/identity/people"
 	"portcullis.dev/services/identity/proof"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -236,3 +240,100 @@ func (s *Service) announce(ctx context.Context, v *vault) error {
 		return nil
 	})
 }
+
+// Recovery is how whoever runs the host gets an administrator in again, while nothing else runs.
+type Recovery struct {
+	// Journal has identity's own rights.
+	Journal *journal.Journal
+	Box     seal.Box
+	Texts   emergency.Texts
+	Now     func() time.Time
+	// Act notes the recovery in the audit log, before it is done.
+	Act func(ctx context.Context, kind, target string) error
+}
+
+// ActRecover is the kind of the act that a recovery is.
+const ActRecover = "user.recover"
+
+// Recover gives an administrator a new password and a new factor that can act at once, enables the user,
+// and ends the user's sign-ins. Without a name there must be one administrator only. What it answers is
+// known nowhere else; asked again, after a crash for instance, it makes new ones.
+func Recover(ctx context.Context, r Recovery, name string) (Bootstrap, error) {
+	s := &Service{roll: people.NewRoll(), pool: proof.NewPool(), deps: Deps{Box: r.Box, Texts: r.Texts, Now: r.Now}}
+	v := new(vault)
+	var err1, err2 error
+	v.identity, err1 = r.Journal.Stream(ctx, watch.Identity)
+	v.secret, err2 = r.Journal.Stream(ctx, secretStream)
+	if err := errors.Join(err1, err2); err != nil {
+		return Bootstrap{}, fmt.Errorf("opening the streams of identity: %w", err)
+	}
+	s.deps.View = replayed{v.identity, s.roll}
+	end, err := v.identity.LastSequence(ctx)
+	if err != nil {
+		return Bootstrap{}, err
+	}
+	if err := s.await(ctx, end); err != nil {
+		return Bootstrap{}, err
+	}
+	if name, err = s.recoverable(name); err != nil {
+		return Bootstrap{}, err
+	}
+	if err := r.Act(ctx, ActRecover, name); err != nil {
+		return Bootstrap{}, fmt.Errorf("noting the recovery of %s: %w", name, err)
+	}
+	return s.recover(ctx, v, name)
+}
+
+// recoverable answers whom to recover.
+func (s *Service) recoverable(name string) (string, error) {
+	var all []string
+	for _, one := range s.roll.Names() {
+		if people.IsAdministrator(s.roll.User(one)) {
+			all = append(all, one)
+		}
+	}
+	switch {
+	case slices.Contains(all, name):
+		return name, nil
+	case name == "" && len(all) == 1:
+		return all[0], nil
+	case len(all) == 0:
+		return "", errors.New("there is no administrator to recover; the first one is made when the server starts on empty data")
+	}
+	return "", fmt.Errorf("name the administrator to recover, one of %s", strings.Join(all, ", "))
+}
+
+func (s *Service) recover(ctx context.Context, v *vault, name string) (Bootstrap, error) {
+	b, err := s.shown(name, newPassword(), proof.NewSecret())
+	if err != nil {
+		return Bootstrap{}, err
+	}
+	uid := s.roll.Record(name).GetUid()
+	if err := s.equip(ctx, v, uid, b, true); err != nil {
+		return Bootstrap{}, err
+	}
+	_, err = s.writeUser(ctx, v, operation{}, name, func(record *identityv1.UserRecord) error {
+		if record.GetUid() != uid {
+			return noUser(name)
+		}
+		s.cut(record)
+		record.User.Disabled, record.User.Mfa, record.User.MfaTime = false, identityv1.User_ACTIVE, timestamppb.New(s.deps.Now())
+		return nil
+	})
+	return b, err
+}
+
+// replayed is the view of somebody who reads the journal by itself.
+type replayed struct {
+	stream *journal.Stream
+	roll   *people.Roll
+}
+
+func (r replayed) Wait(ctx context.Context, _ string, sequence uint64) error {
+	if r.roll.Sequence() >= sequence {
+		return nil
+	}
+	return r.stream.Replay(ctx, r.roll.Sequence()+1, r.roll.Put)
+}
+
+func (r replayed) State() *watch.State { return nil }

@@ -103,7 +103,7 @@ func (s *Service) UpdateUser(ctx context.Context, r *identityv1.UpdateUserReques
 	if err := s.update(ctx, v, o, c, name, e); err != nil {
 		return nil, err
 	}
-	return s.show(s.roll.User(name)), nil
+	return s.shownUser(name)
 }
 
 func (s *Service) update(ctx context.Context, v *vault, o operation, c who.Caller, name string, e edit) error {

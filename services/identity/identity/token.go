@@ -146,9 +146,9 @@ func (s *Service) writeToken(ctx context.Context, v *vault, o operation, id stri
 	if account.ID("id", id) != nil {
 		return nil, noToken(id)
 	}
+	record := s.roll.Token(id)
 	err := s.write(ctx, v, o, people.TokenSubject+id, func() (proto.Message, error) {
-		record := s.roll.Token(id)
-		if record == nil {
+		if record = s.roll.Token(id); record == nil {
 			return nil, noToken(id)
 		}
 		record = proto.CloneOf(record)
@@ -161,7 +161,10 @@ func (s *Service) writeToken(ctx context.Context, v *vault, o operation, id stri
 	if err != nil {
 		return nil, err
 	}
-	return showToken(s.roll.Token(id).GetToken()), nil
+	if record == nil { // the request was answered before, and the token has been deleted since
+		return nil, noToken(id)
+	}
+	return showToken(record.GetToken()), nil
 }
 
 // UpdateToken renames a token, or disables and enables it. Enabling takes what making it would.

@@ -84,9 +84,9 @@ func (s *Service) GetUser(ctx context.Context, r *identityv1.GetUserRequest) (*i
 			return nil, err
 		}
 	}
-	u := s.show(s.roll.User(name))
-	if u == nil {
-		return nil, noUser(name)
+	u, err := s.shownUser(name)
+	if err != nil {
+		return nil, err
 	}
 	if name == c.User && u.GetMfa() == identityv1.User_ACTIVE {
 		f, err := s.factor(ctx, v, name, s.roll.Record(name).GetUid())
@@ -152,7 +152,18 @@ func (s *Service) CreateUser(ctx context.Context, r *identityv1.CreateUserReques
 			return nil, err
 		}
 	}
-	return s.show(s.roll.User(u.GetName())), s.firstPassword(ctx, v, u.GetName(), r.GetUser().GetPassword())
+	if err := s.firstPassword(ctx, v, u.GetName(), r.GetUser().GetPassword()); err != nil {
+		return nil, err
+	}
+	return s.shownUser(u.GetName())
+}
+
+// shownUser is a user as the API answers it.
+func (s *Service) shownUser(name string) (*identityv1.User, error) {
+	if u := s.show(s.roll.User(name)); u != nil {
+		return u, nil
+	}
+	return nil, noUser(name)
 }
 
 // newUser is what a request makes of a user, checked.
