@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	persistFor = 20 * time.Second
+	persistFor = 20 * time.Second // with a deed that may have been done
+	readFor    = 3 * time.Second  // with a question
 	firstPause = 100 * time.Millisecond
 	lastPause  = 2 * time.Second
 )
@@ -22,7 +23,11 @@ func (c *Client) persist(ctx context.Context, r Request, call func() error) erro
 	if !worthRepeating(r, err) {
 		return err
 	}
-	deadline := time.NewTimer(persistFor)
+	patience := readFor
+	if r.Once {
+		patience = persistFor
+	}
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		select {

@@ -22,7 +22,7 @@ import (
 const (
 	AddressVariable = "PORTCULLIS_ADDRESS"
 	TokenVariable   = "PORTCULLIS_TOKEN"
-	defaultAddress  = "http://127.0.0.1:8080"
+	DefaultAddress  = "http://127.0.0.1:8080"
 )
 
 // App is one run of the command line.
@@ -43,7 +43,7 @@ func New(term *screen.Terminal) *App { return &App{Term: term, Zone: time.Local}
 func (a *App) Flags(root *cobra.Command) {
 	address := os.Getenv(AddressVariable)
 	if address == "" {
-		address = defaultAddress
+		address = DefaultAddress
 	}
 	root.PersistentFlags().StringVar(&a.address, "address", address, "the server; "+AddressVariable)
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", "table", "table, json or yaml")
