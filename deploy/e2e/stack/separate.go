@@ -1,8 +1,113 @@
 package stack
 
-import "errors"
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
 
-// Separate starts each service by itself, beside a real NATS server and a real Redis.
+// Separate starts each service by itself, beside a real NATS server and a real Redis, with mutual TLS
+// between all of them.
 func Separate(folder string, o Options) (*Stack, error) {
-	return nil, errors.New("not there yet")
+	s := newStack(folder)
+	s.Separate = true
+	var err error
+	if s.authority, err = newAuthority(filepath.Join(folder, "tls")); err != nil {
+		return s, err
+	}
+	ports, err := freePorts(5)
+	if err != nil {
+		return s, err
+	}
+	s.HTTP, s.GRPC, s.SSH = "http://"+loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
+	if err := s.startRedis(ports[3]); err != nil {
+		return s, err
+	}
+	if err := s.startNATS(ports[4]); err != nil {
+		return s, err
+	}
+	if err := s.makeKeys(); err != nil {
+		return s, err
+	}
+	names := append([]string{}, services...)
+	for i := 1; i < o.Gates; i++ {
+		names = append(names, Gate(i))
+	}
+	for _, name := range names {
+		port, err := FreePort()
+		if err != nil {
+			return s, err
+		}
+		s.addresses[name] = loopback(port)
+	}
+	for _, name := range names {
+		if err := s.service(name, o); err != nil {
+			return s, err
+		}
+	}
+	return s, s.WaitReady()
+}
+
+func (s *Stack) makeKeys() error {
+	portcullis, err := Binary("portcullis")
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command(portcullis, "prepare", "keys", s.keys("")).CombinedOutput(); err != nil {
+		return fmt.Errorf("making the keys: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (s *Stack) keys(service string) string { return filepath.Join(s.Folder, "keys", service) }
+
+// service starts one replica of a service.
+func (s *Stack) service(name string, o Options) error {
+	kind := name
+	if strings.HasPrefix(name, "access-gate") {
+		kind = "access-gate"
+	}
+	binary, err := Binary(kind)
+	if err != nil {
+		return err
+	}
+	if err := s.authority.issue(kind); err != nil {
+		return err
+	}
+	port, err := FreePort()
+	if err != nil {
+		return err
+	}
+	var peers []string
+	for _, peer := range services {
+		peers = append(peers, peer+"="+s.addresses[peer])
+	}
+	env := environment(s.atNATS(kind)...)
+	env = append(env,
+		"PORTCULLIS_INSTANCE="+name+"-1", "PORTCULLIS_LISTEN="+s.addresses[name], "PORTCULLIS_HEALTH="+loopback(port),
+		"PORTCULLIS_PEERS="+strings.Join(peers, ","), "PORTCULLIS_KEYS="+s.keys(kind),
+	)
+	env = append(append(env, s.own(kind)...), o.Environment...)
+	s.starts[name] = func() (*Process, error) { return spawn(s.Folder, name, binary, env) }
+	s.readiness[name] = "http://" + loopback(port) + "/readyz"
+	return s.Start(name)
+}
+
+// own is what one service is told and no other.
+func (s *Stack) own(service string) []string {
+	switch service {
+	case "gateway":
+		return []string{"PORTCULLIS_HTTP=" + strings.TrimPrefix(s.HTTP, "http://"), "PORTCULLIS_GRPC=" + s.GRPC}
+	case "bastion":
+		return []string{"PORTCULLIS_SSH=" + s.SSH, "PORTCULLIS_DATA=" + filepath.Join(s.Folder, "bastion")}
+	case "session-broker":
+		return []string{"PORTCULLIS_REDIS=" + s.Redis}
+	case "identity":
+		return []string{
+			"PORTCULLIS_ADMIN_USER=" + s.Admin.User, "PORTCULLIS_ADMIN_PASSWORD=" + s.Admin.Password,
+			"PORTCULLIS_ADMIN_TOTP_SECRET=" + s.Admin.TOTPSecret,
+		}
+	}
+	return nil
 }

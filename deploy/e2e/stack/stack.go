@@ -46,6 +46,7 @@ type Stack struct {
 	readiness map[string]string // name → address of /readyz
 	addresses map[string]string // name → host:port of its gRPC, of separate processes alone
 	authority *authority
+	passwords map[string]string // of NATS users
 }
 
 func newStack(folder string) *Stack {
@@ -55,7 +56,7 @@ func newStack(folder string) *Stack {
 			User: "admin", Password: "correct horse battery staple", TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
 		},
 		processes: map[string]*Process{}, starts: map[string]func() (*Process, error){}, readiness: map[string]string{},
-		addresses: map[string]string{},
+		addresses: map[string]string{}, passwords: map[string]string{},
 	}
 }
 
