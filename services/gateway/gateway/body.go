@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -79,7 +78,9 @@ func readAll(w http.ResponseWriter, r *http.Request, size int) ([]byte, error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyWithin)) // writers of tests have no deadlines
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(size)))
+	var text bytes.Buffer
+	text.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // else it grows by copying
+	_, err := text.ReadFrom(http.MaxBytesReader(w, r.Body, int64(size)))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -87,7 +88,7 @@ func readAll(w http.ResponseWriter, r *http.Request, size int) ([]byte, error) {
 	case err != nil:
 		return nil, fault.New(fault.InvalidArgument, "The body did not arrive whole. Send it again").Because(err)
 	}
-	return text, nil
+	return text.Bytes(), nil
 }
 
 func tooLarge(size int) error {
@@ -144,8 +145,20 @@ func wrongType() error {
 	return withStatus(http.StatusUnsupportedMediaType, e.With("field", "Content-Type"))
 }
 
-// bodyOf is a body again, of what has been read.
-func bodyOf(text []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(text)) }
+// whole is a body again, of what has been read. codec takes it as it is.
+type whole struct {
+	bytes.Reader
+	text []byte
+}
+
+func bodyOf(text []byte) *whole {
+	w := &whole{text: text}
+	w.Reset(text)
+	return w
+}
+
+// Close does nothing.
+func (*whole) Close() error { return nil }
 
 // parseQuery reads the parameters, strictly.
 func parseQuery(text string) (url.Values, error) {

@@ -51,6 +51,9 @@ func (p proxies) client(r *http.Request) string {
 		return ""
 	}
 	at := peer.Addr().Unmap().WithZone("")
+	if !p.trust(at) {
+		return at.String()
+	}
 	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(chain) - 1; i >= 0 && p.trust(at); i-- {
 		before, err := netip.ParseAddr(strings.TrimSpace(chain[i]))
@@ -63,18 +66,17 @@ func (p proxies) client(r *http.Request) string {
 }
 
 // strip takes away every header that could pass for one of ours behind the gateway, or that would
-// change what a request means.
+// change what a request means. Names come in their canonical form.
 func strip(header http.Header) {
 	for name := range header {
-		lower := strings.ToLower(name)
-		for _, prefix := range []string{"grpc-", "grpcgateway-", "portcullis-", "x-portcullis-", "x-forwarded-", "x-http-method"} {
-			if strings.HasPrefix(lower, prefix) {
+		for _, prefix := range []string{"Grpc-", "Grpcgateway-", "Portcullis-", "X-Portcullis-", "X-Forwarded-", "X-Http-Method"} {
+			if strings.HasPrefix(name, prefix) {
 				delete(header, name)
 			}
 		}
 	}
 	for _, name := range []string{"Forwarded", "X-Real-Ip", "X-Request-Id", "Cookie", "Te", "X-Method-Override"} {
-		header.Del(name)
+		delete(header, name)
 	}
 }
 

@@ -48,9 +48,9 @@ func (c *codec) Marshal(v any) ([]byte, error) {
 // NewDecoder reads one body.
 func (c *codec) NewDecoder(r io.Reader) runtime.Decoder {
 	return runtime.DecoderFunc(func(v any) error {
-		text, err := io.ReadAll(r)
+		text, err := textOf(r)
 		if err != nil {
-			return fmt.Errorf("reading the body: %w", err)
+			return err
 		}
 		if len(bytes.TrimSpace(text)) == 0 {
 			return io.EOF
@@ -61,6 +61,17 @@ func (c *codec) NewDecoder(r io.Reader) runtime.Decoder {
 		}
 		return c.Unmarshal(text, message)
 	})
+}
+
+func textOf(r io.Reader) ([]byte, error) {
+	if w, ok := r.(*whole); ok {
+		return w.text, nil
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading the body: %w", err)
+	}
+	return text, nil
 }
 
 // Unmarshal reads one JSON value into a message.

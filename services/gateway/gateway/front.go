@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -21,6 +22,7 @@ type front struct {
 	api      http.Handler
 	pages    map[string]http.Handler
 	trusted  proxies
+	strict   http.Header
 	refusals refusals
 	metrics  *metrics
 	log      *slog.Logger
@@ -36,7 +38,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.id = rand.Text()
 	}
 	strip(r.Header)
-	secure(e.answer.Header(), e.id)
+	maps.Copy(w.Header(), f.strict)
+	w.Header().Set("X-Request-Id", e.id)
 	f.serve(e, r.WithContext(withExchange(r.Context(), e)))
 	f.record(e, r, time.Since(start))
 }
@@ -64,19 +67,17 @@ func (f *front) route(path string) http.Handler {
 	return f.api // answers what is not there, too
 }
 
-// secure sets the headers that every answer has. Pages loosen the policy by as much as they need.
-func secure(header http.Header, id string) {
-	for name, value := range map[string]string{
-		"X-Request-Id":                 id,
-		"Cache-Control":                "no-store",
-		"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
-		"Cross-Origin-Opener-Policy":   "same-origin",
-		"Cross-Origin-Resource-Policy": "same-origin",
-		"Referrer-Policy":              "no-referrer",
-		"X-Content-Type-Options":       "nosniff",
-		"X-Frame-Options":              "DENY",
-	} {
-		header.Set(name, value)
+// strict are the headers that every answer has. Pages loosen the policy by as much as they need. The
+// values are shared by all answers, which replace them and never change them.
+func strict() http.Header {
+	return http.Header{
+		"Cache-Control":                {"no-store"},
+		"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Referrer-Policy":              {"no-referrer"},
+		"X-Content-Type-Options":       {"nosniff"},
+		"X-Frame-Options":              {"DENY"},
 	}
 }
 

@@ -105,7 +105,7 @@ func New(c Config, d Deps) (*Gateway, error) {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 	return &Gateway{config: c, deps: d, trusted: trusted, stop: api.stop, front: &front{
-		api: api, pages: pages, trusted: trusted, refusals: r, metrics: metrics, log: d.Log,
+		api: api, pages: pages, trusted: trusted, strict: strict(), refusals: r, metrics: metrics, log: d.Log,
 	}}, nil
 }
 
