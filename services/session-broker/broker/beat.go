@@ -1,0 +1,195 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+)
+
+const (
+	subjectBeat   = "beat.session-broker." // + instance
+	subjectHosts  = "beat.bastion."        // + connector
+	serviceBroker = "session-broker"
+	serviceHosts  = "connector"
+	recentCuts    = 64
+)
+
+// beat says twice a second how this replica is, and speaks for the connectors that nobody can reach.
+func (b *Broker) beat(ctx context.Context) error {
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	for {
+		b.beatOwn()
+		now := b.config.Now()
+		for _, h := range b.all() {
+			b.judgeDoubtful(h)
+			if h.reachable(now) {
+				continue
+			}
+			b.remember(ctx, h)
+			h.mu.Lock()
+			b.publish(h, true)
+			h.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (b *Broker) beatOwn() {
+	state := b.deps.View.State()
+	if state == nil {
+		return
+	}
+	b.send(subjectBeat+b.config.Instance, &emergencyv1.Beat{
+		Enforcer: b.config.Instance, Service: serviceBroker, BootId: b.boot, Revision: state.Emergency.Revision().String(),
+		Mode: emergencyv1.Enforcer_BEST_EFFORT,
+	})
+}
+
+// publish says what is known of a connector. Of one that can't be reached it says so, with what was last
+// known, and counts itself what a newer cut selects there. Callers hold the host's lock.
+func (b *Broker) publish(h *host, unreachable bool) {
+	open := h.beat.GetOpenSessions()
+	beat := &emergencyv1.Beat{
+		Enforcer: h.id, Service: serviceHosts, BootId: h.boot, Revision: h.beat.GetHeldRevision(), Mode: emergencyv1.Enforcer_BEST_EFFORT,
+		OpenSessions: &open, OldestAdmission: h.beat.GetOldestAdmission(), Cuts: h.beat.GetCuts(), Generation: h.generation, Unreachable: unreachable,
+	}
+	if unreachable {
+		beat.Cuts = b.estimate(h)
+	}
+	b.send(subjectHosts+h.id, beat)
+}
+
+// estimate counts what the recent cuts select among the sessions that the connector last had.
+func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
+	known := map[string]*emergencyv1.CutProgress{}
+	for _, c := range h.beat.GetCuts() {
+		known[c.GetEmergency()] = c
+	}
+	cuts := h.beat.GetCuts()
+	state, now := b.deps.View.State(), b.config.Now()
+	if state == nil || len(h.sessions) == 0 {
+		return cuts
+	}
+	all := state.Emergency.Cuts()
+	for i := range all[:min(len(all), recentCuts)] {
+		if cut := &all[i]; known[cut.Emergency] == nil {
+			cuts = append(cuts, &emergencyv1.CutProgress{Emergency: cut.Emergency, Open: b.selected(h, cut, state.Emergency, now)})
+		}
+	}
+	return cuts
+}
+
+func (b *Broker) selected(h *host, cut *emergency.Cut, known *emergency.Snapshot, now time.Time) (open uint32) {
+	c := *cut
+	if c.Blocking {
+		c.Selector = &emergencyv1.Selector{AccessGroups: known.FrozenGroups()}
+	}
+	groups := c.Selector.GetAccessGroups()
+	for _, s := range h.sessions {
+		spared := c.Blocking && known.Administrator(s.GetUser())
+		c.MemberDevices = nil
+		if len(groups) > 0 && known.InGroups(s.GetDevice(), groups) {
+			c.MemberDevices = []string{s.GetDevice()}
+		}
+		if !spared && c.Ends(seen(s), now) {
+			open++
+		}
+	}
+	return open
+}
+
+func (b *Broker) send(subject string, beat *emergencyv1.Beat) {
+	data, err := proto.Marshal(beat)
+	if err == nil {
+		err = b.deps.Pulse.Beat(subject, data)
+	}
+	if err != nil {
+		b.deps.Log.Debug("a receipt was not sent; the next one says the same", "subject", subject, "error", err)
+	}
+}
+
+// hearOthers follows what the other replicas say of their connectors.
+func (b *Broker) hearOthers(ctx context.Context) error {
+	return b.deps.Pulse.Beats(ctx, subjectHosts+">", func(_ string, data []byte) {
+		beat := new(emergencyv1.Beat)
+		if proto.Unmarshal(data, beat) != nil || beat.GetService() != serviceHosts || beat.GetUnreachable() || beat.GetEnforcer() == "" {
+			return
+		}
+		b.hearOf(beat)
+	})
+}
+
+func (b *Broker) hearOf(beat *emergencyv1.Beat) {
+	h := b.host(beat.GetEnforcer())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if beat.GetGeneration() <= h.generation || beat.GetGeneration() < h.elsewhere.GetGeneration() {
+		return // our own, or an old one
+	}
+	if h.link != nil {
+		h.link.stop(errSuperseded)
+		h.link = nil
+	}
+	h.elsewhere, h.told = beat, b.config.Now()
+	h.boot = beat.GetBootId()
+	h.beat = &sessionv1.Heartbeat{HeldRevision: beat.GetRevision(), OpenSessions: beat.GetOpenSessions(),
+		OldestAdmission: beat.GetOldestAdmission(), Cuts: beat.GetCuts()}
+	clear(h.sessions) // they are the other's, and in the index
+}
+
+// remember reads from the index what a connector had that was attached elsewhere, or before this process.
+func (b *Broker) remember(ctx context.Context, h *host) {
+	h.mu.Lock()
+	need := len(h.sessions) == 0 && !h.remembered
+	h.remembered = true
+	h.mu.Unlock()
+	if !need {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, pulse)
+	defer cancel()
+	rows, err := connectorRows(ctx, b.deps.Index, h.id)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.remembered = false
+		return
+	}
+	if h.link != nil {
+		return
+	}
+	for _, row := range rows {
+		h.sessions[row.Session.GetId()] = row.Session
+	}
+}
+
+// recall makes the connectors known that the index has sessions of, so that those that don't come back
+// after this broker's restart are unreachable, and not forgotten.
+func (b *Broker) recall(ctx context.Context) {
+	for after := ""; ; {
+		rows, err := b.deps.Index.Range(ctx, after, 1)
+		if err != nil || len(rows) == 0 {
+			return
+		}
+		s := rows[0].Session
+		h := b.host(s.GetConnector())
+		h.mu.Lock()
+		if h.beat == nil {
+			h.beat = &sessionv1.Heartbeat{}
+			h.heard = rows[0].Deadline.Add(-vouched)
+			h.boot = s.GetBootId()
+		}
+		h.mu.Unlock()
+		after = keyOf(s.GetConnector(), "~")
+	}
+}

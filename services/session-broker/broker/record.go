@@ -1,0 +1,175 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/journal"
+)
+
+const (
+	subjectRecord = "session.record." // + id
+	recordGather  = 50 * time.Millisecond
+	recordRetry   = time.Second
+	recordBatch   = 500
+	// recordMost bounds what waits for a journal that can't be reached. Ends that find no room are said
+	// again by their connectors; openings that find none are only missing from the history.
+	recordMost = 200_000
+)
+
+// recorder puts openings and ends of sessions on record, behind everything else.
+type recorder struct {
+	log  *slog.Logger
+	wake chan struct{}
+
+	mu    sync.Mutex
+	queue []*entry
+}
+
+// entry is one line of the record: an opening, or an end if it has a cause.
+type entry struct {
+	h       *host
+	session *sessionv1.Session // nil if this broker never heard of it
+	id      string
+	cause   string
+	time    time.Time
+	confirm bool // to the connector, when it is on record
+}
+
+func newRecorder(log *slog.Logger) *recorder {
+	return &recorder{log: log, wake: make(chan struct{}, 1)}
+}
+
+// add never waits. The callers hold the host's lock.
+func (r *recorder) add(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) >= recordMost {
+		delete(e.h.closing, e.id)
+		return
+	}
+	r.queue = append(r.queue, e)
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *recorder) take() []*entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := min(len(r.queue), recordBatch)
+	taken := r.queue[:n:n]
+	r.queue = r.queue[n:]
+	return taken
+}
+
+func (r *recorder) run(ctx context.Context, records Records) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.wake:
+		}
+		if !pause(ctx, recordGather) {
+			return nil
+		}
+		for entries := r.take(); len(entries) > 0; entries = r.take() {
+			if !r.write(ctx, records, entries) {
+				return nil
+			}
+		}
+	}
+}
+
+// write goes on until the entries are on record, or the context ends.
+func (r *recorder) write(ctx context.Context, records Records, entries []*entry) bool {
+	for attempt := 0; ; attempt++ {
+		err := r.append(ctx, records, entries)
+		if err == nil {
+			confirm(entries)
+			return true
+		}
+		if attempt == 0 && ctx.Err() == nil {
+			r.log.Error("sessions can't be put on record now; they end all the same", "waiting", len(entries), "error", err)
+		}
+		if !pause(ctx, recordRetry) {
+			return false
+		}
+	}
+}
+
+func (r *recorder) append(ctx context.Context, records Records, entries []*entry) error {
+	var messages []journal.Message
+	for _, e := range entries {
+		if e.session == nil && e.cause != "" {
+			if err := recall(ctx, records, e); err != nil {
+				return err
+			}
+		}
+		s := e.session
+		if e.cause != "" {
+			if s.GetState() == sessionv1.Session_ENDED || s.GetState() == sessionv1.Session_OPENING {
+				continue // on record already, or never let in
+			}
+			s = e.ended()
+		}
+		data, err := proto.Marshal(&sessionv1.SessionRecord{Session: s})
+		if err != nil {
+			return fmt.Errorf("writing session %s: %w", e.id, err)
+		}
+		messages = append(messages, journal.Message{Subject: subjectRecord + e.id, Data: data})
+	}
+	if len(messages) == 0 {
+		return nil
+	}
+	_, err := records.AppendBatch(ctx, messages)
+	return err
+}
+
+// recall finds out about a session whose opening another broker heard.
+func recall(ctx context.Context, records Records, e *entry) error {
+	e.session = &sessionv1.Session{Id: e.id, Connector: e.h.id}
+	last, err := records.Last(ctx, subjectRecord+e.id)
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		e.session = nil
+		return err
+	}
+	record := new(sessionv1.SessionRecord)
+	if err := proto.Unmarshal(last.Data, record); err != nil {
+		return fmt.Errorf("reading the record of session %s: %w", e.id, err)
+	}
+	e.session = record.GetSession()
+	return nil
+}
+
+func confirm(entries []*entry) {
+	of := map[*host][]string{}
+	for _, e := range entries {
+		if e.confirm {
+			of[e.h] = append(of[e.h], e.id)
+		}
+	}
+	for h, ids := range of {
+		h.confirm(ids)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
