@@ -36,13 +36,9 @@ type Deps struct {
 
 // Start makes the service out of its host.
 func Start(_ context.Context, h *run.Host) (run.Service, error) {
-	key, err := h.Keys.EntrySigner()
+	c, err := configOf(h)
 	if err != nil {
-		return nil, fmt.Errorf("reading the key that signs entries: %w", err)
-	}
-	trust, err := h.Keys.Trust()
-	if err != nil {
-		return nil, fmt.Errorf("reading the trust root: %w", err)
+		return nil, err
 	}
 	broker, err := h.Dial("session-broker")
 	if err != nil {
@@ -52,8 +48,29 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Config{Key: key, Trust: trust, Product: h.Texts.Product}, Deps{
+	return New(c, Deps{
 		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log,
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
 	}), nil
+}
+
+func configOf(h *run.Host) (Config, error) {
+	key, err := h.Keys.EntrySigner()
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the key that signs entries: %w", err)
+	}
+	trust, err := h.Keys.Trust()
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the trust root: %w", err)
+	}
+	return Config{Key: key, Trust: trust, Product: h.Texts.Product}, nil
+}
+
+// Note writes what is about to be done on the host to the record, while the service itself does not run.
+func Note(ctx context.Context, h *run.Host, a HostAct) error {
+	c, err := configOf(h)
+	if err != nil {
+		return err
+	}
+	return note(ctx, c, h.Journal, h.Now, h.Log, a)
 }
