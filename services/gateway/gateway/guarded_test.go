@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -95,12 +96,27 @@ func (r *record) lockDown(until time.Time) {
 	r.publish()
 }
 
-// openGuarded is a gateway before real servers of ours, on real pipes, and its public gRPC port.
-func openGuarded(t testing.TB) (p *public, r *record, port string) {
+// network is how the servers of a test are reached.
+type network struct {
+	credentials func(service string) credentials.TransportCredentials
+	listen      func(service string) net.Listener
+	dial        func(service string) (*grpc.ClientConn, error)
+}
+
+func inProcess() network {
+	pipes := rpc.NewPipes()
+	return network{
+		credentials: func(string) credentials.TransportCredentials { return pipes.Credentials() },
+		listen:      pipes.Listen,
+		dial:        func(service string) (*grpc.ClientConn, error) { return pipes.Dial(rpc.Gateway, service) },
+	}
+}
+
+// openGuarded is a gateway before real servers of ours, and its public gRPC port.
+func openGuarded(t testing.TB, n network) (p *public, r *record, port string) {
 	t.Helper()
 	r = newRecord(t)
 	w := &world{left: make(chan error, 100), changed: make(chan struct{}), trusting: true}
-	pipes := rpc.NewPipes()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() { stop(); running.Wait() })
@@ -116,14 +132,15 @@ func openGuarded(t testing.TB) (p *public, r *record, port string) {
 			auditv1.RegisterAuditServer(s, fakeControl{world: w})
 		},
 	} {
-		server, err := rpc.NewServer(rpc.Config{Service: service, View: r, Credentials: pipes.Credentials(), Log: slog.New(slog.DiscardHandler)})
+		server, err := rpc.NewServer(rpc.Config{Service: service, View: r, Credentials: n.credentials(service), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		register(server)
-		running.Go(func() { _ = server.Serve(ctx, pipes.Listen(service)) })
+		listener := n.listen(service)
+		running.Go(func() { _ = server.Serve(ctx, listener) })
 	}
-	dial := once(t, func(service string) (*grpc.ClientConn, error) { return pipes.Dial(rpc.Gateway, service) })
+	dial := once(t, n.dial)
 	p = open(t, func(_ *Config, d *Deps) { d.Dial, d.Now = dial, time.Now })
 	p.world = w
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -155,7 +172,7 @@ func once(t testing.TB, dial func(string) (*grpc.ClientConn, error)) func(string
 }
 
 func TestTheServiceItselfVerifiesWhoAsksThroughHTTP(t *testing.T) {
-	p, r, _ := openGuarded(t)
+	p, r, _ := openGuarded(t, inProcess())
 	for token, want := range map[string]int{
 		r.token: 200, r.token + "x": 401, "pct_a_b": 401, "good": 401, "": 401,
 	} {
@@ -179,7 +196,7 @@ func TestTheServiceItselfVerifiesWhoAsksThroughHTTP(t *testing.T) {
 }
 
 func TestALockdownCutsAStreamThatWasOpenedBeforeIt(t *testing.T) {
-	p, r, _ := openGuarded(t)
+	p, r, _ := openGuarded(t, inProcess())
 	_, export := p.reading(t, p.url, "/v1/audit:export", r.token)
 	_, anonymous := p.reading(t, p.url, "/v1/posture:watch", "")
 	for range 3 {
@@ -204,7 +221,7 @@ func TestALockdownCutsAStreamThatWasOpenedBeforeIt(t *testing.T) {
 }
 
 func TestTheGRPCPortRefusesWithErrorInfoAndBelievesNoIdentity(t *testing.T) {
-	p, r, port := openGuarded(t)
+	p, r, port := openGuarded(t, inProcess())
 	conn, err := grpc.NewClient(port, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +252,7 @@ func TestTheGRPCPortRefusesWithErrorInfoAndBelievesNoIdentity(t *testing.T) {
 
 // The gateway's own connections carry no rights of their own: what it may not carry, it can't call.
 func TestARequestWithoutACredentialGainsNothingByPassingTheGateway(t *testing.T) {
-	p, _, _ := openGuarded(t)
+	p, _, _ := openGuarded(t, inProcess())
 	for _, r := range routes() {
 		if strings.Contains(strings.Join(rpc.Table()[r.rpc].Need, " "), rpc.Anyone) || r.stream {
 			continue

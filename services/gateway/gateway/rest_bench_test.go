@@ -2,48 +2,49 @@ package gateway
 
 import (
 	"bufio"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	"portcullis.dev/services/internal/rpc"
 )
 
-// serving says in the environment of the process that serves for the benchmark what it shall serve.
+// serving says in the environment where the process that serves for the benchmark finds certificates.
 const serving = "GATEWAY_BENCH_SERVES"
 
 // TestServeForTheBenchmark serves REST and gRPC, and tells its CPU time for each line of its input.
 func TestServeForTheBenchmark(t *testing.T) {
-	var p *public
-	var port, token string
-	switch os.Getenv(serving) {
-	case "plain":
-		p = open(t)
-		port, token = p.port, "good"
-	case "guarded":
-		var r *record
-		p, r, port = openGuarded(t)
-		token = r.token
-	default:
+	folder := os.Getenv(serving)
+	if folder == "" {
 		t.Skip("a part of BenchmarkREST")
 	}
+	n, addresses := overTLS(t, folder)
+	p, r, _ := openGuarded(t, n)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = http.Serve(listener, p.gateway) }()
-	fmt.Println("serving", listener.Addr(), port, token)
+	fmt.Println("serving", listener.Addr(), addresses[rpc.Gate], r.token)
 	for asked := bufio.NewScanner(os.Stdin); asked.Scan(); {
 		var used syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
@@ -53,27 +54,90 @@ func TestServeForTheBenchmark(t *testing.T) {
 	}
 }
 
-// BenchmarkREST measures the CPU time that the serving side takes for one access:check by REST, and by
-// gRPC: plain, straight from the service without any check of ours on either way; guarded, through the
-// gateway's gRPC port, with every check on both.
-func BenchmarkREST(b *testing.B) {
-	for _, what := range []string{"plain", "guarded"} {
-		b.Run(what, func(b *testing.B) {
-			s := startServing(b, what)
-			rest, direct := restCaller(b, s.http, s.token), directCaller(b, s.grpc, s.token)
-			s.cpuOf(b, rest) // until both are warm
-			s.cpuOf(b, direct)
-			var byREST, byGRPC time.Duration
-			for b.Loop() {
-				byREST += s.cpuOf(b, rest)
-				byGRPC += s.cpuOf(b, direct)
+// overTLS is the network of services in processes of their own: loopback, and each its certificate.
+func overTLS(t testing.TB, folder string) (network, map[string]string) {
+	addresses := map[string]string{}
+	return network{
+		credentials: func(service string) credentials.TransportCredentials { return certified(t, folder, service).Server() },
+		listen: func(service string) net.Listener {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
 			}
-			calls := float64(b.N * callsAtOnce)
-			b.ReportMetric(float64(byREST.Microseconds())/calls, "REST-µs-CPU/call")
-			b.ReportMetric(float64(byGRPC.Microseconds())/calls, "gRPC-µs-CPU/call")
-			b.ReportMetric(float64(byREST)/float64(byGRPC), "ratio")
-		})
+			addresses[service] = l.Addr().String()
+			return l
+		},
+		dial: func(service string) (*grpc.ClientConn, error) {
+			return certified(t, folder, rpc.Gateway).Dial(service, addresses[service])
+		},
+	}, addresses
+}
+
+func certified(t testing.TB, folder, service string) *rpc.TLS {
+	t.Helper()
+	name := filepath.Join(folder, service)
+	c, err := rpc.OpenTLS(rpc.TLSConfig{Cert: name + ".crt", Key: name + ".key", CA: filepath.Join(folder, "ca.crt")})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return c
+}
+
+// certify writes a CA and a certificate for each service.
+func certify(t testing.TB, folder string) {
+	t.Helper()
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, NotAfter: time.Now().Add(time.Hour)}
+	_, caKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, template *x509.Certificate, key ed25519.PrivateKey) {
+		der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), caKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for end, block := range map[string]*pem.Block{".crt": {Type: "CERTIFICATE", Bytes: der}, ".key": {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+			if err := os.WriteFile(filepath.Join(folder, name+end), pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write("ca", ca, caKey)
+	for i, service := range []string{rpc.Gateway, rpc.Gate, rpc.Control} {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(service, &x509.Certificate{
+			SerialNumber: big.NewInt(int64(i) + 2), NotAfter: ca.NotAfter, URIs: []*url.URL{{Scheme: "spiffe", Host: "portcullis", Path: "/" + service}},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		}, key)
+	}
+}
+
+// BenchmarkREST measures the CPU time that the product takes for one access:check: by REST through the
+// gateway, and by gRPC straight from the access-gate. Both ways are as between processes of their own,
+// with certificates, and each verifies the caller's token.
+func BenchmarkREST(b *testing.B) {
+	folder := b.TempDir()
+	certify(b, folder)
+	s := startServing(b, folder)
+	rest, direct := restCaller(b, s.http, s.token), directCaller(b, folder, s.grpc, s.token)
+	s.cpuOf(b, rest) // until both are warm
+	s.cpuOf(b, direct)
+	var byREST, byGRPC time.Duration
+	for b.Loop() {
+		byREST += s.cpuOf(b, rest)
+		byGRPC += s.cpuOf(b, direct)
+	}
+	calls := float64(b.N * callsAtOnce)
+	b.ReportMetric(float64(byREST.Microseconds())/calls, "REST-µs-CPU/call")
+	b.ReportMetric(float64(byGRPC.Microseconds())/calls, "gRPC-µs-CPU/call")
+	b.ReportMetric(float64(byREST)/float64(byGRPC), "ratio")
 }
 
 // callsAtOnce are made between two questions for the CPU time, in so many goroutines.
@@ -182,9 +246,9 @@ func restCaller(b *testing.B, address, token string) func() error {
 	}
 }
 
-func directCaller(b *testing.B, address, token string) func() error {
+func directCaller(b *testing.B, folder, address, token string) func() error {
 	b.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := certified(b, folder, rpc.Gateway).Dial(rpc.Gate, address)
 	if err != nil {
 		b.Fatal(err)
 	}
