@@ -60,9 +60,10 @@ func (b *Builder) PutGroup(name string, users, devices []string, blocks bool) {
 	b.putGroup(group{name: name, present: true, blocks: blocks}, users, devices)
 }
 
-// PutDisabledGroup records an access group that is switched off: it gives no access and blocks nothing.
-func (b *Builder) PutDisabledGroup(name string) {
-	b.putGroup(group{name: name, present: true}, nil, nil)
+// PutDisabledGroup records an access group that is switched off: it has its members, and gives no access
+// and blocks nothing.
+func (b *Builder) PutDisabledGroup(name string, users, devices []string) {
+	b.putGroup(group{name: name, present: true, off: true}, users, devices)
 }
 
 // DeleteGroup forgets a group.
@@ -74,22 +75,16 @@ func (b *Builder) DeleteGroup(name string) {
 
 func (b *Builder) putGroup(g group, users, devices []string) {
 	bit, before := b.groups.at(g.name)
-	g.users = b.members(&b.users, bit, before.users, users)
-	g.devices = b.members(&b.devices, bit, before.devices, devices)
+	g.users, g.devices = b.users.putAll(users), b.devices.putAll(devices)
+	b.join(&b.users, bit, before.active(before.users), g.active(g.users))
+	b.join(&b.devices, bit, before.active(before.devices), g.active(g.devices))
 	b.groups.set(bit, &g)
 }
 
-// members moves the rows that left or joined the group, and answers who is in it now.
-func (b *Builder) members(t *tableBuilder, bit uint32, before []uint32, names []string) []uint32 {
-	after := make([]uint32, len(names))
-	for i, name := range names {
-		after[i] = t.put(name)
-	}
-	slices.Sort(after)
-	after = slices.Compact(after)
+// join moves the rows that left or joined the group.
+func (b *Builder) join(t *tableBuilder, bit uint32, before, after []uint32) {
 	b.move(t, bit, before, after, false)
 	b.move(t, bit, after, before, true)
-	return after
 }
 
 // move takes one step for each row that is in the one list and not in the other.
@@ -141,9 +136,17 @@ type groups struct {
 
 // group never changes: an edit makes another.
 type group struct {
-	name            string
-	present, blocks bool
-	users, devices  []uint32 // rows, sorted
+	name                 string
+	present, off, blocks bool
+	users, devices       []uint32 // rows, sorted
+}
+
+// active are the members that count.
+func (g *group) active(members []uint32) []uint32 {
+	if g.off {
+		return nil
+	}
+	return members
 }
 
 func newGroups() groups { return groups{bit: map[string]uint32{}} }

@@ -154,7 +154,7 @@ func TestEditingAGroupDuringAFreezeChangesWhatIsBlocked(t *testing.T) {
 	want(Allowed)
 	b.PutGroup("ops", []string{"ann"}, []string{"db"}, true)
 	want(Frozen)
-	b.PutDisabledGroup("ops")
+	b.PutDisabledGroup("ops", []string{"ann"}, []string{"db"})
 	want(NoAccess)
 	b.PutGroup("ops", []string{"ann"}, []string{"db"}, false)
 	want(Allowed)

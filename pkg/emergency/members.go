@@ -79,13 +79,24 @@ func (s *Snapshot) GroupDevices(group string) []string {
 	return nil
 }
 
-// GroupsOfUser are the groups that name a user as a member, sorted, whether or not there is such a user.
+// GroupsOfUser are the groups that name a user as a member, disabled ones too, whether or not there is
+// such a user.
 func (s *Snapshot) GroupsOfUser(user string) []string {
-	i, ok := s.users.number(user)
+	return s.naming(&s.users, user, func(g *group) []uint32 { return g.users })
+}
+
+// GroupsOfDevice are the groups that name a device as a member, disabled ones too, whether or not there
+// is such a device.
+func (s *Snapshot) GroupsOfDevice(device string) []string {
+	return s.naming(&s.devices, device, func(g *group) []uint32 { return g.devices })
+}
+
+func (s *Snapshot) naming(t *table, member string, of func(*group) []uint32) []string {
+	i, ok := t.number(member)
 	if !ok {
 		return nil
 	}
-	return s.namesIn(s.users.at(i), func(*group) bool { return true })
+	return s.groupNames(func(g *group) bool { _, in := slices.BinarySearch(of(g), i); return in })
 }
 
 // DeviceGroups are the access groups that a device is in, sorted.

@@ -186,7 +186,7 @@ func (m *machine) editGroup(t *rapid.T) {
 		m.builder.DeleteGroup(name)
 	case 1:
 		m.groups[name] = modelGroup{}
-		m.builder.PutDisabledGroup(name)
+		m.builder.PutDisabledGroup(name, modelUsers, modelDevices)
 	default:
 		g := modelGroup{users: subset(t, modelUsers), devices: subset(t, modelDevices), blocks: rapid.Bool().Draw(t, "blocks")}
 		m.groups[name] = g

@@ -32,6 +32,7 @@ type record struct {
 // known is the frozen form: what decisions look at apart from what is history.
 type known struct {
 	all       []*record
+	open      []*record // windows that had not ended long before
 	lockdowns []window
 	freezes   []window
 	// Cuts whose start is not on record; those that sign people out and those that shut tokens for good,
@@ -96,6 +97,7 @@ func (r *records) freeze(now time.Time) *known {
 	for _, e := range k.all {
 		k.addCut(e)
 		if e.windowed && e.window.end >= long {
+			k.open = append(k.open, e)
 			k.addWindow(e)
 		}
 	}

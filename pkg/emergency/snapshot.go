@@ -74,8 +74,8 @@ func (s *Snapshot) Emergencies() []*emergencyv1.Emergency {
 // Windows answers the freezes and lockdowns that are PENDING or ONGOING, the newest first.
 func (s *Snapshot) Windows(now time.Time) []*emergencyv1.Emergency {
 	var open []*emergencyv1.Emergency
-	for _, e := range s.known.all {
-		if e.windowed && now.UnixNano() < e.window.end {
+	for _, e := range s.known.open {
+		if now.UnixNano() < e.window.end {
 			open = append(open, e.emergency)
 		}
 	}

@@ -219,3 +219,29 @@ func TestWhoIsFrozenOutOfWhat(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestADisabledGroupKeepsItsMembersAndGivesThemNothing(t *testing.T) {
+	b := platform()
+	b.PutDisabledGroup("pay", []string{"ann", "root"}, []string{"db"})
+	s := b.Snapshot(noon)
+	if d := cmp.Diff([]string{"ops"}, s.DeviceGroups("db")); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"ops", "pay"}, s.GroupsOfDevice("db")); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"ops", "pay"}, s.GroupsOfUser("ann")); d != "" {
+		t.Error(d)
+	}
+	if len(s.FrozenGroups()) > 0 || !s.HasGroup("pay") {
+		t.Error("it blocks, or is gone")
+	}
+	b.PutGroup("pay", []string{"ann"}, []string{"web"}, true)
+	s = b.Snapshot(noon)
+	if d := cmp.Diff([]string{"ops", "pay"}, s.DeviceGroups("web")); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"ops"}, s.GroupsOfUser("root")); d != "" {
+		t.Error(d)
+	}
+}

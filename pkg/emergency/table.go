@@ -161,6 +161,16 @@ func (b *tableBuilder) put(name string) uint32 {
 	return i
 }
 
+// putAll answers the row numbers of names, sorted.
+func (b *tableBuilder) putAll(names []string) []uint32 {
+	rows := make([]uint32, len(names))
+	for i, name := range names {
+		rows[i] = b.put(name)
+	}
+	slices.Sort(rows)
+	return slices.Compact(rows)
+}
+
 // store appends a name to the last chunk, where no snapshot has looked yet.
 func (b *tableBuilder) store(name string) uint32 {
 	need := binary.MaxVarintLen32 + len(name)

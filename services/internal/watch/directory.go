@@ -92,7 +92,7 @@ func (d *directory) group(subject, name string, data []byte) error {
 	case group == nil:
 		d.builder.DeleteGroup(name)
 	case group.GetDisabled():
-		d.builder.PutDisabledGroup(name)
+		d.builder.PutDisabledGroup(name, group.GetUsers(), group.GetDevices())
 	default:
 		d.builder.PutGroup(name, group.GetUsers(), group.GetDevices(), group.GetBlockDuringFreezes())
 	}
