@@ -1,0 +1,156 @@
+// Package bastion carries people's SSH sessions to devices, as a connector of the broker: it asks the
+// gate before it opens one, and ends it when an emergency does. It alone touches devices.
+package bastion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"portcullis.dev/pkg/connector"
+	"portcullis.dev/pkg/emergency"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/seal"
+)
+
+// Config is what the bastion must be told.
+type Config struct {
+	// Address is where SSH is served.
+	Address string
+	// ID is its name among the connectors.
+	ID string
+	// HostKey is its own.
+	HostKey ssh.Signer
+	Texts   emergency.Texts
+}
+
+// Deps is what the bastion works with.
+type Deps struct {
+	Listen   func(network, address string) (net.Listener, error)
+	Journal  *journal.Journal
+	Opener   seal.Opener
+	Identity identityv1.DoorsClient
+	Gate     gatev1.AccessClient
+	Devices  gatev1.DirectoryClient
+	Broker   sessionv1.ConnectorsClient
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Service is the bastion.
+type Service struct {
+	sessionv1.UnimplementedBastionsServer
+	config    Config
+	deps      Deps
+	connector *connector.Connector
+	door      *door
+	vault     *vault
+
+	mu   sync.Mutex
+	open map[net.Conn]struct{}
+}
+
+// New answers the service; Run starts it.
+func New(c Config, d Deps) (*Service, error) {
+	s := &Service{config: c, deps: d, open: map[net.Conn]struct{}{}, vault: &vault{opener: d.Opener}}
+	var err error
+	s.connector, err = connector.New(
+		connector.Config{ID: c.ID, Protocols: []string{"SSH"}, Texts: c.Texts, Now: d.Now},
+		connector.Deps{Broker: d.Broker, Gate: s.ask, Log: d.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.door = newDoor(c.HostKey, d.Identity)
+	return s, nil
+}
+
+// Register offers the service's RPCs.
+func (s *Service) Register(r grpc.ServiceRegistrar) { sessionv1.RegisterBastionsServer(r, s) }
+
+// Run serves SSH until the context ends. An empty address serves none.
+func (s *Service) Run(ctx context.Context) error {
+	credentials, err := s.deps.Journal.Stream(ctx, "CREDENTIAL")
+	if err != nil {
+		return fmt.Errorf("opening the credentials: %w", err)
+	}
+	s.vault.stream = credentials
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.connector.Run(ctx) })
+	if s.config.Address != "" {
+		listener, err := s.deps.Listen("tcp", s.config.Address)
+		if err != nil {
+			return fmt.Errorf("listening for SSH on %s: %w", s.config.Address, err)
+		}
+		g.Go(func() error { return s.serve(ctx, listener) })
+	}
+	return g.Wait()
+}
+
+// Bounds of what has not proven who it is yet.
+const (
+	maxUnproven = 256
+	loginGrace  = 60 * time.Second
+)
+
+// serve takes connections. Beyond so many that have not proven who they are, new ones wait in line.
+func (s *Service) serve(ctx context.Context, l net.Listener) error {
+	defer context.AfterFunc(ctx, func() { s.close(l) })()
+	var handling sync.WaitGroup
+	defer handling.Wait()
+	unproven := make(chan struct{}, maxUnproven)
+	for {
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accepting SSH connections: %w", err)
+		}
+		select {
+		case unproven <- struct{}{}:
+		case <-ctx.Done():
+			return conn.Close()
+		}
+		handling.Go(func() {
+			s.keep(conn)
+			defer s.drop(conn)
+			s.handle(ctx, conn, sync.OnceFunc(func() { <-unproven }))
+		})
+	}
+}
+
+func (s *Service) keep(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = struct{}{}
+}
+
+func (s *Service) drop(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+	_ = c.Close() // mostly closed already
+}
+
+func (s *Service) close(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := l.Close()
+	for c := range s.open {
+		err = errors.Join(err, c.Close())
+	}
+	if err != nil {
+		s.deps.Log.Debug("closing what was open", "error", err)
+	}
+}

@@ -1,0 +1,61 @@
+package bastion
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/run"
+)
+
+// Settings are the bastion's own configuration.
+type Settings struct {
+	// SSH is where it serves; empty serves none.
+	SSH string `koanf:"ssh" help:"where the bastion serves SSH; empty for nowhere"`
+	// Data is the process's folder: the host key is kept in bastion/ below it.
+	Data string `koanf:"data" help:"the folder of all that is kept"`
+	// BastionID is its name among the connectors; by itself the replica's.
+	BastionID string `koanf:"bastion-id" help:"the bastion's name among the connectors; by itself the replica's"`
+}
+
+// Entry is the bastion as a process knows it.
+func Entry() run.Entry {
+	return run.Entry{Name: "bastion", Start: Start, Config: Settings{SSH: "127.0.0.1:2222", Data: "data"}}
+}
+
+// Start makes the service out of its host.
+func Start(_ context.Context, h *run.Host) (run.Service, error) {
+	var s Settings
+	if err := h.Decode(&s); err != nil {
+		return nil, fmt.Errorf("reading the bastion's configuration: %w", err)
+	}
+	opener, err := h.Keys.Opener()
+	if err != nil {
+		return nil, fmt.Errorf("reading the key that opens credentials: %w", err)
+	}
+	key, err := hostKey(filepath.Join(s.Data, "bastion", "host_ed25519.pem"))
+	if err != nil {
+		return nil, err
+	}
+	identity, err := h.Dial("identity")
+	if err != nil {
+		return nil, err
+	}
+	gate, err := h.Dial("access-gate")
+	if err != nil {
+		return nil, err
+	}
+	broker, err := h.Dial("session-broker")
+	if err != nil {
+		return nil, err
+	}
+	return New(Config{Address: s.SSH, ID: cmp.Or(s.BastionID, h.Instance), HostKey: key, Texts: h.Texts}, Deps{
+		Listen: h.Listen, Journal: h.Journal, Opener: opener, Now: h.Now, Log: h.Log,
+		Identity: identityv1.NewDoorsClient(identity), Gate: gatev1.NewAccessClient(gate),
+		Devices: gatev1.NewDirectoryClient(gate), Broker: sessionv1.NewConnectorsClient(broker),
+	})
+}
