@@ -98,12 +98,18 @@ func late(code codes.Code, err error) *fault.Error {
 	return refusal
 }
 
-// unreadable turns what gRPC says of a message that it can't decode into a refusal.
-func unreadable(err error) error {
-	if status.Code(err) != codes.Internal {
+// decode receives a message and reads it. gRPC would answer INTERNAL to one that it can't read, before
+// anybody could say better.
+func decode(receive func(any) error, into any) error {
+	var f frame
+	if err := receive(&f); err != nil {
 		return err
 	}
-	return fault.New(fault.InvalidArgument, "The request can't be read. Text must be valid UTF-8, and the fields those of this version's protos").Because(err)
+	defer f.data.Free()
+	if err := (raw{}).Unmarshal(f.data, into); err != nil {
+		return fault.New(fault.InvalidArgument, "The request can't be read. Text must be valid UTF-8, and the fields those of this version's protos").Because(err)
+	}
+	return nil
 }
 
 // validate asks what the protos say of a request.

@@ -84,7 +84,7 @@ func NewServer(c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams)}
-	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service)), grpc.Creds(c.Credentials))...)
+	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service)), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}))...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	return s, nil
 }
@@ -144,14 +144,14 @@ func (s *Server) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler 
 		}
 		return next(ctx, request)
 	}
-	return func(impl any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
+	return func(impl any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
 		c := &call{method: m, start: time.Now()}
 		defer func() { err = s.end(ctx, c, recover(), err) }()
 		within, err := s.admit(ctx, c)
 		if err != nil {
 			return nil, err
 		}
-		return handle(impl, within, func(into any) error { return unreadable(decode(into)) }, validate)
+		return handle(impl, within, func(into any) error { return decode(receive, into) }, validate)
 	}
 }
 

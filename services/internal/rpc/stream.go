@@ -2,8 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 	"time"
 
@@ -45,11 +43,8 @@ func (l *live) RecvMsg(m any) error {
 	if l.ctx.Err() != nil {
 		return context.Cause(l.ctx)
 	}
-	if err := l.ServerStream.RecvMsg(m); err != nil {
-		if errors.Is(err, io.EOF) {
-			return err
-		}
-		return unreadable(err)
+	if err := decode(l.ServerStream.RecvMsg, m); err != nil {
+		return err
 	}
 	return l.server.validate(m)
 }

@@ -130,7 +130,6 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 		credentials: pipes.Credentials(), instance: func(service string) string { return service + "-1" },
 		journal: connect, dial: func(from, to string) (*grpc.ClientConn, error) { return pipes.Dial(from, to) },
 		listen: func(service string) (net.Listener, error) { return pipes.Listen(service), nil },
-		tell:   func(text string) { fmt.Fprintln(os.Stdout, text) },
 	}, server, nil
 }
 

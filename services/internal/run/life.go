@@ -35,7 +35,6 @@ type ground struct {
 	journal     func(ctx context.Context, service string) (*journal.Journal, error)
 	dial        func(from, to string) (*grpc.ClientConn, error)
 	listen      func(service string) (net.Listener, error)
-	tell        func(text string)
 }
 
 // life runs a service until the context ends, which is nil, or until it fails.
@@ -116,7 +115,7 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"service": e.Name}, g.registry),
 		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Now: time.Now, Log: log}),
 		Texts:   g.settings.texts(), Keys: keys, Now: time.Now, Decode: g.settings.Decode, Dial: out.to, Listen: net.Listen,
-		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}), Tell: g.tell,
+		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}),
 	}
 	return h, func() { out.close(); j.Close() }, nil
 }

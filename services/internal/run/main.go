@@ -84,7 +84,6 @@ func network(s *Settings, e Entry) (*ground, apart, error) {
 		},
 		dial:   func(_, to string) (*grpc.ClientConn, error) { return certificate.Dial(to, own.peer(to)) },
 		listen: func(string) (net.Listener, error) { return net.Listen("tcp", own.Listen) },
-		tell:   func(text string) { fmt.Fprintln(os.Stdout, text) },
 	}, own, nil
 }
 

@@ -71,7 +71,4 @@ type Host struct {
 	Ready func() error
 	// Gather answers the whole process's metrics.
 	Gather http.Handler
-	// Tell shows a text to whoever started the process. It is not the log: what the operator must be
-	// told once, a generated password for instance, goes here.
-	Tell func(text string)
 }
