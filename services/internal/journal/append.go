@@ -191,6 +191,9 @@ func (s *Stream) unacknowledged(ctx context.Context, cause error) error {
 			return err
 		}
 		failed += is.Error
+		if s.copies == 1 {
+			return errEnough
+		}
 		return nil
 	})
 	switch {

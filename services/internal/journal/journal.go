@@ -176,7 +176,7 @@ func (j *Journal) callbacks() []nats.Option {
 // connected until two pings went unanswered; a watch notices sooner.
 func (j *Journal) Connected() bool { return j.conn.IsConnected() }
 
-// Close ends the connection; whoever waits on it is told.
+// Close ends the connection for good. Watches end with their own contexts.
 func (j *Journal) Close() {
 	j.conn.Close()
 	j.link.set(false)

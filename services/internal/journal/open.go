@@ -134,7 +134,7 @@ func (j *Journal) synced(ctx context.Context, info *jetstream.StreamInfo) error 
 		j.log.Warn("nobody checked that the journal's servers sync before they acknowledge", "stream", info.Config.Name)
 		return nil
 	}
-	waiting := holders(info, j.conn.ConnectedServerName())
+	waiting := j.holders(info)
 	err := j.servers(ctx, Servers, func(server string, data json.RawMessage) error {
 		var is struct {
 			Config struct {
@@ -166,15 +166,17 @@ func (j *Journal) synced(ctx context.Context, info *jetstream.StreamInfo) error 
 }
 
 // holders names the servers that keep a copy of the stream and are there.
-func holders(info *jetstream.StreamInfo, connected string) []string {
+func (j *Journal) holders(info *jetstream.StreamInfo) []string {
 	if info.Cluster == nil || info.Cluster.Leader == "" {
-		return []string{connected}
+		return []string{j.conn.ConnectedServerName()}
 	}
 	names := []string{info.Cluster.Leader}
 	for _, r := range info.Cluster.Replicas {
-		if !r.Offline {
-			names = append(names, r.Name)
+		if r.Offline {
+			j.log.Warn("a server of the journal is away, nobody checked that it syncs", "stream", info.Config.Name, "server", r.Name)
+			continue
 		}
+		names = append(names, r.Name)
 	}
 	return names
 }

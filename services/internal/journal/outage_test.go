@@ -199,3 +199,24 @@ func grow(ctx context.Context, s *journal.Stream, n uint64) error {
 	}
 	return err
 }
+
+func TestWorkGoesOnAfterTheServerIsKilled(t *testing.T) {
+	b, _, j := outside(t)
+	s := open(t, j, journal.StreamConfig{Name: "QUEUE", Subjects: []string{"queue.>"}, WorkQueue: true})
+	done := make(chan string, 10)
+	go func() {
+		_ = s.Work(t.Context(), journal.WorkConfig{Name: "worker", Do: func(_ context.Context, e journal.Entry) error {
+			done <- line(e)
+			return nil
+		}})
+	}()
+	for round := range 3 {
+		want := fmt.Sprintf("%d queue.a %d", appended(t, s, "queue.a", fmt.Sprint(round)), round)
+		for got := ""; got != want; { // what it was killed over may come again
+			got = await(t, want, done)
+		}
+		b.kill()
+		b.start()
+		reached(t, j)
+	}
+}

@@ -13,7 +13,7 @@ const (
 	firstWait   = 2 * time.Millisecond // after a conflict; doubles, with jitter
 	patience    = 2 * time.Second      // with a journal that cannot be reached
 	settleIn    = 2 * time.Second      // one attempt, then look whether it is there
-	unsureFor   = 10 * time.Second     // looking
+	unsureFor   = 10 * time.Second     // looking and trying again
 )
 
 // Update appends the next state of a subject: it reads the last entry, lets
@@ -132,36 +132,42 @@ func (j *Journal) again(ctx context.Context, try func() error) error {
 // settle appends messages that expect something, and does not leave it open
 // whether they are stored for as long as the journal can be read: the entry
 // that comes after what they expect is either the first of them or another's.
+// While there is none, not even a conflict is an answer: what is in flight
+// there may be these very messages, on their way from the first attempt.
 func (s *Stream) settle(ctx context.Context, messages []Message, first which) (uint64, error) {
-	unsure := false
+	sequence, err := s.try(ctx, messages)
+	if !errors.Is(err, ErrUnknown) {
+		return sequence, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, unsureFor)
+	defer cancel()
 	for {
-		trying, cancel := context.WithTimeout(ctx, settleIn)
-		sequence, err := s.AppendBatch(trying, messages)
-		cancel()
-		switch {
-		case err == nil:
-			return sequence, nil
-		case errors.Is(err, ErrUnknown):
-			unsure = true
-		case !unsure:
-			return 0, err
-		}
 		found, readErr := s.patientRead(ctx, first)
 		switch {
 		case readErr == nil:
 			return s.recognize(ctx, found, messages)
 		case !errors.Is(readErr, ErrNotFound):
 			return 0, fmt.Errorf("%w: %v", ErrUnknown, readErr)
-		case errors.Is(err, ErrConflict) || errors.Is(err, ErrFull):
-			return 0, err
+		case errors.Is(err, ErrFull):
+			return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+		if s.j.pause(ctx, firstWait) != nil {
+			return 0, fmt.Errorf("%w: %v", ErrUnknown, err)
+		}
+		if sequence, err = s.try(ctx, messages); err == nil {
+			return sequence, nil
 		}
 	}
 }
 
-// patientRead reads until the journal answers, for ten seconds at most.
-func (s *Stream) patientRead(ctx context.Context, w which) (e Entry, err error) {
-	ctx, cancel := context.WithTimeout(ctx, unsureFor)
+func (s *Stream) try(ctx context.Context, messages []Message) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleIn)
 	defer cancel()
+	return s.AppendBatch(ctx, messages)
+}
+
+// patientRead reads until the journal answers or ctx ends.
+func (s *Stream) patientRead(ctx context.Context, w which) (e Entry, err error) {
 	err = s.j.patiently(ctx, func() error {
 		e, err = s.read(ctx, w)
 		return err

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
@@ -206,5 +208,51 @@ func TestAWatchNoticesThatTheServerCameBackWithAnotherHistory(t *testing.T) {
 	}
 	if got := w.lines(t, 1); got[0] != "1 state.a before" || len(w.entries) != 0 {
 		t.Errorf("delivered %v and %d more", got, len(w.entries))
+	}
+}
+
+func TestAReplayMissesNoEntryThatIsMissing(t *testing.T) {
+	srv := start(t, local.Config{})
+	s, js := open(t, connect(t, journal.Config{InProcess: srv.InProcess()}), state), raw(t, srv)
+	if err := js.DeleteStream(t.Context(), "STATE"); err != nil { // to put one there that lets entries be deleted
+		t.Fatal(err)
+	}
+	bad, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "STATE", Subjects: []string{"state.>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		appended(t, s, "state.a", fmt.Sprint(i+1))
+	}
+	if err := bad.DeleteMsg(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = s.Replay(t.Context(), 1, func(e journal.Entry) error { got = append(got, line(e)); return nil })
+	if !errors.Is(err, journal.ErrGap) {
+		t.Errorf("ended with %v", err)
+	}
+	if diff := cmp.Diff([]string{"1 state.a 1", "2 state.a 2"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatALogLetGoOfIsNeitherAGapNorADivergence(t *testing.T) {
+	j := connect(t, journal.Config{InProcess: start(t, local.Config{}).InProcess()})
+	s := open(t, j, journal.StreamConfig{Name: "LOG", Subjects: []string{"log.>"}, MaxBytes: 10_000, MaxAge: time.Hour, DropOldest: true})
+	for range 5 {
+		if _, err := s.Append(t.Context(), journal.Message{Subject: "log.a", Data: make([]byte, 4_000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := history(t, s); len(got) != 2 {
+		t.Errorf("it holds %d", len(got))
+	}
+	w := watch(t, s, journal.WatchConfig{Held: journal.Entry{Subject: "log.a", Sequence: 2, Data: []byte("long gone")}})
+	w.becomes(t, true)
+	for want := uint64(4); want <= 5; want++ {
+		if e := await(t, "an entry", w.entries); e.Sequence != want {
+			t.Errorf("%d in the place of %d", e.Sequence, want)
+		}
 	}
 }

@@ -29,10 +29,10 @@ import (
 )
 
 const (
-	startTimeout = 30 * time.Second // recovering a million entries takes half a second
-	healthEvery  = time.Second
-	maxPayload   = 1 << 20
-	maxMemory    = 256 << 20 // of memory streams, which nobody makes: a bound on mistakes
+	readyIn     = 10 * time.Second // once the store is recovered
+	healthEvery = time.Second
+	maxPayload  = 1 << 20
+	maxMemory   = 256 << 20 // of memory streams, which nobody makes: a bound on mistakes
 )
 
 // Config says where the data lives and who may come in.
@@ -156,10 +156,14 @@ func start(o *server.Options, log *slog.Logger) (*server.Server, error) {
 	}
 	logger := &logger{log: log}
 	s.SetLogger(logger, false, false)
-	go s.Start()
-	if !s.ReadyForConnections(startTimeout) || !s.JetStreamEnabled() {
+	s.Start()
+	if err := logger.fatal(); err != nil {
 		stop(s)
-		return nil, cmp.Or(logger.fatal(), errors.New("not ready in time"))
+		return nil, err
+	}
+	if !s.ReadyForConnections(readyIn) {
+		stop(s)
+		return nil, errors.New("not ready in time")
 	}
 	return s, nil
 }
