@@ -1,4 +1,5 @@
-package gateway
+// Package explain words what a decoder had against a request, for the person or program that sent it.
+package explain
 
 import (
 	"bytes"
@@ -20,9 +21,9 @@ var (
 	misfit     = regexp.MustCompile(`unexpected token|invalid value|invalid google|out of range`)
 )
 
-// explain words what the JSON decoder or the query parser had against a request, and names the field.
+// Refusal words what the JSON decoder or the query parser had against a request, and names the field.
 // Their texts are theirs to change and may quote a secret, so none of it is passed on.
-func explain(text string, body []byte) *fault.Error {
+func Refusal(text string, body []byte) *fault.Error {
 	name := fieldAt(body, text)
 	refuse := func(format string, args ...any) *fault.Error {
 		e := fault.New(fault.InvalidArgument, format, args...)
@@ -136,8 +137,17 @@ func (l levels) String() string {
 	var names []string
 	for _, one := range l {
 		if one.name != "" {
-			names = append(names, short(one.name))
+			names = append(names, Short(one.name))
 		}
 	}
-	return short(strings.Join(names, "."))
+	return Short(strings.Join(names, "."))
+}
+
+// Short keeps what a caller made up from filling an answer.
+func Short(name string) string {
+	name = strings.ToValidUTF8(name, "?")
+	if len(name) <= 64 {
+		return name
+	}
+	return strings.ToValidUTF8(name[:64], "") + "…"
 }

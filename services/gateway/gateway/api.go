@@ -19,6 +19,7 @@ import (
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/gateway/explain"
 	"portcullis.dev/services/internal/rpc"
 )
 
@@ -150,6 +151,10 @@ func (a *api) prepare(w http.ResponseWriter, r *http.Request, e *exchange) (done
 	if e.query, err = parseQuery(r.URL.RawQuery); err != nil {
 		return done, err
 	}
+	e.sent = e.body
+	if e.route.verb == http.MethodPatch {
+		e.body = withoutNulls(e.body, e.route.input.Fields().ByTextName(e.route.body).Message())
+	}
 	r.Body = bodyOf(e.body)
 	return done, nil
 }
@@ -179,7 +184,7 @@ func worded(err error, body []byte) error {
 	if known := (*fault.Error)(nil); errors.As(err, &known) || !ok || s.Code() != codes.InvalidArgument || len(s.Details()) > 0 {
 		return err
 	}
-	return explain(s.Message(), body)
+	return explain.Refusal(s.Message(), body)
 }
 
 // lost answers for a path or a method that is none of ours.

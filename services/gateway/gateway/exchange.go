@@ -14,10 +14,10 @@ type exchange struct {
 	address string
 	// route is the REST row, nil if there is none.
 	route *route
-	// body is the whole body, once it has been read.
-	body   []byte
-	query  map[string][]string
-	answer *answer
+	// sent is the whole body as it came, body what is decoded of it.
+	sent, body []byte
+	query      map[string][]string
+	answer     *answer
 	// err is what a service answered instead, for the log.
 	err error
 }

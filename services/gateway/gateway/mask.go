@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -24,7 +25,7 @@ func (e *exchange) setMask(message protoreflect.Message) error {
 		return nil
 	}
 	resource := message.Descriptor().Fields().ByTextName(e.route.body)
-	paths, err := changed(e.body, resource.Message(), func(f protoreflect.FieldDescriptor, value json.RawMessage) (bool, error) {
+	paths, err := changed(e.sent, resource.Message(), func(f protoreflect.FieldDescriptor, value json.RawMessage) (bool, error) {
 		return e.addressed(message, resource, f, value)
 	})
 	if err != nil {
@@ -60,11 +61,75 @@ func changed(body []byte, resource protoreflect.MessageDescriptor,
 			return nil, err
 		}
 		if !skipped {
-			paths = append(paths, string(f.Name()))
+			paths = append(paths, pathsOf(f, value)...)
 		}
 	}
 	slices.Sort(paths)
 	return paths, nil
+}
+
+// pathsOf are those of one field: of a map, the keys that lose their value have a path of their own, and
+// the others are merged.
+func pathsOf(f protoreflect.FieldDescriptor, value json.RawMessage) []string {
+	entries, ok := entriesOf(f, value)
+	if !ok {
+		return []string{string(f.Name())}
+	}
+	var paths []string
+	for key, value := range entries {
+		if value == nil {
+			paths = append(paths, string(f.Name())+"."+key)
+		}
+	}
+	if len(paths) < len(entries) {
+		paths = append(paths, string(f.Name()))
+	}
+	return paths
+}
+
+// entriesOf are a map's, nil for null.
+func entriesOf(f protoreflect.FieldDescriptor, value json.RawMessage) (map[string]*json.RawMessage, bool) {
+	if !f.IsMap() {
+		return nil, false
+	}
+	var entries map[string]*json.RawMessage
+	err := json.Unmarshal(value, &entries)
+	return entries, err == nil && entries != nil
+}
+
+// withoutNulls is the body of a PATCH without the keys of maps that lose their value: JSON for messages
+// knows no null there. A body that is no object stays for the decoder to refuse.
+func withoutNulls(body []byte, resource protoreflect.MessageDescriptor) []byte {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(body, &object); err != nil {
+		return body
+	}
+	fewer := false
+	for name, value := range object {
+		f := field(resource, name)
+		if f == nil {
+			continue
+		}
+		entries, _ := entriesOf(f, value)
+		all := len(entries)
+		maps.DeleteFunc(entries, func(_ string, value *json.RawMessage) bool { return value == nil })
+		if len(entries) == all {
+			continue
+		}
+		text, err := json.Marshal(entries)
+		if err != nil {
+			return body
+		}
+		object[name], fewer = text, true
+	}
+	if !fewer {
+		return body
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		return body
+	}
+	return text
 }
 
 // addressed reports whether a field of the body only says again what the path says, or belongs to the

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/gateway/explain"
 )
 
 // answerWithin is how long a service may take to answer; streams take as long as they take.
@@ -97,11 +98,11 @@ func (e *exchange) checkQuery() error {
 	for name, values := range e.query {
 		found := field(e.route.input, name)
 		if found == nil || e.route.body != "" || e.inPath(found) {
-			return fault.New(fault.InvalidArgument, "This call takes no parameter %s. /docs lists what it takes", short(name)).With("field", short(name))
+			return fault.New(fault.InvalidArgument, "This call takes no parameter %s. /docs lists what it takes", explain.Short(name)).With("field", explain.Short(name))
 		}
 		for _, value := range values {
 			if !utf8.ValidString(value) {
-				return fault.New(fault.InvalidArgument, "The parameter %s is not valid UTF-8", short(name)).With("field", short(name))
+				return fault.New(fault.InvalidArgument, "The parameter %s is not valid UTF-8", explain.Short(name)).With("field", explain.Short(name))
 			}
 		}
 	}
@@ -115,13 +116,4 @@ func (e *exchange) inPath(f protoreflect.FieldDescriptor) bool {
 		}
 	}
 	return false
-}
-
-// short keeps what a caller made up from filling an answer.
-func short(name string) string {
-	name = strings.ToValidUTF8(name, "?")
-	if len(name) <= 64 {
-		return name
-	}
-	return strings.ToValidUTF8(name[:64], "") + "…"
 }

@@ -24,7 +24,10 @@ func TestAPatchChangesTheFieldsInItsBodyAndNoOthers(t *testing.T) {
 		{"/v1/devices/db-1", `{"name":"db-1","host":"h"}`, "host"},
 		{"/v1/devices/db-1", `{"name":null,"host":"h"}`, "host"},
 		{"/v1/devices/db-1", `{"host":null,"disabled":false,"port":0,"protocol":null}`, "disabled host port protocol"},
-		{"/v1/devices/db-1", `{"labels":{}}`, "labels"},
+		{"/v1/devices/db-1", `{"labels":null}`, "labels"},
+		{"/v1/devices/db-1", `{"labels":{"old":null,"b.c":null}}`, "labels.b.c labels.old"},
+		{"/v1/devices/db-1", `{"labels":{"old":null,"env":"prod"},"host":"h"}`, "host labels labels.old"},
+		{"/v1/devices/db-1", `{"labels":{},"host":"h"}`, "host"},
 		{"/v1/devices/db-1", `{"labels":{"env":"prod","a":"b"},"requestId":"7"}`, "labels"},
 		{"/v1/users/bob", `{"roles":[],"sshPublicKeys":["a","b"]}`, "roles ssh_public_keys"},
 		{"/v1/users/bob", `{"roles":["System Administrator"],"grant":"g","requestId":"7","justification":"j"}`, "roles"},
@@ -78,7 +81,7 @@ func TestAPatchCarriesWhatBelongsToTheCall(t *testing.T) {
 
 func TestAPatchThatChangesNothingOrRenamesIsRefused(t *testing.T) {
 	p := open(t)
-	for _, body := range []string{"", "{}", `{"requestId":"7"}`, `{"name":"db-1"}`, `{"name":"db-2","host":"h"}`, `{"name":7}`, `null`, `[]`, `{"nam":"x"}`} {
+	for _, body := range []string{"", "{}", `{"requestId":"7"}`, `{"name":"db-1"}`, `{"name":"db-2","host":"h"}`, `{"name":7}`, `null`, `[]`, `{"nam":"x"}`, `{"labels":{}}`, `{"labels":{"a":7}}`, `{"labels":[null]}`} {
 		a := p.call(t, "PATCH", "/v1/devices/db-1", body)
 		if a.status != 400 || !strings.Contains(a.body, `"reason":"INVALID_ARGUMENT"`) {
 			t.Errorf("%q: got %d %s", body, a.status, a.body)

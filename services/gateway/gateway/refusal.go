@@ -16,6 +16,7 @@ import (
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/gateway/explain"
 )
 
 // refusals turns errors into what an HTTP caller receives.
@@ -58,7 +59,7 @@ func withStatus(status int, e *fault.Error) error {
 // notAllowed refuses a method.
 func notAllowed(method, verbs string) error {
 	return withStatus(http.StatusMethodNotAllowed,
-		fault.New(fault.Unimplemented, "This path does not take %s. It takes %s", short(method), verbs))
+		fault.New(fault.Unimplemented, "This path does not take %s. It takes %s", explain.Short(method), verbs))
 }
 
 // write sends the refusal.
