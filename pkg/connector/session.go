@@ -190,11 +190,10 @@ func (c *Connector) finish(s *Session) {
 	for _, p := range s.hit {
 		p.open--
 		p.ended++
-		c.changed = true
 		c.urgent = c.urgent || p.open == 0
 	}
 	end := &sessionv1.EndedSession{Id: s.id, Cause: cause, Time: timestamppb.New(s.end)}
-	c.ended = append(c.ended, end)
+	c.ended, c.changed = append(c.ended, end), true
 	if len(c.unconfirmed) < maxUnconfirmed {
 		c.unconfirmed[s.id] = end
 	}
@@ -208,7 +207,7 @@ func (c *Connector) tell(s *Session) {
 	if s.queued {
 		return
 	}
-	s.queued = true
+	s.queued, c.changed = true, true
 	c.opened = append(c.opened, s)
 	c.nudge()
 }

@@ -11,6 +11,17 @@ func (s *Snapshot) Administrator(name string) bool {
 	return ok && r.administers()
 }
 
+// Administrators are all enabled users with the role System Administrator, sorted. It looks at every user.
+func (s *Snapshot) Administrators() []string {
+	var names []string
+	for name := range s.users.from("") {
+		if s.Administrator(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // HasUser reports whether there is a user of that name.
 func (s *Snapshot) HasUser(name string) bool { _, ok := s.users.find(name); return ok }
 

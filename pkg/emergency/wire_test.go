@@ -1,6 +1,7 @@
 package emergency
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -39,7 +40,13 @@ func TestWhoIsDisabledOrUnknownIsNotEnabled(t *testing.T) {
 	b.PutUser("bob", false, true)
 	b.PutDevice("db", false)
 	b.PutDevice("old", true)
+	b.PutUser("root", true, false)
+	b.PutUser("admin", true, false)
+	b.PutUser("gone", true, true)
 	s := b.Snapshot(time.Now())
+	if got := s.Administrators(); !slices.Equal(got, []string{"admin", "root"}) {
+		t.Errorf("administrators are %v", got)
+	}
 	if !s.UserEnabled("alice") || s.UserEnabled("bob") || s.UserEnabled("carol") {
 		t.Error("users")
 	}

@@ -64,6 +64,7 @@ func (b *Broker) publish(h *host, unreachable bool) {
 		OpenSessions: &open, OldestAdmission: h.beat.GetOldestAdmission(), Cuts: h.beat.GetCuts(), Generation: h.generation, Unreachable: unreachable,
 	}
 	if unreachable {
+		open = max(open, uint32(len(h.sessions)))
 		beat.Cuts = b.estimate(h)
 	}
 	b.send(subjectHosts+h.id, beat)

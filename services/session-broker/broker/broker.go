@@ -127,6 +127,9 @@ func (b *Broker) Run(ctx context.Context) error {
 // keepRecords waits for the journal, while everything else goes on.
 func (b *Broker) keepRecords(ctx context.Context) error {
 	records, err := b.deps.Records(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("opening the stream SESSION: %w", err)
 	}

@@ -157,7 +157,7 @@ func parseFilter(text string) (filter, error) {
 	}
 	for term := range strings.SplitSeq(text, " AND ") {
 		name, value, ok := strings.Cut(strings.TrimSpace(term), "=")
-		if !ok || !slices.Contains([]string{"user", "device", "connector", "protocol"}, name) || value == "" || f[name] != "" {
+		if !ok || !slices.Contains([]string{"user", "device", "connector", "protocol"}, name) || value == "" || strings.ContainsAny(value, " =") || f[name] != "" {
 			return nil, fault.New(fault.InvalidArgument, `A filter looks like user=alice AND protocol=SSH; it may name user, device, connector and protocol, each once`).With("field", "filter")
 		}
 		f[name] = value

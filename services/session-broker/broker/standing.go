@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
@@ -15,9 +17,10 @@ import (
 // were when it was first seen, or whoever joins a group a month later would be ended by it; a freeze means
 // them as they are until it ends.
 type resolver struct {
-	now func() time.Time
-	mu  sync.Mutex
-	of  map[string]*emergency.Snapshot
+	now  func() time.Time
+	mu   sync.Mutex
+	of   map[string]*emergency.Snapshot
+	last *compiled
 }
 
 func newResolver(now func() time.Time) *resolver {
@@ -35,52 +38,75 @@ func (r *resolver) directory(c *emergency.Cut, now *emergency.Snapshot) *emergen
 	return now
 }
 
+// compiled is what all connectors are told alike.
+type compiled struct {
+	from           *emergency.Snapshot
+	cuts           []emergency.Cut
+	wires          []*emergencyv1.Cut
+	administrators []string // if a freeze is among the cuts
+}
+
+// compile does what can be done once for all connectors.
+func (r *resolver) compile(s *emergency.Snapshot) *compiled {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last != nil && r.last.from == s {
+		return r.last
+	}
+	c := &compiled{from: s, cuts: standingCuts(s)}
+	for i := range c.cuts {
+		c.wires = append(c.wires, c.cuts[i].Proto())
+		if c.cuts[i].Blocking && c.administrators == nil {
+			c.administrators = s.Administrators()
+		}
+	}
+	r.last = c
+	return c
+}
+
 // standing is the desired state of one connector.
 func (b *Broker) standing(h *host) *sessionv1.Standing {
-	snapshot := b.deps.View.State().Emergency
-	s := &sessionv1.Standing{Revision: snapshot.Revision().String()}
-	var devices, users []string
-	for _, cut := range standingCuts(snapshot) {
-		p := cut.Proto()
-		if cut.Blocking || len(cut.Selector.GetAccessGroups()) > 0 {
+	c := b.cuts.compile(b.deps.View.State().Emergency)
+	s := &sessionv1.Standing{Revision: c.from.Revision().String()}
+	var devices []string
+	for i := range c.cuts {
+		if cut := &c.cuts[i]; cut.Blocking || len(cut.Selector.GetAccessGroups()) > 0 {
 			if devices == nil {
-				devices, users = h.names()
+				devices = h.devices()
 			}
-			b.resolve(p, &cut, snapshot, devices, users)
+			s.Cuts = append(s.Cuts, b.resolve(c, i, devices))
+			continue
 		}
-		s.Cuts = append(s.Cuts, p)
+		s.Cuts = append(s.Cuts, c.wires[i])
 	}
 	return s
 }
 
 // resolve puts the connector's own devices, as the directory has them, into a cut that means groups.
 // A freeze spares administrators.
-func (b *Broker) resolve(p *emergencyv1.Cut, cut *emergency.Cut, now *emergency.Snapshot, devices, users []string) {
-	directory := b.cuts.directory(cut, now)
+func (b *Broker) resolve(c *compiled, i int, devices []string) *emergencyv1.Cut {
+	p, cut := proto.CloneOf(c.wires[i]), &c.cuts[i]
+	directory := b.cuts.directory(cut, c.from)
 	if cut.Blocking {
-		p.Selector = &emergencyv1.Selector{AccessGroups: directory.FrozenGroups()}
-		p.SparedUsers = slices.DeleteFunc(slices.Clone(users), func(u string) bool { return !now.Administrator(u) })
+		p.Selector, p.SparedUsers = &emergencyv1.Selector{AccessGroups: directory.FrozenGroups()}, c.administrators
 	}
-	if emergency.SelectorEmpty(p.GetSelector()) {
-		return
-	}
-	groups := p.GetSelector().GetAccessGroups()
 	for _, device := range devices {
-		if directory.InGroups(device, groups) {
+		if directory.InGroups(device, p.GetSelector().GetAccessGroups()) {
 			p.MemberDevices = append(p.MemberDevices, device)
 		}
 	}
+	return p
 }
 
-// names are the devices and users of the connector's sessions, sorted.
-func (h *host) names() (devices, users []string) {
+// devices are those of the connector's sessions, sorted.
+func (h *host) devices() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	d, u := map[string]struct{}{}, map[string]struct{}{}
+	names := map[string]struct{}{}
 	for _, s := range h.sessions {
-		d[s.GetDevice()], u[s.GetUser()] = struct{}{}, struct{}{}
+		names[s.GetDevice()] = struct{}{}
 	}
-	return slices.Sorted(maps.Keys(d)), slices.Sorted(maps.Keys(u))
+	return slices.Sorted(maps.Keys(names))
 }
 
 // standingCuts are the cuts that may still concern a session, the newest first. Behind a newer cut that

@@ -41,6 +41,13 @@ func open(s Settings) (Store, Index, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the address of Redis: %w", err)
 	}
+	redis.SetLogger(quiet{})
 	r := NewRedis(redis.NewClient(options))
 	return r, r, nil
 }
+
+// quiet keeps the library's own lines out of the log: the indexer says once when Redis is away, and once
+// when it is back.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}

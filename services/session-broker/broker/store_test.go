@@ -27,7 +27,7 @@ func stores(t *testing.T, f func(t *testing.T, s both)) {
 }
 
 // startRedis runs a real server on a socket of its own until the test ends.
-func startRedis(t *testing.T) *redis.Client {
+func startRedis(t testing.TB) *redis.Client {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -48,7 +48,7 @@ func startRedis(t *testing.T) *redis.Client {
 	return client
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -78,7 +78,7 @@ func keys(t *testing.T, s Index, after string, n int) []string {
 	return all
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
