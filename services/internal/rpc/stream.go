@@ -58,6 +58,16 @@ func (l *live) cut(why error) {
 	}
 }
 
+// why is what ended the stream: a cut, if there was one, whatever the handler made of it.
+func (l *live) why(err error) error {
+	select {
+	case cut := <-l.over:
+		return cut
+	default:
+		return err
+	}
+}
+
 // stream is all that happens to a stream. Its handler runs beside, so that a cut need not wait for it.
 func (s *Server) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(impl any, in grpc.ServerStream) (err error) {
@@ -76,10 +86,10 @@ func (s *Server) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler
 		done := make(chan error, 1)
 		s.handlers.Go(func() { done <- s.handle(handle, impl, l, c) })
 		select {
-		case err = <-done:
-			return err
-		case err = <-l.over:
-			return err
+		case why := <-l.over:
+			return why
+		case err := <-done:
+			return l.why(err)
 		}
 	}
 }
