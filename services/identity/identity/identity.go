@@ -45,6 +45,9 @@ type Deps struct {
 	Now   func() time.Time
 	// Announce is told of the first administrator until it returns nil once. Optional.
 	Announce func(Bootstrap) error
+	// Enforce tells emergency-control what identity holds: sign-ins that a lockdown ended are over here.
+	// Optional.
+	Enforce func(context.Context) error
 }
 
 // Service serves sign-ins, users, roles, tokens and grants.
@@ -100,9 +103,12 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.bootstrap(ctx, v); err != nil {
 		return orEnded(ctx, fmt.Errorf("making the first administrator: %w", err))
 	}
-	s.vault.Store(v)
 	if err := s.announce(ctx, v); err != nil {
 		return orEnded(ctx, fmt.Errorf("showing the first administrator: %w", err))
+	}
+	s.vault.Store(v)
+	if s.deps.Enforce != nil {
+		return s.deps.Enforce(ctx)
 	}
 	<-ctx.Done()
 	return nil

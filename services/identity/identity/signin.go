@@ -15,6 +15,7 @@ import (
 	"portcullis.dev/services/identity/people"
 	"portcullis.dev/services/identity/proof"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -143,8 +144,7 @@ func (s *Service) letIn(name string) error {
 	if verdict.Reason != emergency.LockedDown {
 		return nil
 	}
-	return fault.New(fault.Lockdown, "%s", s.deps.Texts.Lockdown(verdict.Until)).
-		Until("until", verdict.Until, now).With("emergency", verdict.Emergency)
+	return rpc.Lockdown(s.deps.Texts, verdict, now)
 }
 
 // admit stamps and signs a new sign-in. The stamp is what identity knows now: whatever comes later ends it.

@@ -9,24 +9,22 @@ import (
 
 	"google.golang.org/grpc"
 
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/identity/account"
 	"portcullis.dev/services/identity/people"
 	"portcullis.dev/services/identity/proof"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/internal/watch"
-
-	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
 
 // Config is what identity may be told. The administrator's fields count at the first start only, on an
 // empty journal; what they leave open is made up.
 type Config struct {
-	AdminUser       string `koanf:"admin-user"`
-	AdminPassword   string `koanf:"admin-password"`
-	AdminTOTPSecret string `koanf:"admin-totp-secret"`
-	// MFAMinAge is how old a factor must be to act with.
-	MFAMinAge time.Duration `koanf:"mfa-min-age"`
+	AdminUser       string        `koanf:"admin-user" help:"the first administrator, at the first start on empty data"`
+	AdminPassword   string        `koanf:"admin-password" help:"and the password; made up and shown if not given"`
+	AdminTOTPSecret string        `koanf:"admin-totp-secret" help:"and the MFA secret, in base32; made up and shown if not given"`
+	MFAMinAge       time.Duration `koanf:"mfa-min-age" help:"how old an MFA must be to open the emergency panel"`
 }
 
 // Defaults is the configuration of a process that was told nothing.
@@ -82,6 +80,7 @@ func start(h *run.Host, announce func(Bootstrap) error) (run.Service, error) {
 	return New(c, Deps{
 		Journal: h.Journal, View: h.Watch, Roll: roll, Acts: forwarding{emergencyv1.NewActsClient(control)}, Box: box,
 		Texts: h.Texts, Log: h.Log, Now: h.Now, Announce: announce,
+		Enforce: func(ctx context.Context) error { return h.Enforce(ctx, nil) },
 	})
 }
 
