@@ -5,6 +5,9 @@ import (
 	"os"
 
 	"portcullis.dev/services/portcullis/cli"
+	"portcullis.dev/services/portcullis/demo"
+	"portcullis.dev/services/portcullis/prepare"
+	"portcullis.dev/services/portcullis/serve"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() { os.Exit(cli.Main(serve.Commands, demo.Commands, prepare.Commands)) }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"portcullis.dev/services/portcullis/cli/api"
@@ -22,6 +23,9 @@ func (d *Demo) Run(ctx context.Context, to Doors) error {
 	client, err := api.New(api.Config{Address: to.HTTP, Store: &api.Store{Path: d.path("sign-in.json")}, Agent: "portcullis-demo", Now: time.Now})
 	if err != nil {
 		return err
+	}
+	if err := d.write(addressFile, []byte(to.HTTP)); err != nil {
+		return fmt.Errorf("noting the demo's address: %w", err)
 	}
 	if err := (seeder{demo: d, client: client, target: to.Target}).seed(ctx, to.Say); err != nil {
 		return err

@@ -93,6 +93,9 @@ func (s seeder) once(ctx context.Context) error {
 	if err == nil {
 		err = s.aim(ctx)
 	}
+	if err == nil {
+		err = s.token(ctx)
+	}
 	return errors.Join(err, s.client.SignOut(ctx))
 }
 
@@ -186,13 +189,35 @@ func (s seeder) aim(ctx context.Context) error {
 			if d.GetHost() == s.target.Host && d.GetPort() == s.target.Port && d.GetHostKey() == s.target.HostKey {
 				continue
 			}
-			change := api.Fields{"host": s.target.Host, "port": s.target.Port, "hostKey": s.target.HostKey}
-			if err := s.client.Do(ctx, api.Request{Method: http.MethodPatch, Path: path, Body: change, Once: true}); err != nil {
+			if err := s.move(ctx, path); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// move points a device at the target, which has another port, key and password in each life.
+func (s seeder) move(ctx context.Context, path string) error {
+	change := api.Fields{"host": s.target.Host, "port": s.target.Port, "hostKey": s.target.HostKey}
+	if err := s.client.Do(ctx, api.Request{Method: http.MethodPatch, Path: path, Body: change, Once: true}); err != nil {
+		return err
+	}
+	credential := &gatev1.SetCredentialRequest{Username: s.target.Username, Password: s.target.Password}
+	return s.client.Do(ctx, api.Request{Method: http.MethodPost, Path: path + ":setCredential", Body: credential})
+}
+
+// token makes a program's credential, for whoever wants to see what a lockdown answers to programs.
+func (s seeder) token(ctx context.Context) error {
+	if s.demo.token() != "" {
+		return nil
+	}
+	made := new(identityv1.Token)
+	request := &identityv1.Token{Name: "demo", Channel: identityv1.Token_API}
+	if err := s.client.Do(ctx, api.Request{Method: http.MethodPost, Path: "/v1/tokens", Body: request, Out: made}); err != nil {
+		return err
+	}
+	return s.demo.write(tokenFile, []byte(made.GetToken()))
 }
 
 func (s seeder) there(ctx context.Context, collection, name string) (bool, error) {

@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,6 +31,8 @@ type Act struct {
 
 	app  *App
 	code string
+	// program prints a fresh code each time that it is run.
+	program string
 }
 
 // ActFlags adds the flags of an act of the emergency panel.
@@ -39,16 +44,16 @@ func (a *App) ActFlags(command *cobra.Command, purpose string) *Act {
 
 // CodeFlags adds the flags of an act that takes a code in some cases only.
 func (a *App) CodeFlags(command *cobra.Command, purpose string) *Act {
-	x := &Act{Purpose: purpose, RequestID: RequestID(), app: a}
+	x := &Act{Purpose: purpose, RequestID: RequestID(), app: a, program: os.Getenv(CodeVariable)}
 	command.Flags().StringVarP(&x.Justification, "justification", "j", "", "why; it goes on the record")
-	command.Flags().StringVar(&x.code, "code", "", "fresh code from your MFA app")
+	command.Flags().StringVar(&x.code, "code", "", "fresh code from your MFA app; or "+CodeVariable+" is a command that prints one")
 	command.Flags().StringVar(&x.RequestID, "request-id", x.RequestID, "UUID; the same one twice is one effect")
 	command.Flags().Lookup("request-id").DefValue = ""
 	return x
 }
 
-// HasCode says that the code came with the command.
-func (x *Act) HasCode() bool { return x.code != "" }
+// HasCode says that nobody has to be asked for the code.
+func (x *Act) HasCode() bool { return x.code != "" || x.program != "" }
 
 // AskWhy asks for the reason and, where the policy wants one, the ticket.
 func (x *Act) AskWhy(ctx context.Context) error {
@@ -74,7 +79,7 @@ func (x *Act) missing() error {
 	if x.Justification == "" {
 		flags = append(flags, "--justification")
 	}
-	if x.code == "" {
+	if !x.HasCode() {
 		flags = append(flags, "--code")
 	}
 	if len(flags) == 0 || x.app.Term.Asking {
@@ -137,7 +142,7 @@ func tryAgain(err error) bool {
 }
 
 func (x *Act) grant(ctx context.Context) (string, error) {
-	code, err := x.askCode()
+	code, err := x.askCode(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -147,9 +152,12 @@ func (x *Act) grant(ctx context.Context) (string, error) {
 	return answer.GetGrant(), err
 }
 
-func (x *Act) askCode() (string, error) {
+func (x *Act) askCode(ctx context.Context) (string, error) {
 	if x.code != "" {
 		return strings.ReplaceAll(x.code, " ", ""), nil
+	}
+	if x.program != "" {
+		return x.run(ctx)
 	}
 	code, err := x.app.Term.Ask("Code from your MFA app")
 	if errors.Is(err, screen.ErrNobody) {
@@ -157,4 +165,15 @@ func (x *Act) askCode() (string, error) {
 	}
 	x.code = strings.ReplaceAll(code, " ", "")
 	return x.code, err
+}
+
+// run asks the program that the environment names, for instance a password manager's.
+func (x *Act) run(ctx context.Context) (string, error) {
+	command := exec.CommandContext(ctx, "sh", "-c", x.program)
+	command.Stderr = x.app.Term.Err
+	printed, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("running %s: %w", CodeVariable, err)
+	}
+	return strings.TrimSpace(string(printed)), nil
 }

@@ -22,6 +22,7 @@ import (
 const (
 	AddressVariable = "PORTCULLIS_ADDRESS"
 	TokenVariable   = "PORTCULLIS_TOKEN"
+	CodeVariable    = "PORTCULLIS_CODE_COMMAND"
 	DefaultAddress  = "http://127.0.0.1:8080"
 )
 
@@ -54,12 +55,17 @@ func (a *App) Prepare() error {
 	if a.format != "table" && a.format != "json" && a.format != "yaml" {
 		return Usagef("-o is table, json or yaml, not %q", a.format)
 	}
-	client, err := api.New(api.Config{Address: a.address, Token: os.Getenv(TokenVariable), Store: store(), Agent: "portcullis/" + Version(), Now: time.Now})
+	client, err := a.ClientAt(a.address)
 	if err != nil {
 		return Usagef("%s or --address: %v", AddressVariable, err)
 	}
 	a.client = client
 	return nil
+}
+
+// ClientAt speaks to another server than the one that was named.
+func (a *App) ClientAt(address string) (*api.Client, error) {
+	return api.New(api.Config{Address: address, Token: os.Getenv(TokenVariable), Store: store(), Agent: "portcullis/" + Version(), Now: time.Now})
 }
 
 // Watch notes when a command of the tree begins to run: a failure before is one of usage.

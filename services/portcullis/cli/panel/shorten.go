@@ -13,7 +13,7 @@ import (
 )
 
 func (p panel) shorten(k kind) *cobra.Command {
-	command := &cobra.Command{Use: "shorten ID", Short: "let one end earlier", Args: cobra.ExactArgs(1)}
+	command := &cobra.Command{Use: "shorten [ID]", Short: "let one end earlier; without an id, the only one there is", Args: cobra.MaximumNArgs(1)}
 	act := p.ActFlags(command, "shorten")
 	until := command.Flags().String("until", "", "the new end: 22:30, \"2026-11-30 22:30\", or RFC 3339")
 	length := command.Flags().String("for", "", "the new end, counted from now: 30m")
@@ -22,7 +22,11 @@ func (p panel) shorten(k kind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.change(command.Context(), act, app.Path(k.collection, args[0], ":shorten"), func(grant string) proto.Message {
+		id, err := p.theOne(command.Context(), k, args)
+		if err != nil {
+			return err
+		}
+		return p.change(command.Context(), act, app.Path(k.collection, id, ":shorten"), func(grant string) proto.Message {
 			return &emergencyv1.ShortenRequest{EndTime: timestamppb.New(end()), Justification: act.Justification,
 				GovernanceCode: act.Ticket, Grant: grant, RequestId: act.RequestID}
 		})

@@ -166,14 +166,42 @@ func (p panel) show(k kind) *cobra.Command {
 }
 
 func (p panel) cancel(k kind) *cobra.Command {
-	command := &cobra.Command{Use: "cancel ID", Short: "lift one before its end", Args: cobra.ExactArgs(1)}
+	command := &cobra.Command{Use: "cancel [ID]", Short: "lift one before its end; without an id, the only one there is", Args: cobra.MaximumNArgs(1)}
 	act := p.ActFlags(command, "cancel")
 	command.RunE = func(command *cobra.Command, args []string) error {
-		return p.change(command.Context(), act, app.Path(k.collection, args[0], ":cancel"), func(grant string) proto.Message {
+		id, err := p.theOne(command.Context(), k, args)
+		if err != nil {
+			return err
+		}
+		return p.change(command.Context(), act, app.Path(k.collection, id, ":cancel"), func(grant string) proto.Message {
 			return &emergencyv1.CancelRequest{Justification: act.Justification, GovernanceCode: act.Ticket, Grant: grant, RequestId: act.RequestID}
 		})
 	}
 	return command
+}
+
+// theOne answers the id that was given, or that of the only window that is on or to come.
+func (p panel) theOne(ctx context.Context, k kind, args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	_, all, err := k.list(ctx, new(app.Listing))
+	if err != nil {
+		return "", err
+	}
+	var ids []string
+	for _, e := range all {
+		if e.GetStatus() == emergencyv1.Emergency_ONGOING || e.GetStatus() == emergencyv1.Emergency_PENDING {
+			ids = append(ids, e.GetId())
+		}
+	}
+	switch len(ids) {
+	case 0:
+		return "", app.Usagef("there is no %s that is on or to come", k.noun)
+	case 1:
+		return ids[0], nil
+	}
+	return "", app.Usagef("say which %s: %s", k.noun, screen.List(ids))
 }
 
 // change sends a cancel or a shortening, and shows what became of it.

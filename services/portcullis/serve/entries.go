@@ -1,0 +1,25 @@
+package serve
+
+import (
+	"portcullis.dev/services/bastion/bastion"
+	"portcullis.dev/services/emergency-control/control"
+	"portcullis.dev/services/gateway/gateway"
+	"portcullis.dev/services/identity/identity"
+	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/run"
+	"portcullis.dev/services/notifier/notifier"
+	"portcullis.dev/services/session-broker/broker"
+)
+
+// entries are all services. What the first start makes up is shown by announce.
+func entries(announce func(identity.Bootstrap) error) []run.Entry {
+	return []run.Entry{
+		{Name: rpc.Control, Start: control.Start, Vital: true, Directory: true},
+		identity.EntryWith(announce),
+		{Name: rpc.Broker, Start: broker.Start, Config: broker.Settings{}, Directory: true},
+		bastion.Entry(),
+		bastion.Entry(),
+		notifier.Entry(),
+		gateway.Entry(),
+	}
+}
