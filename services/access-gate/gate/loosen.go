@@ -1,0 +1,112 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	"portcullis.dev/services/internal/rpc"
+)
+
+// While a freeze is on, whoever opens what it closes does what lifting it would do, and is guarded like
+// it: a group that blocks stops to (its flag goes off, it is disabled or deleted), or a device leaves the
+// last group that closes it. Deleting the device itself opens nothing: it takes its credential along.
+
+// opening is what a change would open, in words; empty if nothing.
+type opening string
+
+// regrouping is a group before and after a change; nil after it is gone.
+type regrouping struct{ before, after *gatev1.AccessGroup }
+
+// openings says what changes of groups open now.
+func (e *edit) openings(changes ...regrouping) opening {
+	if e.known.FreezeUntil(e.service.now()).IsZero() {
+		return ""
+	}
+	var opens []string
+	for _, c := range changes {
+		if stops := c.stops(); stops != "" {
+			opens = append(opens, c.before.GetName()+" "+stops)
+		} else if open := e.released(c, changes); len(open) > 0 {
+			opens = append(opens, "out of their last blocking group "+c.before.GetName()+": "+few(open))
+		}
+	}
+	return opening(few(opens))
+}
+
+func few(all []string) string {
+	if more := len(all) - 20; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:20], ", "), more)
+	}
+	return strings.Join(all, ", ")
+}
+
+func closes(g *gatev1.AccessGroup) bool { return g.GetBlockDuringFreezes() && !g.GetDisabled() }
+
+// stops says how a group ceases to close its devices; empty if it doesn't.
+func (c regrouping) stops() string {
+	switch {
+	case !closes(c.before) || closes(c.after):
+		return ""
+	case c.after == nil:
+		return "deleted"
+	case c.after.GetDisabled():
+		return "disabled"
+	}
+	return "blockDuringFreezes switched off"
+}
+
+// released are the devices that leave the group, and are closed by no other one after all the changes.
+func (e *edit) released(c regrouping, changes []regrouping) []string {
+	if !closes(c.before) {
+		return nil
+	}
+	changed, closed := map[string]bool{}, map[string]bool{}
+	for _, other := range changes {
+		changed[other.before.GetName()] = true
+		if closes(other.after) {
+			for _, name := range other.after.GetDevices() {
+				closed[name] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(c.before.GetDevices()), func(name string) bool {
+		return closed[name] || !e.known.HasDevice(name) ||
+			slices.ContainsFunc(e.known.BlockingGroups(name), func(g string) bool { return !changed[g] })
+	})
+}
+
+// proof is what a caller backs an opening with.
+type proof struct {
+	grant, justification, target string
+	// What it was spent on.
+	spent opening
+}
+
+// backed spends the grant, once for a request however often it is planned.
+func (o opening) backed(e *edit, p *proof) error {
+	if o == "" || o == p.spent {
+		return nil
+	}
+	if err := o.needs(p); err != nil {
+		return err
+	}
+	_, err := e.service.acts.RecordAct(rpc.Forward(e), &emergencyv1.RecordActRequest{
+		Kind: "access-group.unblock", Target: p.target, Detail: string(o), Grant: p.grant, RequestId: e.operation.id, Justification: p.justification,
+	})
+	if err == nil {
+		p.spent = o
+	}
+	return err
+}
+
+// needs refuses an opening without a grant.
+func (o opening) needs(p *proof) error {
+	if o == "" || p.grant != "" {
+		return nil
+	}
+	return fault.New(fault.GrantRequired, "A freeze is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along", o)
+}

@@ -1,0 +1,11 @@
+// Command access-gate holds devices and access groups, and decides who gets where.
+package main
+
+import (
+	"portcullis.dev/services/access-gate/gate"
+	"portcullis.dev/services/internal/run"
+)
+
+func main() {
+	run.Main(run.Entry{Name: "access-gate", Start: gate.Start, Vital: true, Directory: true})
+}
