@@ -157,6 +157,9 @@ func (f *fake) signIn(r *http.Request, body []byte) ([]byte, *no) {
 	if request.GetPassword() != "correct horse" {
 		return nil, refuse(401, "UNAUTHENTICATED", "That user and password don't fit")
 	}
+	if request.GetUsername() == "guarded" && request.GetCode() != "100042" {
+		return nil, refuse(401, "CODE_INVALID", "Send the six digits of your MFA app along, as code", "codeRequired", "true")
+	}
 	in.User.Name = request.GetUsername()
 	return encode(in), nil
 }

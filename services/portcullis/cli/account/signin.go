@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/url"
@@ -25,7 +26,7 @@ func (c account) login() *cobra.Command {
 		if err := c.askSignIn(request, *file); err != nil {
 			return err
 		}
-		in, err := c.Client().SignIn(command.Context(), request)
+		in, err := c.signIn(command.Context(), request)
 		if err != nil {
 			return err
 		}
@@ -35,25 +36,33 @@ func (c account) login() *cobra.Command {
 	return command
 }
 
-func (c account) askSignIn(request *identityv1.CreateSignInRequest, file string) error {
-	asked := file == ""
+func (c account) askSignIn(request *identityv1.CreateSignInRequest, file string) (err error) {
 	if request.GetUsername() == "" {
-		name, err := c.ask("--user", "User")
-		if err != nil {
+		if request.Username, err = c.ask("--user", "User"); err != nil {
 			return err
 		}
-		request.Username = name
 	}
-	password, err := c.password(file, "Password")
-	if err != nil {
-		return err
-	}
-	request.Password = password
-	if request.GetCode() != "" || !asked {
-		return nil
-	}
-	request.Code, err = c.Term.Ask("Code from your MFA app (empty if you have none)")
+	request.Password, err = c.password(file, "Password")
 	return err
+}
+
+const codeTries = 3
+
+// signIn asks for the code once the password was right and one must follow, and again when it was wrong.
+func (c account) signIn(ctx context.Context, request *identityv1.CreateSignInRequest) (*identityv1.SignIn, error) {
+	asked := request.GetCode() == ""
+	for try := 0; ; try++ {
+		in, err := c.Client().SignIn(ctx, request)
+		if !asked || !c.Term.Asking || try == codeTries || !app.WrongCode(err) {
+			return in, err
+		}
+		if try > 0 {
+			c.SayWhy(err)
+		}
+		if request.Code, err = c.Term.Ask("Code from your MFA app"); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (c account) ask(flag, question string) (string, error) {

@@ -113,12 +113,10 @@ func (x *Act) Do(ctx context.Context, act func(grant string) error) error {
 		if err == nil {
 			return act(grant)
 		}
-		if !asked || try == codeTries || !tryAgain(err) {
+		if !asked || try == codeTries || !WrongCode(err) {
 			return err
 		}
-		var no *api.Refusal
-		errors.As(err, &no)
-		x.app.Term.Note("%s", sentence(no.Message))
+		x.app.SayWhy(err)
 		x.code = ""
 	}
 }
@@ -137,7 +135,8 @@ func (x *Act) DoIfAsked(ctx context.Context, act func(grant string) error) error
 	return x.Do(ctx, act)
 }
 
-func tryAgain(err error) bool {
+// WrongCode says that another code may do.
+func WrongCode(err error) bool {
 	return api.IsRefusal(err, fault.CodeInvalid) || api.IsRefusal(err, fault.CodeUsed)
 }
 

@@ -83,6 +83,14 @@ func (a *App) sayRefusal(no *api.Refusal) int {
 	return ExitRefused
 }
 
+// SayWhy says a refusal's sentence alone, before the question is asked again.
+func (a *App) SayWhy(err error) {
+	var no *api.Refusal
+	if errors.As(err, &no) {
+		a.Term.Note("%s", sentence(no.Message))
+	}
+}
+
 // DrawRefusal says what is so, until when, and what to do.
 func (a *App) DrawRefusal(to io.Writer, no *api.Refusal) error {
 	fmt.Fprintf(to, "%s %s\n", screen.Closed.Render("Refused:"), sentence(no.Message))
@@ -107,7 +115,7 @@ func (a *App) advice(no *api.Refusal) string {
 		return "portcullis login"
 	case fault.MFANotEnrolled:
 		return "portcullis user enroll-mfa"
-	case fault.GrantRequired:
+	case fault.GrantRequired, fault.CodeInvalid:
 		return "the same with --code and a fresh code from your MFA app"
 	case fault.GovernanceCodeRequired, fault.GovernanceCodeRefused:
 		return "the same with --ticket and the id of the change or incident"
