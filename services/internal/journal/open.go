@@ -68,7 +68,13 @@ func (j *Journal) open(ctx context.Context, name string) (*Stream, error) {
 }
 
 func forgets(c jetstream.StreamConfig) bool {
-	return c.MaxAge > 0 || c.Discard == jetstream.DiscardOld || c.Retention != jetstream.LimitsPolicy
+	return c.MaxAge > 0 || c.Discard == jetstream.DiscardOld || c.Retention != jetstream.LimitsPolicy || c.MaxMsgsPerSubject > 0
+}
+
+// latest says whether it is a stream of the product that is to keep the last
+// entry of each subject and no other.
+func latest(c jetstream.StreamConfig) bool {
+	return c.MaxMsgsPerSubject == 1 && slices.ContainsFunc(Streams(1), func(s StreamConfig) bool { return s.Name == c.Name && s.Latest })
 }
 
 // safe says what in a stream's settings could lose an acknowledged entry, or
@@ -90,7 +96,7 @@ func safe(c jetstream.StreamConfig) error {
 		{c.AllowMsgTTL || c.SubjectDeleteMarkerTTL != 0, "lets an entry expire by itself"},
 		{c.AllowMsgSchedules || c.AllowMsgCounter, "lets the server write entries"},
 		{c.Retention == jetstream.InterestPolicy, "drops what nobody waits for"},
-		{c.MaxMsgs > 0 || c.MaxMsgsPerSubject > 0, "drops or refuses entries by their number"},
+		{c.MaxMsgs > 0 || c.MaxMsgsPerSubject > 0 && !latest(c), "drops or refuses entries by their number"},
 		{c.Discard == jetstream.DiscardOld && c.MaxBytes > 0 && c.MaxAge == 0, "drops state when it is full"},
 		{c.Mirror != nil || len(c.Sources) > 0, "is a copy of another"},
 		{c.SubjectTransform != nil || c.RePublish != nil, "sends entries elsewhere"},

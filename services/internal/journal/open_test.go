@@ -53,10 +53,19 @@ func TestAStreamThatCouldLoseAnEntryIsNotOpened(t *testing.T) {
 		"TTL":           {func(c *jetstream.StreamConfig) { c.AllowMsgTTL = true }, "expire"},
 		"no batches":    {func(c *jetstream.StreamConfig) { c.AllowAtomicPublish = false }, "batches"},
 		"few a subject": {func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }, "number"},
-		"few":           {func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 }, "number"},
-		"no acks":       {func(c *jetstream.StreamConfig) { c.NoAck = true }, "acknowledges nothing"},
-		"interest":      {func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, "waits for"},
-		"drops state":   {func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = 1<<20, jetstream.DiscardOld }, "drops state"},
+		"few of another's": {func(c *jetstream.StreamConfig) {
+			c.Name, c.MaxMsgsPerSubject = "IDENTITY", 1
+		}, "number"},
+		"two of what keeps one": {func(c *jetstream.StreamConfig) {
+			c.Name, c.MaxMsgsPerSubject = "IDENTITY_SECRET", 2
+		}, "number"},
+		"one of what keeps one": {func(c *jetstream.StreamConfig) {
+			c.Name, c.MaxMsgsPerSubject = "IDENTITY_SECRET", 1
+		}, ""},
+		"few":         {func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 }, "number"},
+		"no acks":     {func(c *jetstream.StreamConfig) { c.NoAck = true }, "acknowledges nothing"},
+		"interest":    {func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, "waits for"},
+		"drops state": {func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = 1<<20, jetstream.DiscardOld }, "drops state"},
 		"sent elsewhere": {func(c *jetstream.StreamConfig) {
 			c.RePublish = &jetstream.RePublish{Source: ">", Destination: "copy.>"}
 		}, "elsewhere"},

@@ -24,6 +24,11 @@ type StreamConfig struct {
 	// DropOldest makes room when full. Only for a log that ages anyway, never
 	// for state: it would drop what has not changed for long.
 	DropOldest bool
+	// Latest keeps the last entry of each subject only, and lets go of the one
+	// before once the next is stored. Only for what is rewritten at every use
+	// and whose past is better gone: with a size limit and its whole history it
+	// would be full one day, for good.
+	Latest bool
 	// WorkQueue lets go of an entry once it was worked on. It may be purged.
 	WorkQueue bool
 }
@@ -40,7 +45,7 @@ func Streams(replicas int) []StreamConfig {
 	all := []StreamConfig{
 		{Name: "EMERGENCY", Subjects: []string{"emergency.>"}},
 		{Name: "IDENTITY", Subjects: []string{"identity.>"}},
-		{Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, MaxBytes: 128 * mib},
+		{Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, MaxBytes: 128 * mib, Latest: true},
 		{Name: "DIRECTORY", Subjects: []string{"directory.>"}, MaxBytes: 1024 * mib},
 		{Name: "CREDENTIAL", Subjects: []string{"credential.>"}, MaxBytes: 256 * mib},
 		{Name: "NOTIFICATION", Subjects: []string{"notification.>"}, MaxBytes: 64 * mib},
@@ -68,6 +73,9 @@ func (c StreamConfig) jetstream() jetstream.StreamConfig {
 	}
 	if c.DropOldest {
 		s.Discard = jetstream.DiscardOld
+	}
+	if c.Latest {
+		s.MaxMsgsPerSubject = 1
 	}
 	if c.WorkQueue {
 		s.Retention = jetstream.WorkQueuePolicy
