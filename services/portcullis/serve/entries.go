@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"portcullis.dev/services/access-gate/gate"
 	"portcullis.dev/services/bastion/bastion"
 	"portcullis.dev/services/emergency-control/control"
 	"portcullis.dev/services/gateway/gateway"
@@ -16,8 +17,8 @@ func entries(announce func(identity.Bootstrap) error) []run.Entry {
 	return []run.Entry{
 		{Name: rpc.Control, Start: control.Start, Vital: true, Directory: true},
 		identity.EntryWith(announce),
+		{Name: rpc.Gate, Start: gate.Start, Vital: true, Directory: true},
 		{Name: rpc.Broker, Start: broker.Start, Config: broker.Settings{}, Directory: true},
-		bastion.Entry(),
 		bastion.Entry(),
 		notifier.Entry(),
 		gateway.Entry(),
