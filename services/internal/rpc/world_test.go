@@ -31,7 +31,7 @@ import (
 
 // world is a view that a test changes as the journal would.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	signer who.Signer
 	log    *lines
 	pipes  *rpc.Pipes
@@ -46,7 +46,7 @@ type world struct {
 	tokens  map[string]*identityv1.TokenRecord
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
