@@ -198,7 +198,7 @@ func (s *Service) ListAccessGroups(ctx context.Context, r *gatev1.ListAccessGrou
 
 func groupFilter(f filter, known *emergency.Snapshot) (func(string) bool, error) {
 	keep := f.name
-	for key, of := range map[string]func(string) []string{"user": known.GroupsOfUser, "device": known.DeviceGroups} {
+	for key, of := range map[string]func(string) []string{"user": known.GroupsOfUser, "device": known.GroupsOfDevice} {
 		if name := f[key]; name != "" {
 			in := of(name)
 			keep = both(keep, func(group string) bool { return slices.Contains(in, group) })

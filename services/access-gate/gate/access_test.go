@@ -1,0 +1,155 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/internal/watch"
+	"portcullis.dev/services/internal/who"
+)
+
+func TestAskingForSomebodyElseTakesAPermission(t *testing.T) {
+	p := newPlatform(t)
+	p.put("IDENTITY", "identity.role.asker", &identityv1.RoleRecord{Role: &identityv1.Role{Name: "asker", Permissions: []string{who.CheckAccess}}})
+	p.user("carol", "asker")
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", false, []string{"ann"}, []string{"db"})
+	service := who.NewContext(t.Context(), who.Caller{Service: "bastion"})
+	enforcer := who.NewContext(t.Context(), who.Caller{Token: "t", Channel: emergency.Enforcer})
+	program := who.NewContext(t.Context(), who.Caller{Token: "t", Channel: emergency.API})
+	for _, c := range []struct {
+		name    string
+		ctx     context.Context
+		user    string
+		allowed bool
+		refused string
+	}{
+		{"oneself", p.as("ann"), "ann", true, ""},
+		{"oneself, without saying so", p.as("ann"), "", true, ""},
+		{"somebody else", p.as("bob"), "ann", false, fault.PermissionDenied},
+		{"somebody else, with the permission", p.as("carol"), "ann", true, ""},
+		{"a service", service, "ann", true, ""},
+		{"an enforcer", enforcer, "ann", true, ""},
+		{"a program", program, "ann", false, fault.PermissionDenied},
+		{"a service that names nobody", service, "", false, fault.InvalidArgument},
+		{"a name that is none", service, "a/b", false, fault.InvalidArgument},
+		{"somebody without access", service, "bob", false, ""},
+		{"somebody unknown", service, "nobody", false, ""},
+	} {
+		r, err := g.Check(c.ctx, &gatev1.CheckRequest{User: c.user, Device: "db", Channel: gatev1.Channel_SESSION})
+		if c.refused != "" {
+			if !fault.Is(err, c.refused) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if err != nil || r.GetAllowed() != c.allowed || (r.GetReason() == gatev1.CheckResponse_NO_ACCESS) == c.allowed || (r.GetMessage() == "") != c.allowed {
+			t.Errorf("%s: %v, %v", c.name, r, err)
+		}
+		stamped := r.GetAdmission() != nil
+		if door := c.ctx == service || c.ctx == enforcer; stamped != (door && c.allowed) {
+			t.Errorf("%s: stamp %v, groups %v", c.name, r.GetAdmission(), r.GetAccessGroups())
+		}
+	}
+}
+
+func TestARefusalSaysWhyAndUntilWhen(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
+	freeze := window("F-0001", emergencyv1.Emergency_FREEZE, -time.Minute, 2*time.Hour)
+	lockdown := window("L-0002", emergencyv1.Emergency_LOCKDOWN, -time.Minute, time.Hour)
+	p.emergency(freeze)
+	if err := g.watch.Wait(t.Context(), watch.Emergency, p.emergency(lockdown)); err != nil {
+		t.Fatal(err)
+	}
+	texts := emergency.Texts{}
+	r := must(g.Check(p.admin(), &gatev1.CheckRequest{User: "ann", Device: "db"}))
+	want := &gatev1.CheckResponse{
+		Reason: gatev1.CheckResponse_LOCKDOWN, Emergency: "L-0002", Revision: "1-2", Until: freeze.GetEndTime(),
+		Message: texts.Lockdown(lockdown.GetEndTime().AsTime()) + "; db stays frozen until " + texts.Time(freeze.GetEndTime().AsTime()),
+	}
+	if !proto.Equal(want, r) {
+		t.Errorf("got %v, want %v", r, want)
+	}
+	if r = must(g.Check(p.admin(), &gatev1.CheckRequest{Channel: gatev1.Channel_INTERACTIVE})); !r.GetAllowed() {
+		t.Errorf("an administrator in the console: %v", r)
+	}
+	for channel, allowed := range map[gatev1.Channel]bool{gatev1.Channel_API: false, gatev1.Channel_AGENT: false, gatev1.Channel_SESSION: false, gatev1.Channel_INTERACTIVE: true} {
+		if r = must(g.Check(p.admin(), &gatev1.CheckRequest{Channel: channel})); r.GetAllowed() != allowed {
+			t.Errorf("an administrator by %s: %v", channel, r)
+		}
+	}
+}
+
+// questions is the server's side of a stream whose client has asked already.
+type questions struct {
+	grpc.ServerStream
+	ctx     context.Context
+	asked   []*gatev1.CheckRequest
+	answers []*gatev1.CheckResponse
+}
+
+func (q *questions) Context() context.Context            { return q.ctx }
+func (q *questions) Recv() (*gatev1.CheckRequest, error) { return nil, errors.New("unused") }
+func (q *questions) Send(*gatev1.CheckResponse) error    { return errors.New("unused") }
+func (q *questions) SendMsg(m any) error {
+	q.answers = append(q.answers, proto.CloneOf(m.(*gatev1.CheckResponse)))
+	return nil
+}
+func (q *questions) RecvMsg(m any) error {
+	if len(q.asked) == 0 {
+		return io.EOF
+	}
+	into := m.(*gatev1.CheckRequest)
+	proto.Reset(into)
+	proto.Merge(into, q.asked[0])
+	q.asked = q.asked[1:]
+	return nil
+}
+
+func TestAStreamAnswersInTheOrderOfTheQuestions(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "web")
+	p.group(g, "pay", false, []string{"ann"}, []string{"db"})
+	p.group(g, "ops", false, []string{"bob"}, []string{"web"})
+	q := &questions{ctx: who.NewContext(t.Context(), who.Caller{Service: "bastion"})}
+	var want []bool
+	for i := range 40 {
+		user, device := []string{"ann", "bob"}[i%2], []string{"db", "web"}[i/2%2]
+		q.asked = append(q.asked, &gatev1.CheckRequest{User: user, Device: device, Channel: gatev1.Channel_SESSION})
+		want = append(want, (user == "ann") == (device == "db"))
+	}
+	if err := g.CheckStream(q); err != nil {
+		t.Fatal(err)
+	}
+	var got []bool
+	for _, a := range q.answers {
+		got = append(got, a.GetAllowed())
+		if (a.GetMessage() == "") != a.GetAllowed() || (len(a.GetAccessGroups()) == 1) != a.GetAllowed() {
+			t.Errorf("%v carries what the answer before it said", a)
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	stranger := &questions{ctx: p.as("eve"), asked: []*gatev1.CheckRequest{{User: "eve"}, {User: "ann"}}}
+	if err := g.CheckStream(stranger); !fault.Is(err, fault.PermissionDenied) || len(stranger.answers) != 1 {
+		t.Errorf("%v after %d answers", err, len(stranger.answers))
+	}
+}

@@ -1,0 +1,205 @@
+package gate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	"portcullis.dev/services/internal/watch"
+)
+
+func (p *platform) change(g *running, in *gatev1.AccessGroup, paths ...string) error {
+	_, err := g.UpdateAccessGroup(p.admin(), &gatev1.UpdateAccessGroupRequest{AccessGroup: in, UpdateMask: mask(paths...)})
+	return err
+}
+
+func text(s string) *string { return &s }
+
+func TestUnknownMembersAreRefusedByName(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	for field, group := range map[string]*gatev1.AccessGroup{
+		"users":   {Name: "pay", Users: []string{"ann", "nobody"}, Devices: []string{"db"}},
+		"devices": {Name: "pay", Users: []string{"ann"}, Devices: []string{"nothing", "db"}},
+	} {
+		_, err := g.CreateAccessGroup(p.admin(), &gatev1.CreateAccessGroupRequest{AccessGroup: group})
+		wantReason(t, err, fault.NotFound)
+		if f := fault.From(err); f.Details["field"] != field || !strings.HasPrefix(f.Details["names"], "no") {
+			t.Errorf("%v", f)
+		}
+	}
+	for _, group := range []*gatev1.AccessGroup{{Name: "a b"}, {Name: "a", Users: []string{"x/y"}}, {Name: "a", Devices: []string{""}}, {}} {
+		_, err := g.CreateAccessGroup(p.admin(), &gatev1.CreateAccessGroupRequest{AccessGroup: group})
+		wantReason(t, err, fault.InvalidArgument)
+	}
+	p.group(g, "pay", false, []string{"ann", "ann"}, []string{"db"})
+	wantReason(t, p.change(g, &gatev1.AccessGroup{Name: "pay", Users: []string{"nobody"}}, "users"), fault.NotFound)
+	wantReason(t, p.change(g, &gatev1.AccessGroup{Name: "none", Users: []string{"ann"}}, "users"), fault.NotFound)
+	_, err := g.CreateAccessGroup(p.admin(), &gatev1.CreateAccessGroupRequest{AccessGroup: &gatev1.AccessGroup{Name: "pay"}})
+	wantReason(t, err, fault.AlreadyExists)
+}
+
+func TestListsOfAGroupAreReplaced(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "web")
+	p.group(g, "pay", true, []string{"ann", "bob"}, []string{"db"})
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", Users: []string{"eve"}}, "users"); err != nil {
+		t.Fatal(err)
+	}
+	got := must(g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"}))
+	if d := cmp.Diff([]string{"eve"}, got.GetUsers()); d != "" || len(got.GetDevices()) != 1 || !got.GetBlockDuringFreezes() {
+		t.Error(d, got)
+	}
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay"}, "devices"); err != nil {
+		t.Fatal(err)
+	}
+	if got = must(g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"})); len(got.GetDevices()) != 0 {
+		t.Error(got)
+	}
+}
+
+func TestEditingAGroupDuringAFreezeChangesTheAnswerAtOnce(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "web")
+	p.group(g, "pay", false, []string{"ann", "admin"}, []string{"db"})
+	p.freeze(g)
+	want := func(user, device string, reason gatev1.CheckResponse_Reason) {
+		t.Helper()
+		if got := p.reason(g, user, device); got != reason {
+			t.Errorf("%s on %s: %s, want %s", user, device, got, reason)
+		}
+	}
+	want("ann", "db", gatev1.CheckResponse_ALLOWED)
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", BlockDuringFreezes: true}, "block_during_freezes"); err != nil {
+		t.Fatal(err)
+	}
+	want("ann", "db", gatev1.CheckResponse_FROZEN)
+	want("admin", "db", gatev1.CheckResponse_ALLOWED)
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", Devices: []string{"db", "web"}}, "devices"); err != nil {
+		t.Fatal(err)
+	}
+	want("ann", "web", gatev1.CheckResponse_FROZEN)
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", Grant: text("grant-1")}, "block_during_freezes"); err != nil {
+		t.Fatal(err)
+	}
+	want("ann", "db", gatev1.CheckResponse_ALLOWED)
+}
+
+func TestOpeningWhatAFreezeClosesTakesAGrant(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "web", "both")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db", "both"})
+	p.group(g, "ops", true, []string{"ann"}, []string{"both", "web"})
+	open := map[string]func(grant string) error{
+		"switching the flag off": func(grant string) error {
+			return p.change(g, &gatev1.AccessGroup{Name: "pay", Grant: &grant}, "block_during_freezes")
+		},
+		"disabling the group": func(grant string) error {
+			return p.change(g, &gatev1.AccessGroup{Name: "pay", Disabled: true, Grant: &grant}, "disabled")
+		},
+		"taking a device out of its last blocking group": func(grant string) error {
+			return p.change(g, &gatev1.AccessGroup{Name: "pay", Devices: []string{"both"}, Grant: &grant}, "devices")
+		},
+		"deleting the group": func(grant string) error {
+			_, err := g.DeleteAccessGroup(p.admin(), &gatev1.DeleteAccessGroupRequest{Name: "pay", Grant: grant})
+			return err
+		},
+		"an import that switches it off": func(grant string) error {
+			_, err := g.Import(p.admin(), &gatev1.ImportRequest{Document: `{"accessGroups":[{"name":"pay","blockDuringFreezes":false}]}`, Grant: grant})
+			return err
+		},
+		"an import that takes a device out of both": func(grant string) error {
+			_, err := g.Import(p.admin(), &gatev1.ImportRequest{Document: `{"accessGroups":[{"name":"pay","devices":["db"]},{"name":"ops","devices":["web"]}]}`, Grant: grant})
+			return err
+		},
+	}
+	p.freeze(g)
+	for what, do := range open {
+		wantReason(t, do(""), fault.GrantRequired)
+		wantReason(t, do("forged"), fault.GrantInvalid)
+		if r := p.reason(g, "ann", "db"); r != gatev1.CheckResponse_FROZEN {
+			t.Errorf("%s without a grant: %s", what, r)
+		}
+	}
+	if len(p.acts.acts) > 0 {
+		t.Error("acts were recorded")
+	}
+	for what, in := range map[string]*gatev1.AccessGroup{
+		"a device that another group closes": {Name: "pay", Devices: []string{"db"}},
+		"users":                              {Name: "pay"},
+	} {
+		paths := "devices"
+		if in.GetDevices() == nil {
+			paths = "users"
+		}
+		if err := p.change(g, in, paths); err != nil {
+			t.Errorf("%s opens nothing: %v", what, err)
+		}
+	}
+	must(g.DeleteDevice(p.admin(), &gatev1.DeleteDeviceRequest{Name: "web"}))
+	if err := open["switching the flag off"]("grant-1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.acts.acts) != 1 || p.acts.acts[0].GetKind() != "access-group.unblock" || p.acts.acts[0].GetTarget() != "pay" {
+		t.Errorf("on record: %v", p.acts.acts)
+	}
+}
+
+func TestOpeningTakesNoGrantWhileNoFreezeIsOn(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
+	at := p.emergency(window("F-0001", emergencyv1.Emergency_FREEZE, time.Hour, 2*time.Hour))
+	if err := g.watch.Wait(t.Context(), watch.Emergency, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay"}, "block_during_freezes"); err != nil {
+		t.Errorf("a PENDING freeze: %v", err)
+	}
+	must(g.DeleteAccessGroup(p.admin(), &gatev1.DeleteAccessGroupRequest{Name: "pay"}))
+	_, err := g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"})
+	wantReason(t, err, fault.NotFound)
+}
+
+func TestGroupsAreListedByFilter(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "web")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
+	p.group(g, "ops", false, []string{"ann", "bob"}, []string{"db", "web"})
+	p.group(g, "off", true, []string{"bob"}, nil)
+	if err := p.change(g, &gatev1.AccessGroup{Name: "off", Disabled: true}, "disabled"); err != nil {
+		t.Fatal(err)
+	}
+	for filter, want := range map[string]string{
+		"": "off ops pay", "user=ann": "ops pay", "user=bob": "off ops", "device=web": "ops", "blockDuringFreezes=true": "pay", "name=o*": "off ops",
+		"user=ann AND blockDuringFreezes=false": "ops",
+	} {
+		answer := must(g.ListAccessGroups(p.admin(), &gatev1.ListAccessGroupsRequest{Filter: filter}))
+		var names []string
+		for _, group := range answer.GetAccessGroups() {
+			names = append(names, group.GetName())
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%q: %s, want %s", filter, got, want)
+		}
+	}
+	members := must(g.ListMembers(p.admin(), &gatev1.ListMembersRequest{AccessGroups: []string{"pay", "ops", "none"}}))
+	if d := cmp.Diff([]string{"db", "web"}, members.GetDevices()); d != "" {
+		t.Error(d)
+	}
+	frozen := must(g.ListFrozen(p.admin(), &gatev1.ListFrozenRequest{}))
+	if frozen.GetTotal() != 1 || frozen.GetDevices()[0].GetName() != "db" || frozen.GetAccessGroups()[0] != "pay" {
+		t.Errorf("%v", frozen)
+	}
+}
