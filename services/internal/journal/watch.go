@@ -53,7 +53,7 @@ func (s *Stream) Watch(ctx context.Context, c WatchConfig) error {
 	w.at.Store(max(c.From, c.Held.Sequence+1) - 1)
 	for wait := retryWait; ; wait = min(2*wait, retryMost) {
 		err := w.run(ctx)
-		if w.fresh {
+		if w.fresh && ctx.Err() == nil {
 			s.j.log.Info("watching again", "stream", s.name, "after", w.held.Sequence, "error", err)
 			wait = retryWait
 		}
