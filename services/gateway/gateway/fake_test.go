@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,7 +48,9 @@ type world struct {
 	lockdown time.Time
 	changed  chan struct{}
 	stop     func()
-	port     string
+	// called is the full name of the method that was called last.
+	called atomic.Value
+	port   string
 	// left hears why a watcher's stream ended, if somebody listens.
 	left  chan error
 	users map[string]*identityv1.User
@@ -285,7 +288,10 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	t.Helper()
 	w.left = make(chan error, 100)
 	w.changed, w.users = make(chan struct{}), map[string]*identityv1.User{}
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, r any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		w.called.Store(info.FullMethod)
+		return next(ctx, r)
+	}))
 	gate, identity, control := fakeGate{world: w}, fakeIdentity{world: w}, fakeControl{world: w}
 	gatev1.RegisterPostureServer(server, gate)
 	gatev1.RegisterDevicesServer(server, gate)

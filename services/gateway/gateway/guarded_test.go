@@ -210,7 +210,7 @@ func TestALockdownCutsAStreamThatWasOpenedBeforeIt(t *testing.T) {
 	if took := time.Since(start); !strings.HasPrefix(text, `{"error":{"response":{"status":503,`) || took > time.Second {
 		t.Errorf("after %v: %s", took, text)
 	}
-	p.world.lockDown(until)
+	p.lockDown(until)
 	if text := line(t, anonymous); !strings.Contains(text, `"until"`) || strings.Contains(text, "error") {
 		t.Errorf("posture is open to everyone, and yet: %s", text)
 	}

@@ -214,3 +214,26 @@ func TestEveryPublicRPCHasARowAndNoOtherHas(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryRowReachesItsRPC(t *testing.T) {
+	p := open(t)
+	for _, r := range routes() {
+		if r.stream {
+			continue // see stream_test.go
+		}
+		body := ""
+		switch {
+		case r.body == "policy":
+			body = `{"governancePattern":"C.*"}`
+		case r.verb == "PATCH":
+			body = `{"disabled":true}`
+		case r.body != "":
+			body = "{}"
+		}
+		path := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(r.pattern, "a-1")
+		p.called.Store("")
+		if a := p.call(t, r.verb, path, body); p.called.Load() != r.rpc || a.status == 500 {
+			t.Errorf("%s %s: reached %q, not %s (%d %s)", r.verb, path, p.called.Load(), r.rpc, a.status, a.body)
+		}
+	}
+}
