@@ -40,7 +40,7 @@ func (s *Server) end(ctx context.Context, c *call, panicked any, err error) erro
 	}
 	level := slog.LevelDebug
 	switch {
-	case refusal.Code == codes.Unavailable && refusal.Reason != fault.Lockdown:
+	case refusal.Code == codes.Unavailable && refusal.Unwrap() != nil: // something of ours is not there
 		level = slog.LevelWarn
 	case refusal.Code == codes.Internal:
 		level = slog.LevelError

@@ -55,7 +55,7 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 	}
 	service.Register(server)
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return lasting(ctx, "following the journal", h.Watch.Run) })
+	parts.Go(func() error { return lasting(ctx, "following the journal for "+e.Name, h.Watch.Run) })
 	parts.Go(func() error {
 		select {
 		case <-h.Watch.Ready():
@@ -66,13 +66,23 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 		if err != nil {
 			return err
 		}
-		parts.Go(func() error { return lasting(ctx, "running", service.Run) })
-		g.health.reached(e.Name)
+		parts.Go(func() error { return lasting(ctx, "running "+e.Name, service.Run) })
+		parts.Go(func() error { return g.reach(ctx, e.Name, service) })
 		return server.Serve(ctx, l)
 	})
-	if err := parts.Wait(); err != nil {
-		return fmt.Errorf("running %s: %w", e.Name, err)
+	return parts.Wait()
+}
+
+// reach waits for what a service does before it can answer, where it has something of the kind.
+func (g *ground) reach(ctx context.Context, name string, s Service) error {
+	if starting, ok := s.(interface{ Ready() <-chan struct{} }); ok {
+		select {
+		case <-starting.Ready():
+		case <-ctx.Done():
+			return nil
+		}
 	}
+	g.health.reached(name)
 	return nil
 }
 

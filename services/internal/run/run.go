@@ -22,7 +22,8 @@ import (
 // needs them belongs in Run, which is called once Host.Watch is ready. Taps on Host.Watch are set here.
 type Start func(ctx context.Context, h *Host) (Service, error)
 
-// Service is what a host runs.
+// Service is what a host runs. One that has something to do before it can answer has a method
+// Ready() <-chan struct{} besides, and closes that channel then: the process is ready when all are.
 type Service interface {
 	// Register adds what the service serves; it may be nothing.
 	Register(grpc.ServiceRegistrar)
