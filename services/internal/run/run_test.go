@@ -148,3 +148,31 @@ func TestTwoProcessesNeverShareADataFolder(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// slow is a service that opens when a test says so.
+type slow struct {
+	toy
+	open chan struct{}
+}
+
+func (s slow) Ready() <-chan struct{} { return s.open }
+
+func TestAProcessIsReadyOnlyWhenItsServicesSaySo(t *testing.T) {
+	open := make(chan struct{})
+	entries := []Entry{{Name: rpc.Identity, Vital: true, Start: func(_ context.Context, h *Host) (Service, error) {
+		return slow{toy: toy{run: func(ctx context.Context) error {
+			if err := h.Ready(); err == nil {
+				t.Error("it is ready before its service is")
+			}
+			close(open)
+			<-ctx.Done()
+			return nil
+		}}, open: open}, nil
+	}}}
+	start(t, entries, settings(t, entries))
+	select {
+	case <-open:
+	default:
+		t.Error("it is ready before its service is")
+	}
+}
