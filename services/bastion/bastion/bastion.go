@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -56,6 +57,7 @@ type Service struct {
 	connector *connector.Connector
 	door      *door
 	vault     *vault
+	crowd     *crowd
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{}
@@ -63,7 +65,7 @@ type Service struct {
 
 // New answers the service; Run starts it.
 func New(c Config, d Deps) (*Service, error) {
-	s := &Service{config: c, deps: d, open: map[net.Conn]struct{}{}, vault: &vault{opener: d.Opener}}
+	s := &Service{config: c, deps: d, open: map[net.Conn]struct{}{}, vault: &vault{opener: d.Opener}, crowd: &crowd{}}
 	var err error
 	s.connector, err = connector.New(
 		connector.Config{ID: c.ID, Protocols: []string{"SSH"}, Texts: c.Texts, Now: d.Now},
@@ -80,13 +82,9 @@ func (s *Service) Register(r grpc.ServiceRegistrar) { sessionv1.RegisterBastions
 
 // Run serves SSH until the context ends. An empty address serves none.
 func (s *Service) Run(ctx context.Context) error {
-	credentials, err := s.deps.Journal.Stream(ctx, "CREDENTIAL")
-	if err != nil {
-		return fmt.Errorf("opening the credentials: %w", err)
-	}
-	s.vault.stream = credentials
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.connector.Run(ctx) })
+	g.Go(func() error { return s.openVault(ctx) })
 	if s.config.Address != "" {
 		listener, err := s.deps.Listen("tcp", s.config.Address)
 		if err != nil {
@@ -97,37 +95,56 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Bounds of what has not proven who it is yet.
-const (
-	maxUnproven = 256
-	loginGrace  = 60 * time.Second
-)
+// openVault waits for the journal. Without it no device can be signed in to; everything else goes on.
+func (s *Service) openVault(ctx context.Context) error {
+	stream, err := s.deps.Journal.Stream(ctx, "CREDENTIAL")
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening the credentials: %w", err)
+	}
+	s.vault.stream.Store(stream)
+	return nil
+}
 
-// serve takes connections. Beyond so many that have not proven who they are, new ones wait in line.
+// serve takes connections.
 func (s *Service) serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { s.close(l) })()
 	var handling sync.WaitGroup
 	defer handling.Wait()
-	unproven := make(chan struct{}, maxUnproven)
 	for {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("accepting SSH connections: %w", err)
-		}
-		select {
-		case unproven <- struct{}{}:
-		case <-ctx.Done():
-			return conn.Close()
+			if !s.wait(ctx, err) {
+				return fmt.Errorf("accepting SSH connections: %w", err)
+			}
+			continue
 		}
 		handling.Go(func() {
 			s.keep(conn)
 			defer s.drop(conn)
-			s.handle(ctx, conn, sync.OnceFunc(func() { <-unproven }))
+			if ctx.Err() == nil {
+				s.handle(ctx, conn)
+			}
 		})
 	}
+}
+
+// wait lets a shortage of file descriptors pass, which ends with some connection.
+func (s *Service) wait(ctx context.Context, err error) bool {
+	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !errors.Is(err, syscall.ECONNABORTED) {
+		return false
+	}
+	s.deps.Log.Warn("no more connections can be taken now", "error", err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(100 * time.Millisecond):
+	}
+	return true
 }
 
 func (s *Service) keep(c net.Conn) {

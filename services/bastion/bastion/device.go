@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -21,10 +22,15 @@ import (
 	"portcullis.dev/services/internal/seal"
 )
 
-const dialWithin = 15 * time.Second
+const (
+	dialWithin = 15 * time.Second
+	askWithin  = 10 * time.Second
+)
 
 // ask is how the connector asks the gate.
 func (s *Service) ask(ctx context.Context, r connector.Request) (connector.Admitted, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
 	verdict, err := s.deps.Gate.Check(ctx, &gatev1.CheckRequest{User: r.User, Device: r.Device, Channel: gatev1.Channel_SESSION})
 	if err != nil {
 		return connector.Admitted{}, err
@@ -51,13 +57,17 @@ func reasonOf(r gatev1.CheckResponse_Reason) string {
 
 // vault reads the credentials that access-gate has sealed for the bastion.
 type vault struct {
-	stream *journal.Stream
+	stream atomic.Pointer[journal.Stream] // nil until the journal is there
 	opener seal.Opener
 }
 
 func (v *vault) credential(ctx context.Context, device string) (*gatev1.Credential, error) {
 	subject := "credential.device." + device
-	e, err := v.stream.Last(ctx, subject)
+	stream := v.stream.Load()
+	if stream == nil {
+		return nil, fault.New(fault.JournalUnavailable, "The credential of %s can't be read now. Try again in a moment", device)
+	}
+	e, err := stream.Last(ctx, subject)
 	if errors.Is(err, journal.ErrNotFound) {
 		return nil, fault.New(fault.NotFound, "%s has no credential yet. Ask an administrator to set one", device)
 	}
@@ -133,6 +143,11 @@ func algorithmsOf(key ssh.PublicKey) []string {
 	return []string{key.Type()}
 }
 
+// plainKeys are the host keys that can be pinned, those that we would rather have first: no certificates.
+func plainKeys() []string {
+	return []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+}
+
 func authOf(c *gatev1.Credential) ([]ssh.AuthMethod, error) {
 	if c.GetPrivateKey() != "" {
 		signer, err := ssh.ParsePrivateKey([]byte(c.GetPrivateKey()))
@@ -183,7 +198,7 @@ func (s *Service) ShowHostKey(ctx context.Context, r *sessionv1.ShowHostKeyReque
 	defer cancel()
 	var shown ssh.PublicKey
 	client, err := connect(ctx, net.JoinHostPort(r.GetHost(), strconv.Itoa(int(r.GetPort()))), &ssh.ClientConfig{
-		User: "portcullis", HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { shown = key; return errSeen },
+		User: "portcullis", HostKeyAlgorithms: plainKeys(), HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { shown = key; return errSeen },
 	})
 	if client != nil {
 		_ = client.Close() // can't be: the callback refuses every key

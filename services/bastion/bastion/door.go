@@ -149,9 +149,13 @@ func makeHostKey(file string) ([]byte, error) {
 		return nil, err
 	}
 	// Written whole under another name first: a crash leaves no half key behind.
-	temporary := file + ".new"
-	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+	temporary, err := os.OpenFile(file+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return nil, err
 	}
-	return text, os.Rename(temporary, file)
+	_, err = temporary.Write(text)
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return nil, err
+	}
+	return text, os.Rename(temporary.Name(), file)
 }

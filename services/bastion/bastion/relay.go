@@ -25,7 +25,7 @@ func (c *session) channel(asked ssh.NewChannel) {
 		return
 	}
 	if err := c.live.Check(c.ctx); err != nil {
-		tell(asked, fault.From(err).Message, nil)
+		c.tellOnce(asked, fault.From(err).Message)
 		return
 	}
 	device, fromDevice, err := c.device.OpenChannel("session", asked.ExtraData())
@@ -40,11 +40,27 @@ func (c *session) channel(asked ssh.NewChannel) {
 	}
 	r := &relay{person: person, device: device}
 	if !c.take(r) {
+		r.explain(c.reason)
 		r.close()
 		return
 	}
 	defer c.leave(r)
 	r.run(fromPerson, fromDevice)
+}
+
+// tellOnce says why there is no such channel, and lets go of whoever waits for somebody to read why the
+// session ends.
+func (c *session) tellOnce(asked ssh.NewChannel, message string) {
+	tell(asked, message)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.told:
+	default:
+		if c.over {
+			close(c.told)
+		}
+	}
 }
 
 func (c *session) take(r *relay) bool {
@@ -69,7 +85,10 @@ func (r *relay) run(fromPerson, fromDevice <-chan *ssh.Request) {
 		_, _ = io.Copy(valve{r.device, &r.stopped}, r.person)
 		_ = r.device.CloseWrite()
 	}()
-	go r.requests(fromPerson, r.device, allowedOfPerson)
+	go func() { // which end when the person's side is closed
+		r.requests(fromPerson, r.device, allowedOfPerson)
+		_ = r.device.Close()
+	}()
 	var output sync.WaitGroup
 	output.Go(func() { _, _ = io.Copy(valve{r.person, &r.stopped}, r.device) })
 	output.Go(func() { _, _ = io.Copy(valve{r.person.Stderr(), &r.stopped}, r.device.Stderr()) })
@@ -159,15 +178,12 @@ func allowedOfDevice(kind string) bool {
 
 // tell accepts a channel only to say why nothing comes of it: when the person has asked for a shell or a
 // command, so that their client shows what is written.
-func tell(asked ssh.NewChannel, message string, wait *time.Timer) {
+func tell(asked ssh.NewChannel, message string) {
 	channel, requests, err := asked.Accept()
 	if err != nil {
 		return
 	}
-	if wait != nil {
-		wait.Reset(10 * farewell)
-	}
-	hangUp := time.AfterFunc(10*farewell, func() { _ = channel.Close() })
+	hangUp := time.AfterFunc(refusalWait, func() { _ = channel.Close() })
 	defer hangUp.Stop()
 	pty := false
 	for q := range requests {
@@ -178,7 +194,8 @@ func tell(asked ssh.NewChannel, message string, wait *time.Timer) {
 			break
 		}
 	}
-	_, _ = io.WriteString(channel.Stderr(), line(message, pty))
-	_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{cutStatus}))
-	_ = channel.Close()
+	go ssh.DiscardRequests(requests)
+	r := &relay{person: channel}
+	r.pty.Store(pty)
+	r.explain(message)
 }

@@ -2,7 +2,9 @@ package bastion
 
 import (
 	"context"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,8 +14,13 @@ import (
 	"portcullis.dev/pkg/fault"
 )
 
-// farewell is how long a peer has to take the reason why its session ends.
-const farewell = 200 * time.Millisecond
+const (
+	// farewell is how long a peer has to take the reason why its session ends.
+	farewell = 200 * time.Millisecond
+	// refusalWait is how long somebody who is refused has to open a channel, in which they can read why.
+	refusalWait = 5 * time.Second
+	maxChannels = 64 // on one connection
+)
 
 // session is one SSH connection of one person to one device.
 type session struct {
@@ -23,31 +30,28 @@ type session struct {
 	ctx     context.Context
 	live    *connector.Session
 
+	giveUp context.CancelFunc // of what is still being tried
+
 	mu       sync.Mutex
 	device   *ssh.Client
 	channels map[*relay]struct{}
+	admitted bool
 	over     bool
+	reason   string        // why it is over
+	told     chan struct{} // closed when somebody has read why
 }
 
 // handle serves a connection from its first byte to its last.
-func (s *Service) handle(ctx context.Context, conn net.Conn, proven func()) {
-	defer proven()
-	if conn.SetDeadline(time.Now().Add(loginGrace)) != nil {
-		return
-	}
-	person, channels, requests, err := ssh.NewServerConn(conn, s.door.config)
+func (s *Service) handle(ctx context.Context, conn net.Conn) {
+	person, channels, requests, err := s.welcome(conn)
 	if err != nil {
 		s.deps.Log.Debug("somebody was not let in", "address", conn.RemoteAddr().String(), "error", err)
-		return
-	}
-	proven()
-	if conn.SetDeadline(time.Time{}) != nil {
 		return
 	}
 	go ssh.DiscardRequests(requests) // no forwarding, no other global request
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := &session{service: s, person: person, raw: conn, ctx: ctx, channels: map[*relay]struct{}{}}
+	c := &session{service: s, person: person, raw: conn, ctx: ctx, giveUp: cancel, channels: map[*relay]struct{}{}, told: make(chan struct{})}
 	if err := c.open(); err != nil {
 		c.refuse(channels, err)
 		return
@@ -56,8 +60,36 @@ func (s *Service) handle(ctx context.Context, conn net.Conn, proven func()) {
 	defer c.shut()
 	go c.followDevice()
 	go c.keepAlive()
-	for channel := range channels {
-		go c.channel(channel)
+	c.serve(channels)
+}
+
+// welcome has the person prove who they are, within the time of grace.
+func (s *Service) welcome(conn net.Conn) (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+	s.crowd.join(conn)
+	defer s.crowd.leave(conn)
+	if err := conn.SetDeadline(time.Now().Add(loginGrace)); err != nil {
+		return nil, nil, nil, err
+	}
+	person, channels, requests, err := ssh.NewServerConn(conn, s.door.config)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return person, channels, requests, conn.SetDeadline(time.Time{})
+}
+
+// serve carries each channel that the person opens, so many at once.
+func (c *session) serve(channels <-chan ssh.NewChannel) {
+	carried := make(chan struct{}, maxChannels)
+	for asked := range channels {
+		select {
+		case carried <- struct{}{}:
+			go func() {
+				defer func() { <-carried }()
+				c.channel(asked)
+			}()
+		default:
+			_ = asked.Reject(ssh.ResourceShortage, "too many channels on one connection")
+		}
 	}
 }
 
@@ -75,56 +107,91 @@ func (c *session) open() error {
 	client, err := c.service.dial(c.ctx, device)
 	if err != nil {
 		live.Close()
-		return err
+		return c.because(err)
 	}
+	err = live.Admit(c.ctx)
 	c.mu.Lock()
 	c.device = client
-	over := c.over
+	c.admitted = err == nil && !c.over
+	admitted := c.admitted
 	c.mu.Unlock()
-	if err := live.Admit(c.ctx); err != nil || over {
+	if !admitted {
 		_ = client.Close() // the refusal says more
-		return err
+		live.Close()
+		return c.because(err)
 	}
 	return nil
+}
+
+// because answers why it went wrong: if the session was ended meanwhile, that alone.
+func (c *session) because(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return fault.New(fault.Aborted, "%s", c.reason)
+	}
+	return err
 }
 
 // refuse tells the person why, in the first channel that they open, and hangs up.
 func (c *session) refuse(channels <-chan ssh.NewChannel, err error) {
 	refusal := fault.From(err)
 	c.service.deps.Log.Info("a session was refused", "user", c.person.User(), "reason", refusal.Reason, "error", err)
-	wait := time.AfterFunc(farewell, func() { _ = c.raw.Close() }) // who opens nothing is not waited for
-	defer wait.Stop()
-	for channel := range channels {
-		if channel.ChannelType() != "session" {
-			_ = channel.Reject(ssh.Prohibited, refusal.Message)
+	hangUp := time.AfterFunc(refusalWait, func() { _ = c.raw.Close() }) // who opens nothing is not waited for
+	defer hangUp.Stop()
+	for asked := range channels {
+		if asked.ChannelType() != "session" {
+			_ = asked.Reject(ssh.Prohibited, refusal.Message)
 			continue
 		}
-		tell(channel, refusal.Message, wait)
+		tell(asked, refusal.Message)
 		break
 	}
-	_ = c.person.Close()
+	c.hangUp()
 }
 
 // end is called when an emergency ends the session. Both directions stop first; then whoever is there
 // gets to read why, for a moment; then everything closes, whatever the peer does.
 func (c *session) end(reason string) {
 	c.mu.Lock()
-	c.over = true
-	device := c.device
-	relays := make([]*relay, 0, len(c.channels))
-	for r := range c.channels {
-		relays = append(relays, r)
-	}
-	c.mu.Unlock()
+	c.over, c.reason = true, reason
+	device, admitted := c.device, c.admitted
+	relays := slices.Collect(maps.Keys(c.channels))
 	for _, r := range relays {
 		r.stop()
 	}
-	if device != nil {
-		_ = device.Conn.Close()
+	c.mu.Unlock()
+	if !admitted { // nothing has passed; who opens it finds out, and says so
+		c.giveUp()
+		return
 	}
+	_ = device.Conn.Close()
 	_ = c.raw.SetDeadline(time.Now().Add(farewell))
+	c.explain(relays, reason)
+	c.hangUp()
+}
+
+// explain writes the reason in every channel at once; if there is none yet, in the first that comes.
+func (c *session) explain(relays []*relay, reason string) {
+	var writing sync.WaitGroup
 	for _, r := range relays {
-		r.explain(reason)
+		writing.Go(func() { r.explain(reason) })
+	}
+	writing.Wait()
+	if len(relays) == 0 {
+		select {
+		case <-c.told:
+		case <-time.After(farewell):
+		}
+	}
+}
+
+// hangUp closes the connection so that what was written is read: the peer, which sees the end of it,
+// closes too, and is not waited for any longer than it takes to say farewell.
+func (c *session) hangUp() {
+	_ = c.raw.SetDeadline(time.Now().Add(farewell))
+	if half, ok := c.raw.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = c.person.Wait()
 	}
 	_ = c.person.Close()
 	_ = c.raw.Close()
