@@ -3,7 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -71,15 +71,10 @@ func (s seat) sit(ctx context.Context, address string, key ssh.Signer, count *ta
 	defer client.Close()
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
-	session, err := shell(client, heard)
-	if err != nil {
-		count.refused(heard.last(err))
-		return false
-	}
 	over := make(chan error, 1)
-	go func() { over <- session.Wait() }()
+	go func() { over <- shell(client, heard) }()
 	select {
-	case err := <-over: // a refusal comes at once, through the shell
+	case err := <-over: // a refusal comes at once
 		count.refused(heard.last(err))
 		return false
 	case <-time.After(settle):
@@ -108,24 +103,32 @@ func (s seat) dial(ctx context.Context, address string, key ssh.Signer, heard *h
 	return ssh.NewClient(c, channels, requests), nil
 }
 
-func shell(client *ssh.Client, heard *heard) (*ssh.Session, error) {
+// shell opens one and returns when it is over and all that was said is heard.
+func shell(client *ssh.Client, heard *heard) error {
 	session, err := client.NewSession()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	session.Stdout, session.Stderr = heard, heard
-	in, err := session.StdinPipe() // held open, for a shell ends with its input
-	if err == nil {
-		err = session.RequestPty("xterm", 24, 80, ssh.TerminalModes{ssh.ECHO: 0})
+	out, err1 := session.StdoutPipe()
+	says, err2 := session.StderrPipe()
+	_, err3 := session.StdinPipe() // held open, for a shell ends with its input
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
 	}
+	var hearing sync.WaitGroup
+	for _, from := range []io.Reader{out, says} {
+		hearing.Go(func() { _, _ = io.Copy(heard, from) })
+	}
+	err = session.RequestPty("xterm", 24, 80, ssh.TerminalModes{ssh.ECHO: 0})
 	if err == nil {
 		err = session.Shell()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("opening a shell: %w", err)
+	if err == nil {
+		err = session.Wait()
 	}
-	_, err = io.WriteString(in, "\n")
-	return session, err
+	_ = client.Close()
+	hearing.Wait()
+	return err
 }
 
 // heard keeps the end of what the far side says, which is why it is over.

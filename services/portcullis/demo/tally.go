@@ -31,7 +31,7 @@ func (t *tally) refused(reason string) { t.change(0, reason) }
 func (t *tally) change(by int, reason string) {
 	t.mu.Lock()
 	t.open += by
-	if by <= 0 {
+	if by <= 0 && reason != "" {
 		t.reason = reason
 	}
 	t.mu.Unlock()
@@ -41,18 +41,19 @@ func (t *tally) change(by int, reason string) {
 	}
 }
 
-// line is the state in words.
-func (t *tally) line() string {
+// state is what the sessions are in, and its line. How many are open of those that are not all there is no
+// state of its own: they come back one by one.
+func (t *tally) state() (state, line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == t.all {
-		return fmt.Sprintf("demo: %d sessions open", t.open)
+		return "open", fmt.Sprintf("demo: %d sessions open", t.open)
 	}
-	text := fmt.Sprintf("demo: %d of %d sessions open, trying again", t.open, t.all)
+	line = fmt.Sprintf("demo: %d of %d sessions open, trying again", t.open, t.all)
 	if t.reason != "" {
-		text += ": " + t.reason
+		line += ": " + t.reason
 	}
-	return text
+	return t.reason, line
 }
 
 // tell says each state once it has settled, until the context ends.
@@ -69,8 +70,8 @@ func (t *tally) tell(ctx context.Context, say func(string, ...any)) {
 			return
 		case <-time.After(settle):
 		}
-		if line := t.line(); line != last {
-			last = line
+		if state, line := t.state(); state != last {
+			last = state
 			say("%s", line)
 		}
 	}

@@ -127,6 +127,12 @@ func (c *Client) User() string {
 	return in.User
 }
 
+// HasCredential says that there is something to send along, good or not.
+func (c *Client) HasCredential() bool {
+	_, stored, err := c.stored()
+	return c.token != "" || stored || err != nil
+}
+
 func (c *Client) stored() (SignIn, bool, error) {
 	if c.token != "" || c.store == nil {
 		return SignIn{}, false, nil

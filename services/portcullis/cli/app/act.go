@@ -60,6 +60,9 @@ func (x *Act) AskWhy(ctx context.Context) error {
 	if err := x.missing(); err != nil {
 		return err
 	}
+	if !x.app.client.HasCredential() {
+		return &api.Refusal{Code: "UNAUTHENTICATED", Reason: fault.Unauthenticated, Message: "Nobody is signed in at " + x.app.client.Address()}
+	}
 	if x.Justification == "" {
 		why, err := x.app.Term.Ask("Justification")
 		if err != nil {
