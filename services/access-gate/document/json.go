@@ -97,14 +97,13 @@ func (w *walker) lineAt(offset int) int {
 }
 
 func (w *walker) malformed(err error) error {
-	at := int(w.decoder.InputOffset())
+	at := w.next()
+	// The decoder's own offsets are those of its buffer; only the whole text tells the place.
+	var whole any
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		at = int(syntax.Offset)
+	if errors.As(json.Unmarshal(w.text, &whole), &syntax) {
+		at, err = int(syntax.Offset), syntax
 	}
 	line := bytes.Count(w.text[:min(at, len(w.text))], []byte("\n")) + 1
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("it ends too early")
-	}
 	return refuse("line %d: the document can't be read: %s", line, err)
 }

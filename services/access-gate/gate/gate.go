@@ -45,6 +45,7 @@ type Service struct {
 
 	seen    *seen
 	streams atomic.Pointer[streams]
+	ready   chan struct{}
 	// writing lets one edit at a time at the directory, so that those of one gate don't conflict.
 	writing *semaphore.Weighted
 	posture atomic.Pointer[picture]
@@ -58,6 +59,7 @@ func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce,
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
+		ready: make(chan struct{}),
 	}
 	d.Watch.Tap(watch.Directory, s.seen.directory)
 	d.Watch.Tap(watch.Identity, s.seen.identity)
@@ -85,11 +87,15 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("opening the credentials: %w", err)
 	}
 	s.streams.Store(&streams{directory, credentials})
+	close(s.ready)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.enforce(ctx) })
 	g.Go(func() error { return s.tidy(ctx) })
 	return g.Wait()
 }
+
+// Ready is closed once the directory can be edited; decisions are made before.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // opened answers the streams, once they are.
 func (s *Service) opened() (*streams, error) {
