@@ -38,12 +38,14 @@ type Service struct {
 	identity identityv1.DoorsClient
 	now      func() time.Time
 	log      *slog.Logger
+	ready    chan struct{}
 }
 
 // New answers the service; Run starts it.
 func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, receipts: newReceipts(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
+		ready: make(chan struct{}),
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable
@@ -57,6 +59,9 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	emergencyv1.RegisterActsServer(r, s)
 	auditv1.RegisterAuditServer(r, s)
 }
+
+// Ready is closed once the record has been read and can be appended to.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Run follows the record, writes the edges of windows, and hears the enforcers, until the context ends.
 func (s *Service) Run(ctx context.Context) error {
@@ -76,6 +81,7 @@ func (s *Service) Run(ctx context.Context) error {
 		if err := s.ledger.begin(ctx); err != nil {
 			return err
 		}
+		close(s.ready)
 		return s.schedule(ctx)
 	})
 	err = g.Wait()

@@ -64,6 +64,7 @@ type Service struct {
 	pool     *proof.Pool
 	attempts *proof.Attempts
 	vault    atomic.Pointer[vault]
+	ready    chan struct{}
 }
 
 // vault is what takes the journal to open: the two streams, and the key.
@@ -81,7 +82,7 @@ func New(c Config, d Deps) (*Service, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("making identity: %w", err)
 	}
-	return &Service{config: c, deps: d, roll: d.Roll, pool: proof.NewPool(), attempts: proof.NewAttempts()}, nil
+	return &Service{config: c, deps: d, roll: d.Roll, pool: proof.NewPool(), attempts: proof.NewAttempts(), ready: make(chan struct{})}, nil
 }
 
 // Register adds the five services.
@@ -107,12 +108,16 @@ func (s *Service) Run(ctx context.Context) error {
 		return orEnded(ctx, fmt.Errorf("showing the first administrator: %w", err))
 	}
 	s.vault.Store(v)
+	close(s.ready)
 	if s.deps.Enforce != nil {
 		return s.deps.Enforce(ctx)
 	}
 	<-ctx.Done()
 	return nil
 }
+
+// Ready is closed once people can sign in.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 func orEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
