@@ -100,9 +100,9 @@ func late(code codes.Code, err error) *fault.Error {
 
 // decode receives a message and reads it. gRPC would answer INTERNAL to one that it can't read, before
 // anybody could say better.
-func decode(receive func(any) error, into any) error {
-	var f frame
-	if err := receive(&f); err != nil {
+func decode(row Row, receive func(any) error, into any) error {
+	f, err := row.receive(receive)
+	if err != nil {
 		return err
 	}
 	defer f.data.Free()
@@ -110,6 +110,20 @@ func decode(receive func(any) error, into any) error {
 		return fault.New(fault.InvalidArgument, "The request can't be read. Text must be valid UTF-8, and the fields those of this version's protos").Because(err)
 	}
 	return nil
+}
+
+// receive takes the next message, if it isn't larger than this method's may be: what gRPC itself bounds is
+// the largest of all that a server has.
+func (r Row) receive(receive func(any) error) (*frame, error) {
+	var f frame
+	if err := receive(&f); err != nil {
+		return nil, err
+	}
+	if most := max(r.Bytes, usual); f.data.Len() > most {
+		f.data.Free()
+		return nil, fault.New(fault.ResourceExhausted, "The request is larger than the %d MiB that this call takes. Send less at once", most>>20)
+	}
+	return &f, nil
 }
 
 // validate asks what the protos say of a request.

@@ -147,6 +147,10 @@ func TestMessagesAreBoundedAndAnImportMayBeLarger(t *testing.T) {
 	}
 	_, err = gatev1.NewDirectoryClient(conn).Import(as(t, ana), &gatev1.ImportRequest{Document: strings.Repeat("x", 33<<20)}, grpc.MaxCallSendMsgSize(100<<20))
 	check(t, fault.ResourceExhausted, err)
+	for _, conn := range []*grpc.ClientConn{conn, w.public()} {
+		_, err := gatev1.NewAccessClient(conn).Check(as(t, ana), &gatev1.CheckRequest{User: strings.Repeat("x", 5<<20)}, grpc.MaxCallSendMsgSize(64<<20))
+		check(t, fault.ResourceExhausted, err)
+	}
 }
 
 func TestAServerWithoutARowForAMethodDoesNotStart(t *testing.T) {

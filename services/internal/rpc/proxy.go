@@ -47,7 +47,7 @@ func NewProxy(c ProxyConfig) *Proxy {
 		c.Credentials = insecure.NewCredentials()
 	}
 	p := &Proxy{config: c, table: Table(), health: health.NewServer()}
-	p.grpc = grpc.NewServer(append(limits(largest(p.table, "")), grpc.Creds(c.Credentials),
+	p.grpc = grpc.NewServer(append(limits(largest(p.table, ""), outside), grpc.Creds(c.Credentials),
 		grpc.UnknownServiceHandler(p.handle), grpc.ForceServerCodecV2(raw{}))...)
 	grpc_health_v1.RegisterHealthServer(p.grpc, p.health)
 	return p
@@ -99,7 +99,7 @@ func (p *Proxy) carry(in grpc.ServerStream) error {
 	}
 	sent := make(chan error, 1)
 	go func() {
-		err := requests(in, out)
+		err := requests(row, in, out)
 		sent <- err
 		if err != nil {
 			cancel()
@@ -133,16 +133,16 @@ func outgoing(ctx context.Context) context.Context {
 	return metadata.NewOutgoingContext(ctx, out)
 }
 
-func requests(in grpc.ServerStream, out grpc.ClientStream) error {
+func requests(row Row, in grpc.ServerStream, out grpc.ClientStream) error {
 	for {
-		var f frame
-		if err := in.RecvMsg(&f); err != nil {
-			if errors.Is(err, io.EOF) {
-				return out.CloseSend()
-			}
+		f, err := row.receive(in.RecvMsg)
+		if errors.Is(err, io.EOF) {
+			return out.CloseSend()
+		}
+		if err != nil {
 			return err
 		}
-		if out.SendMsg(&f) != nil {
+		if out.SendMsg(f) != nil {
 			return nil // the answer says why
 		}
 	}

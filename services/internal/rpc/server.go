@@ -26,6 +26,9 @@ const (
 	usual = 4 << 20  // bytes of a message
 	large = 32 << 20 // of one that carries a directory
 
+	inside  = 10_000 // streams on a connection between services: the gateway has one for everybody's
+	outside = 500    // and on one from the outside
+
 	pingEvery  = 10 * time.Second // clients look whether their server is there
 	pingWithin = 3 * time.Second
 	stopWithin = 5 * time.Second // calls that are on may finish
@@ -84,15 +87,15 @@ func NewServer(c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams)}
-	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service)), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}))...)
+	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service), inside), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}))...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	return s, nil
 }
 
 // limits bound what any client can make a server keep.
-func limits(bytes int) []grpc.ServerOption {
+func limits(bytes int, streams uint32) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(bytes), grpc.MaxConcurrentStreams(10_000), grpc.MaxHeaderListSize(32 << 10),
+		grpc.MaxRecvMsgSize(bytes), grpc.MaxConcurrentStreams(streams), grpc.MaxHeaderListSize(32 << 10),
 		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingWithin}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery / 2, PermitWithoutStream: true}),
@@ -151,7 +154,7 @@ func (s *Server) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler 
 		if err != nil {
 			return nil, err
 		}
-		return handle(impl, within, func(into any) error { return decode(receive, into) }, validate)
+		return handle(impl, within, func(into any) error { return decode(m.row, receive, into) }, validate)
 	}
 }
 

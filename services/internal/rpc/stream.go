@@ -43,7 +43,7 @@ func (l *live) RecvMsg(m any) error {
 	if l.ctx.Err() != nil {
 		return context.Cause(l.ctx)
 	}
-	if err := decode(l.ServerStream.RecvMsg, m); err != nil {
+	if err := decode(l.row, l.ServerStream.RecvMsg, m); err != nil {
 		return err
 	}
 	return l.server.validate(m)

@@ -75,10 +75,10 @@ func idempotent(method string) bool {
 }
 
 func emergencyRows() map[string]Row {
-	outside := []string{Gateway}
-	panel := Row{Owner: Control, Carry: outside, Need: []string{who.ControlEmergencies}}
-	read := Row{Owner: Control, Carry: outside, Need: []string{who.Read, who.ControlEmergencies}}
-	audit := Row{Owner: Control, Carry: outside, Need: []string{who.ReadAudit}}
+	public := []string{Gateway}
+	panel := Row{Owner: Control, Carry: public, Need: []string{who.ControlEmergencies}}
+	read := Row{Owner: Control, Carry: public, Need: []string{who.Read, who.ControlEmergencies}}
+	audit := Row{Owner: Control, Carry: public, Need: []string{who.ReadAudit}}
 	return map[string]Row{
 		"emergency.v1.Emergencies/ApplyTermination":  panel,
 		"emergency.v1.Emergencies/ApplyFreeze":       panel,
@@ -98,8 +98,8 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Emergencies/ListReceipts":      read,
 		"emergency.v1.Emergencies/ListEnforcers":     read,
 
-		"emergency.v1.Policies/GetPolicy":    {Owner: Control, Carry: outside, Need: []string{who.Read, who.ManagePolicy}},
-		"emergency.v1.Policies/UpdatePolicy": {Owner: Control, Carry: outside, Need: []string{who.ManagePolicy}},
+		"emergency.v1.Policies/GetPolicy":    {Owner: Control, Carry: public, Need: []string{who.Read, who.ManagePolicy}},
+		"emergency.v1.Policies/UpdatePolicy": {Owner: Control, Carry: public, Need: []string{who.ManagePolicy}},
 
 		// Whoever acts has been let in for the act itself by the service that carries the credential.
 		"emergency.v1.Acts/RecordAct": {Owner: Control, Carry: []string{Identity, Gate}, Need: []string{SignedIn}},
@@ -108,21 +108,21 @@ func emergencyRows() map[string]Row {
 		"audit.v1.Audit/GetCheckpoint": audit,
 		"audit.v1.Audit/Export":        audit,
 
-		"notification.v1.Notifications/ListNotificationTypes": {Owner: Notifier, Carry: outside, Need: []string{SignedIn}},
+		"notification.v1.Notifications/ListNotificationTypes": {Owner: Notifier, Carry: public, Need: []string{SignedIn}},
 	}
 }
 
 func identityRows() map[string]Row {
-	outside := []string{Gateway}
+	public := []string{Gateway}
 	// The service itself lets people at their own account only, without the permission.
-	account := Row{Owner: Identity, Carry: outside, Need: []string{SignedIn}}
-	users := Row{Owner: Identity, Carry: outside, Need: []string{who.ManageUsers}}
-	readUsers := Row{Owner: Identity, Carry: outside, Need: []string{who.Read, who.ManageUsers}}
-	tokens := Row{Owner: Identity, Carry: outside, Need: []string{who.ManageTokens}}
-	readTokens := Row{Owner: Identity, Carry: outside, Need: []string{who.Read, who.ManageTokens}}
+	account := Row{Owner: Identity, Carry: public, Need: []string{SignedIn}}
+	users := Row{Owner: Identity, Carry: public, Need: []string{who.ManageUsers}}
+	readUsers := Row{Owner: Identity, Carry: public, Need: []string{who.Read, who.ManageUsers}}
+	tokens := Row{Owner: Identity, Carry: public, Need: []string{who.ManageTokens}}
+	readTokens := Row{Owner: Identity, Carry: public, Need: []string{who.Read, who.ManageTokens}}
 	return map[string]Row{
-		"identity.v1.SignIns/CreateSignIn":  {Owner: Identity, Carry: outside, Need: []string{Anyone}, Open: true},
-		"identity.v1.SignIns/DeleteSignIn":  {Owner: Identity, Carry: outside, Need: []string{SignedIn}, Open: true},
+		"identity.v1.SignIns/CreateSignIn":  {Owner: Identity, Carry: public, Need: []string{Anyone}, Open: true},
+		"identity.v1.SignIns/DeleteSignIn":  {Owner: Identity, Carry: public, Need: []string{SignedIn}, Open: true},
 		"identity.v1.SignIns/RefreshSignIn": account,
 		"identity.v1.Grants/CreateGrant":    account,
 
@@ -154,12 +154,12 @@ func identityRows() map[string]Row {
 }
 
 func gateRows() map[string]Row {
-	outside := []string{Gateway}
+	public := []string{Gateway}
 	// Asking for somebody else takes a permission more, which the gate looks up.
-	check := Row{Owner: Gate, Carry: outside, Need: []string{SignedIn, Enforcers}, Own: []string{Bastion}}
-	posture := Row{Owner: Gate, Carry: outside, Need: []string{Anyone}, Open: true}
-	manage := Row{Owner: Gate, Carry: outside, Need: []string{who.ManageDevices}}
-	read := Row{Owner: Gate, Carry: outside, Need: []string{who.Read, who.ManageDevices}}
+	check := Row{Owner: Gate, Carry: public, Need: []string{SignedIn, Enforcers}, Own: []string{Bastion}}
+	posture := Row{Owner: Gate, Carry: public, Need: []string{Anyone}, Open: true}
+	manage := Row{Owner: Gate, Carry: public, Need: []string{who.ManageDevices}}
+	read := Row{Owner: Gate, Carry: public, Need: []string{who.Read, who.ManageDevices}}
 	return map[string]Row{
 		"gate.v1.Access/Check":         check,
 		"gate.v1.Access/CheckStream":   check,
@@ -180,7 +180,7 @@ func gateRows() map[string]Row {
 		"gate.v1.AccessGroups/GetAccessGroup":    read,
 		"gate.v1.AccessGroups/ListAccessGroups":  read,
 
-		"gate.v1.Directory/Import":        {Owner: Gate, Carry: outside, Need: []string{who.ManageDevices}, Bytes: large},
+		"gate.v1.Directory/Import":        {Owner: Gate, Carry: public, Need: []string{who.ManageDevices}, Bytes: large},
 		"gate.v1.Directory/ListFrozen":    {Owner: Gate, Own: []string{Control, Broker}},
 		"gate.v1.Directory/ListMembers":   {Owner: Gate, Own: []string{Control, Broker}},
 		"gate.v1.Directory/ResolveDevice": {Owner: Gate, Own: []string{Bastion}},
@@ -188,16 +188,16 @@ func gateRows() map[string]Row {
 }
 
 func sessionRows() map[string]Row {
-	outside := []string{Gateway}
-	read := Row{Owner: Broker, Carry: outside, Need: []string{who.Read, who.ManageSessions}}
+	public := []string{Gateway}
+	read := Row{Owner: Broker, Carry: public, Need: []string{who.Read, who.ManageSessions}}
 	return map[string]Row{
 		"session.v1.Sessions/GetSession":     read,
 		"session.v1.Sessions/ListSessions":   read,
 		"session.v1.Sessions/ListConnectors": read,
-		"session.v1.Sessions/EndSession":     {Owner: Broker, Carry: outside, Need: []string{who.ManageSessions}},
+		"session.v1.Sessions/EndSession":     {Owner: Broker, Carry: public, Need: []string{who.ManageSessions}},
 		"session.v1.Sessions/CountSelected":  {Owner: Broker, Own: []string{Control}},
 		"session.v1.Bastions/ShowHostKey":    {Owner: Bastion, Own: []string{Gate}},
 		// Session hosts of others come through the gateway with an enforcer's token.
-		"session.v1.Connectors/Attach": {Owner: Broker, Carry: outside, Need: []string{Enforcers}, Own: []string{Bastion}},
+		"session.v1.Connectors/Attach": {Owner: Broker, Carry: public, Need: []string{Enforcers}, Own: []string{Bastion}},
 	}
 }
