@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/identity/account"
@@ -56,7 +57,7 @@ func (s *Service) CreateToken(ctx context.Context, r *identityv1.CreateTokenRequ
 	id, secret, hash := who.NewToken()
 	t.Id = id
 	err = s.write(ctx, v, o, people.TokenSubject+id, func() (proto.Message, error) {
-		t.CreateTime, t.ArmedRevision = timestamppb.New(s.deps.Now()), s.emergencies().Revision().String()
+		t.CreateTime, t.ArmedRevision = timestamppb.New(s.deps.Now()), s.armed(s.emergencies().Revision())
 		return &identityv1.TokenRecord{Token: t, Hash: hash, Operations: o.remember(nil)}, nil
 	})
 	if err != nil {
@@ -241,8 +242,29 @@ func (s *Service) RearmToken(ctx context.Context, r *identityv1.RearmTokenReques
 	if err != nil {
 		return nil, err
 	}
+	armed, err := emergency.ParseRevision(revision)
+	if err != nil {
+		return nil, err
+	}
 	return s.writeToken(ctx, v, o, r.GetId(), func(record *identityv1.TokenRecord) error {
-		record.Token.ArmedRevision = revision
+		record.Token.ArmedRevision = s.armed(armed)
 		return nil
 	})
+}
+
+// armed is the revision that a token is armed under now: what is known, but below a lockdown that is still
+// to come and will shut all tokens, this one too.
+func (s *Service) armed(known emergency.Revision) string {
+	now, under := s.deps.Now(), known
+	for _, e := range s.emergencies().Emergencies() {
+		cut, ok := emergency.CutOf(e)
+		coming := ok && e.GetRevokeTokens() && !cut.Begun && cut.Start.After(now)
+		if coming && !under.Less(cut.Revision) {
+			under = emergency.Revision{Epoch: cut.Revision.Epoch, Sequence: cut.Revision.Sequence - 1}
+		}
+	}
+	if _, shut := s.emergencies().TokenRevoked(under, now); shut {
+		return known.String()
+	}
+	return under.String()
 }

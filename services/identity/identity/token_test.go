@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -204,4 +205,29 @@ func TestAProgramWithThePermissionManagesUsersButNoAdministrators(t *testing.T) 
 	refused(t, err, fault.PermissionDenied)
 	_, err = w.EnrollMfa(program, &identityv1.EnrollMfaRequest{Name: "me"})
 	refused(t, err, fault.PermissionDenied)
+}
+
+func TestATokenMadeWhileARevokingLockdownIsPendingIsShutByItToo(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	w.lockdown("L-0001", func(e *emergencyv1.Emergency) { e.RevokeTokens = proto.Bool(true) })
+	w.lockdown("L-0002", func(e *emergencyv1.Emergency) {
+		e.RevokeTokens = proto.Bool(true)
+		e.StartTime.Seconds += 600
+		e.EndTime.Seconds += 600
+	})
+	ctx = w.admin()
+	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
+	revoked := func() bool {
+		armed := who.FromContext(w.as(made.GetToken(), away)).Admission
+		_, is := w.view.State().Emergency.TokenRevoked(armed.Revision, w.clock.Now())
+		return is
+	}
+	if revoked() {
+		t.Error("it is shut before the start")
+	}
+	w.clock.advance(11 * time.Minute)
+	if !revoked() {
+		t.Error("it is not shut at the start")
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -402,4 +403,39 @@ func TestNoSecretIsAnsweredOrLogged(t *testing.T) {
 	if text := fmt.Sprintf("%v %+v %s", w.first, w.first, w.first); strings.Contains(text, w.first.Password) {
 		t.Errorf("the first administrator prints as %s", text)
 	}
+}
+
+// Killed between the deletion and the wiping, the secrets of somebody deleted are still there.
+func TestSecretsThatWereLeftBehindBelongToNobody(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	w.user(ctx, "alice")
+	w.enrol(w.as(w.signIn("alice", password, "", away), away))
+	secrets, err := w.journal.Stream(t.Context(), "IDENTITY_SECRET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []journal.Message
+	for _, subject := range []string{"secret.password.alice", "secret.factor.alice"} {
+		e, err := secrets.Last(t.Context(), subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, journal.Message{Subject: subject, Data: e.Data})
+	}
+	if _, err := w.DeleteUser(ctx, &identityv1.DeleteUserRequest{Name: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secrets.AppendBatch(t.Context(), left); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CreateUser(ctx, &identityv1.CreateUserRequest{User: &identityv1.User{Name: "alice"}}); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.try("alice", password, "", away), fault.Unauthenticated)
+	text := "another good password"
+	if err := w.change(ctx, &identityv1.User{Name: "alice", Password: &text}, "password"); err != nil {
+		t.Fatal(err)
+	}
+	w.signIn("alice", text, "", away) // and no code of the old factor is asked for
 }
