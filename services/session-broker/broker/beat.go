@@ -9,6 +9,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 const (
@@ -191,6 +192,6 @@ func (b *Broker) recall(ctx context.Context) {
 			h.boot = s.GetBootId()
 		}
 		h.mu.Unlock()
-		after = keyOf(s.GetConnector(), "~")
+		after = registry.Key(s.GetConnector(), "~")
 	}
 }

@@ -23,6 +23,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/watch"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 const (
@@ -65,8 +66,8 @@ type Deps struct {
 	Pulse Pulse
 	// Records opens the stream SESSION.
 	Records func(context.Context) (Records, error)
-	Store   Store
-	Index   Index
+	Store   registry.Store
+	Index   registry.Index
 	Log     *slog.Logger
 }
 
@@ -207,7 +208,7 @@ func (b *Broker) sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if _, err := b.deps.Index.Sweep(ctx, b.config.Now().Add(-kept)); err != nil && ctx.Err() == nil {
+		if _, err := b.deps.Index.Sweep(ctx, b.config.Now().Add(-registry.Kept)); err != nil && ctx.Err() == nil {
 			b.deps.Log.Warn("the index could not be swept", "error", err)
 		}
 		b.forget()
@@ -215,7 +216,7 @@ func (b *Broker) sweep(ctx context.Context) error {
 }
 
 func (b *Broker) forget() {
-	long := b.config.Now().Add(-kept)
+	long := b.config.Now().Add(-registry.Kept)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, h := range b.hosts {

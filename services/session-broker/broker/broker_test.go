@@ -18,6 +18,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 func everyone() *emergencyv1.Selector { return &emergencyv1.Selector{All: true} }
@@ -73,7 +74,7 @@ func TestATerminationEndsEverySessionOnEveryConnector(t *testing.T) {
 }
 
 func TestASelectorOfGroupsMeansStampsAndMembersOfThatTime(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	stamped, joined, other := site.open("alice", "db-1"), site.open("bob", "web-1"), site.open("alice", "web-1")
@@ -96,7 +97,7 @@ func TestASelectorOfGroupsMeansStampsAndMembersOfThatTime(t *testing.T) {
 }
 
 func TestAFreezeThatEndsLiveSessionsSparesAdministratorsAndOtherDevices(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	frozen, admin, free := site.open("alice", "db-1"), site.open("root", "db-1"), site.open("alice", "web-1")
@@ -115,7 +116,7 @@ func TestAFreezeThatEndsLiveSessionsSparesAdministratorsAndOtherDevices(t *testi
 }
 
 func TestAFreezeThatEndsNoLiveSessionsEndsNone(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	s := site.open("alice", "db-1")
@@ -128,7 +129,7 @@ func TestAFreezeThatEndsNoLiveSessionsEndsNone(t *testing.T) {
 }
 
 func TestAScheduledLockdownEndsOnTimeWithBrokerAndControlGone(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	s := site.open("alice", "db-1")
@@ -143,7 +144,7 @@ func TestAScheduledLockdownEndsOnTimeWithBrokerAndControlGone(t *testing.T) {
 }
 
 func TestALateConnectorEndsItsOwnAndNoneThatWasOpenedAfter(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	old := site.open("alice", "db-1")
@@ -157,7 +158,7 @@ func TestALateConnectorEndsItsOwnAndNoneThatWasOpenedAfter(t *testing.T) {
 }
 
 func TestASilentConnectorIsUnreachableAndNothingOnItIsCalledEnded(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	s := site.open("alice", "db-1")
@@ -187,7 +188,7 @@ func TestASilentConnectorIsUnreachableAndNothingOnItIsCalledEnded(t *testing.T) 
 }
 
 func TestWhoIsDisabledOrRemovedLosesTheirSessions(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	user, device, stays := site.open("alice", "web-1"), site.open("bob", "db-1"), site.open("bob", "web-1")
@@ -210,7 +211,7 @@ func TestWhoIsDisabledOrRemovedLosesTheirSessions(t *testing.T) {
 }
 
 func TestADeviceThatIsNotKnownHereYetIsWaitedFor(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	s := site.open("alice", "new-1") // the gate knows it, the broker not yet
@@ -221,7 +222,7 @@ func TestADeviceThatIsNotKnownHereYetIsWaitedFor(t *testing.T) {
 }
 
 func TestAnAdministratorEndsOneSessionAndHearsThatItEnded(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	one, other := site.open("alice", "db-1"), site.open("alice", "db-1")
@@ -245,7 +246,7 @@ func TestAnAdministratorEndsOneSessionAndHearsThatItEnded(t *testing.T) {
 }
 
 func TestAnOrderReachesTheReplicaThatHasTheConnector(t *testing.T) {
-	index := NewRedis(startRedis(t))
+	index := registry.NewRedis(startRedis(t))
 	g := newGround(t, index)
 	here, there := g.replica(), g.replica()
 	site := g.site("host-1", there.addr)
@@ -260,7 +261,7 @@ func TestAnOrderReachesTheReplicaThatHasTheConnector(t *testing.T) {
 
 func TestAWipedIndexFillsAgainAndReadsUnknownUntilThen(t *testing.T) {
 	client := startRedis(t)
-	index := NewRedis(client)
+	index := registry.NewRedis(client)
 	g := newGround(t, index)
 	here, there := g.replica(), g.replica()
 	site := g.site("host-1", there.addr)
@@ -286,7 +287,7 @@ func TestAWipedIndexFillsAgainAndReadsUnknownUntilThen(t *testing.T) {
 func TestAMissingIndexHoldsUpNoEnding(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Network: "unix", Addr: t.TempDir() + "/nobody", MaxRetries: -1})
 	t.Cleanup(func() { _ = client.Close() })
-	g := newGround(t, NewRedis(client))
+	g := newGround(t, registry.NewRedis(client))
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	s := site.open("alice", "db-1")
@@ -310,7 +311,7 @@ func (broken) AppendBatch(context.Context, []journal.Message) (uint64, error) {
 }
 
 func TestAFullRecordHoldsUpNoEnding(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	r.kill()
 	b, err := New(Config{Instance: "full"}, Deps{View: g.view, Pulse: g.pulses, Store: g.index, Index: g.index,
@@ -330,7 +331,7 @@ func TestAFullRecordHoldsUpNoEnding(t *testing.T) {
 }
 
 func TestAFilterNamesFieldsAndNothingElse(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	r := g.replica()
 	site := g.site("host-1", r.addr)
 	site.open("alice", "db-1")
@@ -385,7 +386,7 @@ func TestAListComesInPagesThatMissNothing(t *testing.T) {
 }
 
 func TestAnotherProcessOfTheSameConnectorTakesOver(t *testing.T) {
-	g := newGround(t, NewMemory())
+	g := newGround(t, registry.NewMemory())
 	one, two := g.replica(), g.replica()
 	site := g.site("host-1", one.addr)
 	site.open("alice", "db-1")

@@ -8,6 +8,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 const namedAtMost = 1000 // ids in an answer; the count is of all
@@ -102,7 +103,7 @@ func (b *Broker) incomplete(ctx context.Context) []string {
 		if open == 0 {
 			continue
 		}
-		if rows, err := b.deps.Index.Range(ctx, keyOf(h.id, ""), 1); err != nil || len(rows) == 0 || rows[0].Session.GetConnector() != h.id {
+		if rows, err := b.deps.Index.Range(ctx, registry.Key(h.id, ""), 1); err != nil || len(rows) == 0 || rows[0].Session.GetConnector() != h.id {
 			names = append(names, h.id)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 // host is what this replica knows of one connector. The sessions in it never change: they are replaced.
@@ -72,8 +73,8 @@ func (h *host) reachableElsewhere(now time.Time) bool {
 }
 
 // lease is what the attachment vouches with. Callers hold the lock.
-func (h *host) lease(until time.Time) Lease {
-	return Lease{Connector: h.id, Generation: h.generation, Deadline: until}
+func (h *host) lease(until time.Time) registry.Lease {
+	return registry.Lease{Connector: h.id, Generation: h.generation, Deadline: until}
 }
 
 // restand has the link send the desired state again, if it has changed.

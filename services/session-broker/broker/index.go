@@ -10,6 +10,7 @@ import (
 	"time"
 
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 
 // indexer keeps the index like the connectors are, behind everything else.
 type indexer struct {
-	store Store
+	store registry.Store
 	now   func() time.Time
 	log   *slog.Logger
 	wake  chan struct{}
@@ -31,7 +32,7 @@ type indexer struct {
 	failing bool
 }
 
-func newIndexer(store Store, now func() time.Time, log *slog.Logger) *indexer {
+func newIndexer(store registry.Store, now func() time.Time, log *slog.Logger) *indexer {
 	return &indexer{store: store, now: now, log: log, wake: make(chan struct{}, 1), waiting: map[*host]map[string]*sessionv1.Session{}}
 }
 
@@ -128,7 +129,7 @@ func (x *indexer) again(h *host, id string) {
 	}
 }
 
-func (x *indexer) write(ctx context.Context, l Lease, puts []*sessionv1.Session, drops []string) error {
+func (x *indexer) write(ctx context.Context, l registry.Lease, puts []*sessionv1.Session, drops []string) error {
 	if len(puts) > 0 {
 		if err := x.store.Put(ctx, l, puts); err != nil {
 			return err
@@ -140,7 +141,7 @@ func (x *indexer) write(ctx context.Context, l Lease, puts []*sessionv1.Session,
 	return nil
 }
 
-func (x *indexer) lease(h *host) Lease {
+func (x *indexer) lease(h *host) registry.Lease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.lease(x.now().Add(vouched))
@@ -197,16 +198,16 @@ func (x *indexer) renewHost(ctx context.Context, h *host) error {
 }
 
 // connectorRows reads what the index has of one connector.
-func connectorRows(ctx context.Context, index Index, connector string) ([]Row, error) {
+func connectorRows(ctx context.Context, index registry.Index, connector string) ([]registry.Row, error) {
 	const part = 1000
-	var all []Row
-	for after := keyOf(connector, ""); ; {
+	var all []registry.Row
+	for after := registry.Key(connector, ""); ; {
 		rows, err := index.Range(ctx, after, part)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			if !strings.HasPrefix(row.Key(), keyOf(connector, "")) {
+			if !strings.HasPrefix(row.Key(), registry.Key(connector, "")) {
 				return all, nil
 			}
 			all = append(all, row)

@@ -16,6 +16,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 const (
@@ -43,7 +44,7 @@ func (b *Broker) liveHere(id string) *sessionv1.Session {
 		s := h.sessions[id]
 		h.mu.Unlock()
 		if s != nil {
-			return b.shown(Row{Session: s, Deadline: b.config.Now()}, b.config.Now())
+			return b.shown(registry.Row{Session: s, Deadline: b.config.Now()}, b.config.Now())
 		}
 	}
 	return nil
@@ -77,7 +78,7 @@ func (b *Broker) onRecord(ctx context.Context, id string) (*sessionv1.Session, e
 }
 
 // shown is a session as people see it: with a connector that is silent it is unreachable, never ended.
-func (b *Broker) shown(row Row, now time.Time) *sessionv1.Session {
+func (b *Broker) shown(row registry.Row, now time.Time) *sessionv1.Session {
 	s := proto.CloneOf(row.Session)
 	h := b.known(s.GetConnector())
 	if h == nil && now.After(row.Deadline) || h != nil && !h.reachable(now) {
@@ -108,7 +109,7 @@ func (b *Broker) ListSessions(ctx context.Context, r *sessionv1.ListSessionsRequ
 	}
 	after, size := string(token), cmp.Or(int(r.GetPageSize()), usualPage)
 	if connector := match["connector"]; connector != "" && after == "" {
-		after = keyOf(connector, "")
+		after = registry.Key(connector, "")
 	}
 	page, next, err := b.page(ctx, match, after, size)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"portcullis.dev/services/internal/run"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 // Settings are the broker's own configuration.
@@ -32,9 +33,9 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	})
 }
 
-func open(s Settings) (Store, Index, error) {
+func open(s Settings) (registry.Store, registry.Index, error) {
 	if s.Redis == "" {
-		m := NewMemory()
+		m := registry.NewMemory()
 		return m, m, nil
 	}
 	options, err := redis.ParseURL(s.Redis)
@@ -42,7 +43,7 @@ func open(s Settings) (Store, Index, error) {
 		return nil, nil, fmt.Errorf("reading the address of Redis: %w", err)
 	}
 	redis.SetLogger(quiet{})
-	r := NewRedis(redis.NewClient(options))
+	r := registry.NewRedis(redis.NewClient(options))
 	return r, r, nil
 }
 

@@ -1,4 +1,4 @@
-package broker
+package registry
 
 import (
 	"context"
@@ -21,9 +21,7 @@ const (
 	keyOrder       = "{sessions}:order"       // sorted by name: connector/id
 	keyDeadlines   = "{sessions}:deadlines"   // sorted by deadline, in milliseconds: connector/id
 	keySession     = "{sessions}:session:"    // + id: the session
-	// kept is how long the session of a connector that can't be reached is remembered.
-	kept      = 24 * time.Hour
-	redisPart = 500 // sessions in a script or a pipeline
+	redisPart      = 500                      // sessions in a script or a pipeline
 )
 
 // Redis is the index that several replicas share. Its members and values may go at any moment.
@@ -77,7 +75,7 @@ return swept`)
 
 // Put keeps sessions.
 func (r *Redis) Put(ctx context.Context, l Lease, sessions []*sessionv1.Session) error {
-	ttl := max(1, int(time.Until(l.Deadline)/time.Second)) + int(kept/time.Second)
+	ttl := max(1, int(time.Until(l.Deadline)/time.Second)) + int(Kept/time.Second)
 	for part := range slices.Chunk(sessions, redisPart) {
 		keys := []string{keyGenerations, keyOrder, keyDeadlines}
 		args := []any{l.Connector, l.Generation, l.Deadline.UnixMilli(), ttl}
@@ -87,7 +85,7 @@ func (r *Redis) Put(ctx context.Context, l Lease, sessions []*sessionv1.Session)
 				return fmt.Errorf("writing session %s: %w", s.GetId(), err)
 			}
 			keys = append(keys, keySession+s.GetId())
-			args = append(args, keyOf(l.Connector, s.GetId()), data)
+			args = append(args, Key(l.Connector, s.GetId()), data)
 		}
 		if err := scriptPut().Run(ctx, r.client, keys, args...).Err(); err != nil {
 			return fmt.Errorf("keeping sessions in Redis: %w", err)
@@ -98,14 +96,14 @@ func (r *Redis) Put(ctx context.Context, l Lease, sessions []*sessionv1.Session)
 
 // Renew moves deadlines, in one go.
 func (r *Redis) Renew(ctx context.Context, l Lease, ids []string) (missing []string, err error) {
-	ttl := time.Until(l.Deadline) + kept
+	ttl := time.Until(l.Deadline) + Kept
 	for part := range slices.Chunk(ids, redisPart) {
 		there := make([]*redis.BoolCmd, len(part))
 		_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			members := make([]redis.Z, len(part))
 			for i, id := range part {
 				there[i] = p.Expire(ctx, keySession+id, ttl)
-				members[i] = redis.Z{Score: float64(l.Deadline.UnixMilli()), Member: keyOf(l.Connector, id)}
+				members[i] = redis.Z{Score: float64(l.Deadline.UnixMilli()), Member: Key(l.Connector, id)}
 			}
 			p.ZAddXX(ctx, keyDeadlines, members...)
 			return nil
@@ -128,7 +126,7 @@ func (r *Redis) Delete(ctx context.Context, l Lease, ids []string) error {
 		keys := []string{keyGenerations, keyOrder, keyDeadlines}
 		args := []any{l.Connector, l.Generation}
 		for _, id := range part {
-			keys, args = append(keys, keySession+id), append(args, keyOf(l.Connector, id))
+			keys, args = append(keys, keySession+id), append(args, Key(l.Connector, id))
 		}
 		if err := scriptDelete().Run(ctx, r.client, keys, args...).Err(); err != nil {
 			return fmt.Errorf("forgetting sessions in Redis: %w", err)
@@ -150,7 +148,7 @@ func (r *Redis) Get(ctx context.Context, id string) (Row, bool, error) {
 	if err := proto.Unmarshal(data, s); err != nil {
 		return Row{}, false, fmt.Errorf("reading session %s: %w", id, err)
 	}
-	rows, err := r.rows(ctx, []string{keyOf(s.GetConnector(), id)})
+	rows, err := r.rows(ctx, []string{Key(s.GetConnector(), id)})
 	if err != nil || len(rows) == 0 {
 		return Row{}, false, err
 	}

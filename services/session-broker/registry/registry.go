@@ -1,4 +1,5 @@
-package broker
+// Package registry is the index of live sessions: in memory for one process, in Redis for several replicas.
+package registry
 
 import (
 	"context"
@@ -6,6 +7,9 @@ import (
 
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 )
+
+// Kept is how long the session of a connector that can't be reached is remembered.
+const Kept = 24 * time.Hour
 
 // Store is the index of live sessions that the replicas of the broker share. It holds nothing that can't
 // be built again from the connectors, decides nothing and ends nothing. An older attachment of a connector
@@ -44,7 +48,7 @@ type Row struct {
 }
 
 // Key is the row's place in the order.
-func (r Row) Key() string { return keyOf(r.Session.GetConnector(), r.Session.GetId()) }
+func (r Row) Key() string { return Key(r.Session.GetConnector(), r.Session.GetId()) }
 
-// keyOf puts the sessions of one connector side by side. Neither part has a slash in it.
-func keyOf(connector, id string) string { return connector + "/" + id }
+// Key puts the sessions of one connector side by side. Neither part has a slash in it.
+func Key(connector, id string) string { return connector + "/" + id }

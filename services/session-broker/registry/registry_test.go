@@ -1,4 +1,4 @@
-package broker
+package registry
 
 import (
 	"context"
@@ -110,7 +110,7 @@ func TestAnIndexIsReadInOrderAPageAtATime(t *testing.T) {
 			var all []*sessionv1.Session
 			for i := range 5 {
 				all = append(all, session(connector, fmt.Sprint(connector[5:], "s", 9-i)))
-				want = append(want, keyOf(connector, fmt.Sprint(connector[5:], "s", 9-i)))
+				want = append(want, Key(connector, fmt.Sprint(connector[5:], "s", 9-i)))
 			}
 			must(t, s.Put(t.Context(), lease(connector, 1), all))
 		}
@@ -125,7 +125,7 @@ func TestAnIndexIsReadInOrderAPageAtATime(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		if got := keys(t, s, keyOf("host-10", ""), 1); !slices.Equal(got, []string{"host-10/10s5"}) {
+		if got := keys(t, s, Key("host-10", ""), 1); !slices.Equal(got, []string{"host-10/10s5"}) {
 			t.Errorf("from one connector on: %v", got)
 		}
 	})
