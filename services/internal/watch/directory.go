@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -127,11 +128,12 @@ func (d *directory) commit(id string) error {
 	rows := d.staged[id]
 	d.committed[id] = true
 	delete(d.staged, id)
+	var wrong []error
 	for subject, data := range rows {
 		delete(d.waits, subject)
 		if err := d.record(subject, data); err != nil {
-			return fmt.Errorf("committing %s: %w", subject, err)
+			wrong = append(wrong, fmt.Errorf("committing %s: %w", subject, err))
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
 }
