@@ -128,6 +128,9 @@ func (r *receipts) progress(e *emergencyv1.Emergency, now time.Time) {
 		ended += p.GetEnded()
 		if enforcer.reachable(now) {
 			open += p.GetOpen()
+			if p == nil && enforcer.revision.Less(cut) && e.GetSelector().GetAll() {
+				open += enforcer.beat.GetOpenSessions() // it has not heard of it yet
+			}
 			confirmed = confirmed && !enforcer.revision.Less(cut) && p.GetOpen() == 0
 			continue
 		}

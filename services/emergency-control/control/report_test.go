@@ -115,7 +115,7 @@ func TestATerminationIsDoneOnlyWhenEveryConnectorHasSaidSo(t *testing.T) {
 	beat("c1", "", 3, 0, false, "")
 	beat("c2", "", 2, 0, true, "")
 	e := must(s.ApplyTermination(p.as("admin"), &emergencyv1.ApplyTerminationRequest{Selector: &emergencyv1.Selector{All: true}, Justification: "x", Grant: p.grant("admin")}))
-	if e.GetStatus() != emergencyv1.Emergency_RUNNING || e.GetUnreachable() != 2 {
+	if e.GetStatus() != emergencyv1.Emergency_RUNNING || e.GetOpen() != 3 || e.GetUnreachable() != 2 {
 		t.Fatalf("just applied: %v", e)
 	}
 	beat("c1", e.GetRevision(), 0, 3, false, e.GetId())
