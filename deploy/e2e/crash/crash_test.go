@@ -22,7 +22,7 @@ var rounds = flag.Int("rounds", 50, "how often the process is killed")
 const (
 	password = "a password of some length"
 	atOnce   = 3  // applies that a kill may hit
-	crewSize = 20 // each has two codes now and one each half minute
+	crewSize = 20 // who have two codes at once; then each has one more each half minute, and so has who made them
 )
 
 // apply is one freeze that somebody asked for: with the same body until it is answered.
@@ -52,10 +52,11 @@ func TestKillingTheProcessFiftyTimesLosesNothingThatWasAnsweredAndRepeatsNothing
 	if a, err := c.first.SignIn(); err != nil || a.Status != http.StatusOK {
 		t.Fatal(a, err)
 	}
-	var err error
-	if c.crew, err = client.Crew(c.first, crewSize, password); err != nil {
+	crew := client.Crew{Password: password}
+	if _, err := crew.Grow(c.first, crewSize); err != nil {
 		t.Fatal(err)
 	}
+	c.crew = crew.All
 	c.calibrate()
 	hit := 0
 	for round := range *rounds {

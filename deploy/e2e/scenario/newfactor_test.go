@@ -10,8 +10,14 @@ import (
 
 func TestAFactorEnrolledMinutesAgoDoesNotOpenThePanel(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.AllInOne, stack.Options{}) // PORTCULLIS_MFA_MIN_AGE is as it comes
-	fresh := w.root()
+	w := newWorld(t, stack.AllInOne, stack.Options{}, 1) // PORTCULLIS_MFA_MIN_AGE is as it comes
+	fresh, err := w.crew.Make(w.first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fresh.Enroll(); err != nil {
+		t.Fatal(err)
+	}
 	code, err := fresh.Code()
 	if err != nil {
 		t.Fatal(err)

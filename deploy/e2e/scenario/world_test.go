@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,20 +19,20 @@ const password = "a password of some length"
 
 // world is a product with people, devices and groups in it:
 //
-//	payments  blocks during freezes  db-1, db-2  alice, bruno, every administrator
-//	websites  does not               web-1       alice, bruno, every administrator
+//	payments  blocks during freezes  db-1, db-2  alice, bruno, olga, every administrator but the first
+//	websites  does not               web-1       alice, bruno, olga, every administrator but the first
 type world struct {
 	*testing.T
 	*stack.Stack
 	first *client.Person
+	crew  *client.Crew
+	idle  []*client.Person // administrators that are signed in, with two codes to give
 	keys  map[string]target.Key
 	door  target.Door
-	roots int // administrators that are in use
 }
 
-const administrators = 12
-
-func newWorld(t *testing.T, start func(string, stack.Options) (*stack.Stack, error), o stack.Options) *world {
+// newWorld starts a product for so many administrators who act.
+func newWorld(t *testing.T, start func(string, stack.Options) (*stack.Stack, error), o stack.Options, roots int) *world {
 	t.Helper()
 	s := stack.ForTest(t, start, o)
 	w := &world{T: t, Stack: s, keys: map[string]target.Key{}, door: target.Door{Port: s.SSHPort(), Folder: t.TempDir()}}
@@ -41,31 +40,39 @@ func newWorld(t *testing.T, start func(string, stack.Options) (*stack.Stack, err
 		Client: client.Client{Base: s.HTTP}, Name: s.Admin.User, Password: s.Admin.Password, Secret: s.Admin.TOTPSecret,
 	}
 	w.must(w.first.SignIn())
-	w.must(w.first.Call(http.MethodPost, "/v1/directory:import", w.directory()))
+	w.crew = &client.Crew{Password: password, Key: w.key}
+	var err error
+	if w.idle, err = w.crew.Grow(w.first, roots); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.first.Call(http.MethodPost, "/v1/directory:import", object{"document": text(w.directory()), "requestId": requestID()}))
 	return w
+}
+
+// key makes the SSH key of a person.
+func (w *world) key(name string) (string, error) {
+	key, err := target.NewKey(filepath.Join(w.door.Folder, name))
+	w.keys[name] = key
+	return key.Public, err
 }
 
 func (w *world) directory() object {
 	var users []object
 	var names []string
-	add := func(name string, roles ...string) {
-		key, err := target.NewKey(filepath.Join(w.door.Folder, name))
+	for _, p := range w.crew.All {
+		names = append(names, p.Name)
+	}
+	for name, roles := range map[string][]string{"alice": {}, "bruno": {}, "olga": {"Auditor"}} {
+		key, err := w.key(name)
 		if err != nil {
 			w.Fatal(err)
 		}
-		w.keys[name] = key
 		names = append(names, name)
 		users = append(users, object{
 			"name": name, "displayName": strings.ToUpper(name[:1]) + name[1:], "password": password,
-			"email": name + "@example.com", "roles": roles, "sshPublicKeys": []string{key.Public},
+			"email": name + "@example.com", "roles": roles, "sshPublicKeys": []string{key},
 		})
 	}
-	for i := range administrators {
-		add(rootName(i), "System Administrator")
-	}
-	add("alice")
-	add("bruno")
-	add("olga", "Auditor")
 	var devices, credentials []object
 	for _, name := range []string{"db-1", "db-2", "web-1"} {
 		device := devicesOf[name]()
@@ -74,21 +81,14 @@ func (w *world) directory() object {
 		})
 		credentials = append(credentials, object{"name": name, "username": device.User, "privateKey": device.PrivateKey})
 	}
-	grant, err := w.first.Grant("")
-	if err != nil {
-		w.Fatal(err)
-	}
-	document := object{
+	return object{
 		"users": users, "devices": devices, "credentials": credentials,
 		"accessGroups": []object{
 			{"name": "payments", "users": names, "devices": []string{"db-1", "db-2"}, "blockDuringFreezes": true},
 			{"name": "websites", "users": names, "devices": []string{"web-1"}},
 		},
 	}
-	return object{"document": text(document), "grant": grant, "requestId": requestID()}
 }
-
-func rootName(i int) string { return fmt.Sprintf("root-%d", i+1) }
 
 // must fails the test unless the answer is 200.
 func (w *world) must(a *client.Answer, err error) *client.Answer {
@@ -127,17 +127,14 @@ func (w *world) stranger(name string) *client.Person {
 	return &client.Person{Client: client.Client{Base: w.HTTP}, Name: name, Password: password}
 }
 
-// root answers an administrator who is signed in, with an MFA app of their own that has two codes left now.
+// root answers an administrator who is signed in, with an MFA app of their own that has two codes left.
 func (w *world) root() *client.Person {
 	w.Helper()
-	if w.roots == administrators {
-		w.Fatal("the world has no further administrator")
+	if len(w.idle) == 0 {
+		w.Fatal("the world was made for fewer administrators")
 	}
-	p := w.person(rootName(w.roots))
-	w.roots++
-	if err := p.Enroll(); err != nil {
-		w.Fatal(err)
-	}
+	p := w.idle[0]
+	w.idle = w.idle[1:]
 	return p
 }
 
