@@ -29,7 +29,10 @@ type Extra func(*app.App) []*cobra.Command
 func Main(extra ...Extra) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := app.New(screen.NewTerminal(os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+	context.AfterFunc(ctx, stop) // a second one ends the process at once
+	term := screen.NewTerminal(os.Stdin, os.Stdout, os.Stderr, os.Environ())
+	term.Interrupted = ctx.Done()
+	a := app.New(term)
 	root := newRoot(a, extra)
 	command, err := root.ExecuteContextC(ctx)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {

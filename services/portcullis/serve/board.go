@@ -56,6 +56,10 @@ func (b board) address() string {
 
 // announce shows what the first start made up: this once, for nobody can read it again.
 func (b board) announce(first identity.Bootstrap) error {
+	if first.PasswordGiven && first.SecretGiven {
+		_, err := fmt.Fprintf(b.Term.Out, "\nThe first administrator is %s, with the password and the MFA secret that were configured.\n", first.User)
+		return err
+	}
 	return b.show("The first administrator. This is shown once: keep it.", first)
 }
 

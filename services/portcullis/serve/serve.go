@@ -32,6 +32,11 @@ func (s server) serve() *cobra.Command {
 	withDemo := command.Flags().Bool("demo", false, "make users, devices and a dozen live SSH sessions to end, in a data folder of its own")
 	run.Flags(command.Flags(), entries(nil))
 	command.RunE = func(command *cobra.Command, _ []string) error {
+		if *withDemo { // its people are refused many times in a lockdown, and say so in one line
+			if err := quiet(command); err != nil {
+				return err
+			}
+		}
 		settings, err := run.Load(command.Flags(), os.Environ(), entries(nil))
 		if err != nil {
 			return app.Usagef("%v", err)

@@ -2,6 +2,10 @@ package screen_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -160,5 +164,21 @@ func TestAMessageIsTheSameInJSONAndYAML(t *testing.T) {
 		if !strings.Contains(yaml.String(), want) {
 			t.Errorf("the YAML lacks %s:\n%s", want, yaml.String())
 		}
+	}
+}
+
+func TestAQuestionThatNobodyAnswersEndsWithTheInterrupt(t *testing.T) {
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer out.Close()
+	interrupted := make(chan struct{})
+	term := screen.NewTerminal(in, out, out, nil)
+	term.Asking, term.Interrupted, term.Err = true, interrupted, io.Discard
+	close(interrupted)
+	if answer, err := term.Ask("Why"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %q, %v", answer, err)
 	}
 }

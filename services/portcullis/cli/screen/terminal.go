@@ -2,6 +2,7 @@ package screen
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,9 @@ type Terminal struct {
 	Asking bool
 	// LiveOut and LiveErr say that a line there can be written again.
 	LiveOut, LiveErr bool
-	lines            *bufio.Reader
+	// Interrupted ends a question that nobody answers.
+	Interrupted <-chan struct{}
+	lines       *bufio.Reader
 }
 
 // NewTerminal looks at what the process was given.
@@ -43,12 +46,31 @@ func (t *Terminal) Ask(question string) (string, error) {
 		return "", ErrNobody
 	}
 	fmt.Fprint(t.Err, question+": ")
-	line, err := t.lines.ReadString('\n')
+	line, err := t.answer(func() (string, error) { return t.lines.ReadString('\n') })
 	if err != nil && line == "" {
 		fmt.Fprintln(t.Err)
 		return "", fmt.Errorf("reading the answer: %w", err)
 	}
 	return strings.TrimSpace(line), nil
+}
+
+// answer waits for what somebody types, unless they give up.
+func (t *Terminal) answer(read func() (string, error)) (string, error) {
+	type typed struct {
+		text string
+		err  error
+	}
+	done := make(chan typed, 1)
+	go func() {
+		text, err := read()
+		done <- typed{text, err}
+	}()
+	select {
+	case a := <-done:
+		return a.text, a.err
+	case <-t.Interrupted:
+		return "", context.Canceled
+	}
 }
 
 // AskSecret asks without showing what is typed.
@@ -57,7 +79,14 @@ func (t *Terminal) AskSecret(question string) (string, error) {
 		return "", ErrNobody
 	}
 	fmt.Fprint(t.Err, question+": ")
-	secret, err := t.readSecret()
+	echoing, err := term.GetState(int(t.In.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("reading the answer: %w", err)
+	}
+	secret, err := t.answer(t.readSecret)
+	if errors.Is(err, context.Canceled) {
+		err = errors.Join(err, term.Restore(int(t.In.Fd()), echoing))
+	}
 	fmt.Fprintln(t.Err)
 	if err != nil {
 		return "", fmt.Errorf("reading the answer: %w", err)
