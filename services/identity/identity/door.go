@@ -2,10 +2,9 @@ package identity
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
-
-	"crypto/rand"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
