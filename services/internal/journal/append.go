@@ -89,7 +89,7 @@ func (s *Stream) AppendBatch(ctx context.Context, messages []Message) (uint64, e
 	for _, m := range batch[:commit] {
 		// Without the last nothing is stored: any error here is a certain no.
 		if err := s.j.conn.PublishMsg(m); err != nil {
-			return 0, fmt.Errorf("appending a batch to %s: %w (%w)", s.name, ErrUnavailable, err)
+			return 0, fmt.Errorf("appending a batch to %s: %w", s.name, unanswered(ctx, err))
 		}
 	}
 	a, err := s.publish(ctx, batch[commit])

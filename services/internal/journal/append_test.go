@@ -124,8 +124,10 @@ func TestAThousandMessagesAreOneBatchAndMoreAreRefused(t *testing.T) {
 		"a subject expected twice":  {{Subject: "state.a"}, {Subject: "state.a", Expect: journal.OnSubject(0)}},
 		"a wildcard":                {{Subject: "state.a"}, {Subject: "state.*"}},
 		"an empty token":            {{Subject: "state.a"}, {Subject: "state..b"}},
+		"two megabytes":             {{Subject: "state.a", Data: make([]byte, 2<<20)}, {Subject: "state.b"}},
 	} {
-		if _, err := s.AppendBatch(t.Context(), bad); err == nil || errors.Is(err, journal.ErrConflict) {
+		_, err := s.AppendBatch(t.Context(), bad)
+		if err == nil || errors.Is(err, journal.ErrConflict) || errors.Is(err, journal.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -183,7 +185,8 @@ func TestAppendingWithoutAServerIsUnavailableAndNotUnknown(t *testing.T) {
 			_, err := s.Append(ctx, journal.Message{Subject: "state.x"})
 			return err
 		},
-		"a batch": func(ctx context.Context) error { _, err := s.AppendBatch(ctx, make2()); return err },
+		"a batch": func(ctx context.Context) error { _, err := s.AppendBatch(ctx, two()); return err },
+		"a beat":  func(context.Context) error { return j.Beat("beat.x", nil) }, // and not kept to be sent later
 	} {
 		if err := appending(t.Context()); !errors.Is(err, journal.ErrUnavailable) || errors.Is(err, journal.ErrUnknown) {
 			t.Errorf("%s: %v", name, err)
@@ -191,7 +194,7 @@ func TestAppendingWithoutAServerIsUnavailableAndNotUnknown(t *testing.T) {
 	}
 }
 
-func make2() []journal.Message { return []journal.Message{{Subject: "state.x"}, {Subject: "state.y"}} }
+func two() []journal.Message { return []journal.Message{{Subject: "state.x"}, {Subject: "state.y"}} }
 
 func TestAPlainSubscriberSeesWhatIsRefusedAndAWatchDoesNot(t *testing.T) {
 	srv := start(t, local.Config{})

@@ -113,22 +113,32 @@ func TestAWatchCutOffInTheMiddleOfTheSnapshotLeavesNothingOut(t *testing.T) {
 	}
 }
 
-// publish appends with 16 writers and returns what was acknowledged when they
-// are stopped, which an error does too.
+// publish appends with 16 writers, every fourth of them in batches, and returns
+// what was acknowledged when they are stopped, which an error does too.
 func publish(ctx context.Context, s *journal.Stream, round string) map[string]uint64 {
 	var mu sync.Mutex
 	acked := map[string]uint64{}
 	var writers sync.WaitGroup
 	for w := range 16 {
+		size := 1
+		if w%4 == 0 {
+			size = 5
+		}
 		writers.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				id := fmt.Sprintf("%s-%d-%d", round, w, i)
-				seq, err := s.Append(ctx, journal.Message{Subject: "state." + id, Data: []byte(id)})
+				batch := make([]journal.Message, size)
+				for k := range batch {
+					id := fmt.Sprintf("%s-%d-%d-%d", round, w, i, k)
+					batch[k] = journal.Message{Subject: "state." + id, Data: []byte(id)}
+				}
+				last, err := s.AppendBatch(ctx, batch)
 				if err != nil {
 					return
 				}
 				mu.Lock()
-				acked[id] = seq
+				for k, m := range batch {
+					acked[string(m.Data)] = last - uint64(size-1-k)
+				}
 				mu.Unlock()
 			}
 		})

@@ -10,6 +10,7 @@ import (
 
 const (
 	updateTries = 8
+	streamTries = 32                   // more come in between there, and each is taken in first
 	firstWait   = 2 * time.Millisecond // after a conflict; doubles, with jitter
 	patience    = 2 * time.Second      // with a journal that cannot be reached
 	settleIn    = 2 * time.Second      // one attempt, then look whether it is there
@@ -28,7 +29,7 @@ const (
 // any more before ctx ended.
 func (s *Stream) Update(ctx context.Context, subject string, build func(last Entry, found bool) ([]byte, error)) (Entry, error) {
 	var stored Entry
-	err := s.j.again(ctx, func() error {
+	err := s.j.again(ctx, updateTries, func() error {
 		last, err := s.Last(ctx, subject)
 		found := err == nil
 		if !found && !errors.Is(err, ErrNotFound) {
@@ -66,7 +67,7 @@ type Fold func(ctx context.Context, atLeast uint64) (at uint64, err error)
 // conflict.
 func (s *Stream) UpdateStream(ctx context.Context, fold Fold, build func(next uint64) ([]Message, error)) (uint64, error) {
 	var last, atLeast uint64
-	err := s.j.again(ctx, func() error {
+	err := s.j.again(ctx, streamTries, func() error {
 		at, err := fold(ctx, atLeast)
 		if err != nil {
 			return &final{err}
@@ -95,9 +96,9 @@ func (s *Stream) UpdateStream(ctx context.Context, fold Fold, build func(next ui
 	return last, nil
 }
 
-// again calls try until it succeeds, fails for good, has met eight conflicts,
-// or could not reach the journal for two seconds.
-func (j *Journal) again(ctx context.Context, try func() error) error {
+// again calls try until it succeeds, fails for good, has met that many
+// conflicts, or could not reach the journal for two seconds.
+func (j *Journal) again(ctx context.Context, most int, try func() error) error {
 	conflicts, lost := 0, time.Time{}
 	for {
 		err := try()
@@ -106,7 +107,7 @@ func (j *Journal) again(ctx context.Context, try func() error) error {
 		case errors.As(err, &verdict):
 			return verdict.error
 		case errors.Is(err, ErrConflict):
-			if conflicts++; conflicts == updateTries {
+			if conflicts++; conflicts == most {
 				return err
 			}
 			lost = time.Time{}

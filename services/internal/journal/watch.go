@@ -53,10 +53,7 @@ func (s *Stream) Watch(ctx context.Context, c WatchConfig) error {
 	w.at.Store(max(c.From, c.Held.Sequence+1) - 1)
 	for wait := retryWait; ; wait = min(2*wait, retryMost) {
 		err := w.run(ctx)
-		if w.fresh && ctx.Err() == nil {
-			s.j.log.Info("watching again", "stream", s.name, "after", w.held.Sequence, "error", err)
-			wait = retryWait
-		}
+		wasFresh := w.fresh
 		w.tell(false)
 		var verdict *final
 		switch {
@@ -64,6 +61,9 @@ func (s *Stream) Watch(ctx context.Context, c WatchConfig) error {
 			return nil
 		case errors.As(err, &verdict):
 			return verdict.error
+		case wasFresh:
+			s.j.log.Info("watching again", "stream", s.name, "after", w.held.Sequence, "error", err)
+			wait = retryWait
 		}
 		if s.j.pause(ctx, wait) != nil {
 			return nil
