@@ -373,3 +373,22 @@ func TestAHelloOfManySessionsComesInParts(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatComesAndGoesQuicklyIsToldOfOnlyIfItWasLetIn(t *testing.T) {
+	run(t, newHub(), func(w *world) {
+		s := w.open("alice", "db-1")
+		s.Close()
+		w.gate.refuses(fault.New(fault.Frozen, "db-1 is frozen"))
+		_, err := w.try("alice", "db-1")
+		if !fault.Is(err, fault.Frozen) {
+			t.Fatal(err)
+		}
+		w.settle()
+		if got := w.hub.sessions[s.ID()]; got.GetUser() != "alice" || len(w.hub.ended[s.ID()]) != 1 {
+			t.Errorf("the broker heard of %v and of its end %v", got, w.hub.ended[s.ID()])
+		}
+		if len(w.hub.sessions) != 1 || len(w.hub.ended) != 1 {
+			t.Errorf("the broker heard of %v, and of the ends %v", w.hub.sessions, w.hub.ended)
+		}
+	})
+}

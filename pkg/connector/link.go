@@ -130,14 +130,9 @@ func (c *Connector) speak(ctx context.Context, stream sessionv1.Connectors_Attac
 func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage, waiting bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for part := range slices.Chunk(c.opened, batch) {
-		opened := &sessionv1.Opened{Sessions: make([]*sessionv1.Session, len(part))}
-		for i, s := range part {
-			opened.Sessions[i], s.queued = s.proto(), false
-		}
-		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Opened{Opened: opened}})
+	for part := range slices.Chunk(c.newlyOpened(), batch) {
+		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Opened{Opened: &sessionv1.Opened{Sessions: part}}})
 	}
-	c.opened = nil
 	if beat || c.urgent || flush && c.changed {
 		if beat {
 			c.oldest = c.oldestAdmission()
@@ -156,6 +151,21 @@ func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage,
 	}
 	c.ended = nil
 	return out, false
+}
+
+// newlyOpened takes the sessions to be told of, as they are now. Of one that came and went without being
+// let in nobody hears.
+func (c *Connector) newlyOpened() []*sessionv1.Session {
+	var told []*sessionv1.Session
+	for _, s := range c.opened {
+		s.queued = false
+		if s.said || s.let || s.state != sessionv1.Session_ENDED {
+			s.said = true
+			told = append(told, s.proto())
+		}
+	}
+	c.opened = nil
+	return told
 }
 
 func (c *Connector) cutProgress() []*emergencyv1.CutProgress {
@@ -202,6 +212,7 @@ func (c *Connector) hello() []*sessionv1.Hello {
 		last := parts[len(parts)-1]
 		last.More = true
 		for _, s := range sessions {
+			s.said = true
 			last.Sessions = append(last.Sessions, s.proto())
 		}
 		parts = append(parts, &sessionv1.Hello{Connector: first.Connector, BootId: first.BootId})

@@ -30,6 +30,8 @@ type Session struct {
 	hit    []*progress       // the cuts that end it
 	maybe  []*progress       // the cuts that came before the gate's answer
 	queued bool              // among those to be told of
+	said   bool              // a broker has been told of it
+	let    bool              // it has been let in
 	ending *ending
 	end    time.Time
 }
@@ -108,7 +110,7 @@ func (s *Session) Admit(ctx context.Context) error {
 	if err := s.over(); err != nil {
 		return err
 	}
-	s.state = sessionv1.Session_OPEN
+	s.state, s.let = sessionv1.Session_OPEN, true
 	s.c.tell(s)
 	return nil
 }
@@ -191,6 +193,10 @@ func (c *Connector) finish(s *Session) {
 		p.open--
 		p.ended++
 		c.urgent = c.urgent || p.open == 0
+	}
+	if !s.said && !s.let { // nobody has heard of it
+		c.nudge()
+		return
 	}
 	end := &sessionv1.EndedSession{Id: s.id, Cause: cause, Time: timestamppb.New(s.end)}
 	c.ended, c.changed = append(c.ended, end), true

@@ -207,6 +207,12 @@ func (b *Broker) hearOpened(l *link, sessions []*sessionv1.Session) {
 			continue
 		}
 		before := h.sessions[s.GetId()]
+		if s.GetState() == sessionv1.Session_ENDED { // it came and went quickly; its end follows
+			if before != nil {
+				continue
+			}
+			s.State = sessionv1.Session_ENDING
+		}
 		h.own(s)
 		h.sessions[s.GetId()] = s
 		b.opened(h, s, before)
@@ -229,7 +235,7 @@ func (b *Broker) opened(h *host, s, before *sessionv1.Session) {
 	if order := b.orders.get(s.GetId()); order != nil {
 		h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(whyOrdered))
 	}
-	if state := b.deps.View.State(); state != nil && s.GetState() != sessionv1.Session_ENDED {
+	if state := b.deps.View.State(); state != nil {
 		b.judgeOne(h, s, state.Emergency)
 	}
 }
