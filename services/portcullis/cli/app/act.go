@@ -131,10 +131,9 @@ func (x *Act) DoIfAsked(ctx context.Context, act func(grant string) error) error
 		return x.Do(ctx, act)
 	}
 	err := act("")
-	if !api.IsRefusal(err, fault.GrantRequired) || !x.app.Term.Asking {
+	if !api.IsRefusal(err, fault.GrantRequired) || (!x.app.Term.Asking && x.program == "") {
 		return err
 	}
-	x.app.Term.Note("This takes a fresh code.")
 	return x.Do(ctx, act)
 }
 
