@@ -88,8 +88,9 @@ func (p *platform) user(name string, roles ...string) {
 
 func (p *platform) put(stream, subject string, m proto.Message) uint64 {
 	p.t.Helper()
-	s := must(p.journal.Stream(p.t.Context(), stream))
-	return must(s.Append(p.t.Context(), journal.Message{Subject: subject, Data: must(proto.Marshal(m))}))
+	ctx := context.WithoutCancel(p.t.Context()) // a gate may be at work while a test ends
+	s := must(p.journal.Stream(ctx, stream))
+	return must(s.Append(ctx, journal.Message{Subject: subject, Data: must(proto.Marshal(m))}))
 }
 
 // emergency writes a record as control does.

@@ -222,8 +222,7 @@ func (g *staging) write(c *chain, id string, messages []journal.Message) (*gatev
 		}
 	}
 	record := &gatev1.ImportRecord{
-		Id: id, UsersImport: g.usersImport, UsersCommitted: len(g.sheet.users) == 0, CredentialsCommitted: len(g.sheet.credentials) == 0,
-		Operation: g.operation.String(),
+		Id: id, UsersImport: g.usersImport, Operation: g.operation.String(),
 		Counts: &gatev1.ImportResponse{
 			Users: uint32(len(g.sheet.users)), Devices: uint32(len(g.sheet.devices)), AccessGroups: uint32(len(g.sheet.groups)), Credentials: uint32(len(g.sheet.credentials)),
 		},

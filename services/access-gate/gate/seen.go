@@ -26,6 +26,7 @@ type seen struct {
 	mu       sync.Mutex
 	last     uint64
 	imports  map[string]*gatev1.ImportRecord
+	finished map[string]bool
 	sealed   map[string]map[string][]byte // import → device → credential
 	requests map[string]answered
 	order    []string // of requests, the oldest first
@@ -38,7 +39,7 @@ type answered struct{ subject, operation string }
 
 func newSeen() *seen {
 	return &seen{
-		imports: map[string]*gatev1.ImportRecord{}, sealed: map[string]map[string][]byte{},
+		imports: map[string]*gatev1.ImportRecord{}, finished: map[string]bool{}, sealed: map[string]map[string][]byte{},
 		requests: map[string]answered{}, gone: map[string]struct{}{}, work: make(chan struct{}, 1),
 	}
 }
@@ -56,6 +57,8 @@ func (s *seen) directory(e journal.Entry) error {
 			return fmt.Errorf("reading an import: %w", err)
 		}
 		s.imported(r, e.Subject)
+	case strings.HasPrefix(e.Subject, watch.FinishedSubject):
+		s.finish(strings.TrimPrefix(e.Subject, watch.FinishedSubject))
 	case strings.HasPrefix(e.Subject, watch.DeviceSubject):
 		return s.record(e, strings.TrimPrefix(e.Subject, watch.DeviceSubject))
 	case strings.HasPrefix(e.Subject, watch.GroupSubject):
@@ -67,16 +70,16 @@ func (s *seen) directory(e journal.Entry) error {
 func (s *seen) imported(r *gatev1.ImportRecord, subject string) {
 	s.imports[r.GetId()] = r
 	s.remember(r.GetOperation(), subject)
-	if r.GetCredentialsCommitted() {
-		delete(s.sealed, r.GetId())
-	}
-	if !finished(r) {
+	if r.GetUsersImport() == "" && len(s.sealed[r.GetId()]) == 0 {
+		s.finish(r.GetId())
+	} else if !s.finished[r.GetId()] {
 		s.nudge()
 	}
 }
 
-func finished(r *gatev1.ImportRecord) bool {
-	return r.GetUsersCommitted() && r.GetCredentialsCommitted()
+func (s *seen) finish(id string) {
+	s.finished[id] = true
+	delete(s.sealed, id)
 }
 
 // record reads what DeviceRecord and AccessGroupRecord have in common: operations are field 3, the
@@ -107,7 +110,7 @@ func (s *seen) record(e journal.Entry, device string) error {
 		}
 		data = data[n:]
 	}
-	if device != "" && len(sealed) > 0 && !s.imports[importID].GetCredentialsCommitted() {
+	if device != "" && len(sealed) > 0 && !s.finished[importID] {
 		if s.sealed[importID] == nil {
 			s.sealed[importID] = map[string][]byte{}
 		}
@@ -187,6 +190,16 @@ func (s *seen) committed(id string) *gatev1.ImportRecord {
 	return s.imports[id]
 }
 
+// unfinished answers a committed import that has something left to do; nil if it hasn't.
+func (s *seen) unfinished(id string) *gatev1.ImportRecord {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished[id] {
+		return nil
+	}
+	return s.imports[id]
+}
+
 // request answers who had a request id before.
 func (s *seen) request(id string) (answered, bool) {
 	s.mu.Lock()
@@ -211,8 +224,8 @@ func (s *seen) importOf(id string) *gatev1.ImportRecord {
 func (s *seen) todo() (imports, users []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, r := range s.imports {
-		if !finished(r) {
+	for id := range s.imports {
+		if !s.finished[id] {
 			imports = append(imports, id)
 		}
 	}

@@ -90,11 +90,11 @@ func (s *Service) leaveGroups(ctx context.Context, name string) error {
 
 // finish does what a committed import has still to do elsewhere, and notes it.
 func (s *Service) finish(ctx context.Context, id string) error {
-	record := s.seen.committed(id)
-	if record == nil || finished(record) {
+	record := s.seen.unfinished(id)
+	if record == nil {
 		return nil
 	}
-	if !record.GetUsersCommitted() {
+	if record.GetUsersImport() != "" {
 		if _, err := s.users.CommitUsers(ctx, &identityv1.CommitUsersRequest{ImportId: record.GetUsersImport()}); err != nil {
 			return fmt.Errorf("committing the users: %w", err)
 		}
@@ -104,24 +104,20 @@ func (s *Service) finish(ctx context.Context, id string) error {
 			return fmt.Errorf("keeping the credential of %s: %w", device, err)
 		}
 	}
-	return s.noteFinished(ctx, id)
-}
-
-func (s *Service) noteFinished(ctx context.Context, id string) error {
 	opened, err := s.opened()
 	if err != nil {
 		return err
 	}
-	entry, err := opened.directory.Update(ctx, watch.ImportSubject+id, func(last journal.Entry, _ bool) ([]byte, error) {
-		r := new(gatev1.ImportRecord)
-		if err := proto.Unmarshal(last.Data, r); err != nil {
-			return nil, fmt.Errorf("reading an import: %w", err)
-		}
-		if finished(r) {
+	data, err := proto.Marshal(&gatev1.ImportRecord{Id: id})
+	if err != nil {
+		return fmt.Errorf("encoding an import: %w", err)
+	}
+	// Under a subject of its own: an import's commit must go on standing right behind its rows.
+	entry, err := opened.directory.Update(ctx, watch.FinishedSubject+id, func(_ journal.Entry, found bool) ([]byte, error) {
+		if found {
 			return nil, journal.ErrUnchanged
 		}
-		r.UsersCommitted, r.CredentialsCommitted = true, true
-		return proto.Marshal(r)
+		return data, nil
 	})
 	if err != nil {
 		return err

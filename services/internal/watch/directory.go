@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/emergency"
@@ -12,36 +13,39 @@ import (
 	"portcullis.dev/services/internal/journal"
 )
 
-// The subjects of DIRECTORY; a name follows each.
+// The subjects of DIRECTORY; a name or an id follows each.
 const (
 	DeviceSubject = "directory.device."
 	GroupSubject  = "directory.group."
+	// ImportSubject is the entry that makes the rows before it count.
 	ImportSubject = "directory.import."
+	// FinishedSubject notes that an import has nothing left to do elsewhere.
+	FinishedSubject = "directory.finished."
 )
 
-// directory folds DIRECTORY into the emergency builder. A record that an import has staged counts once
-// the import is committed; until then, and for ever if it never is, the version before it does.
+// directory folds DIRECTORY into the emergency builder. A row that an import has staged counts once the
+// import is committed; until then, and for ever if it never is, the version before it does. The rows of an
+// import and its commit stand in the stream one after the other, so whatever else comes shows that an
+// import was given up, to those too who read the last entry of each subject only.
 type directory struct {
-	builder   *emergency.Builder
-	committed map[string]bool
-	staged    map[string]map[string][]byte // import → subject → record
-	waits     map[string]string            // subject → import
+	builder *emergency.Builder
+	staged  string // the import that the rows are of
+	rows    []journal.Entry
 }
 
-func newDirectory(b *emergency.Builder) *directory {
-	return &directory{builder: b, committed: map[string]bool{}, staged: map[string]map[string][]byte{}, waits: map[string]string{}}
-}
+func newDirectory(b *emergency.Builder) *directory { return &directory{builder: b} }
 
 func (d *directory) put(e journal.Entry) error {
 	var err error
 	switch {
 	case strings.HasPrefix(e.Subject, DeviceSubject), strings.HasPrefix(e.Subject, GroupSubject):
-		d.unstage(e.Subject)
-		err = d.record(e.Subject, e.Data)
+		err = d.record(e)
 	case strings.HasPrefix(e.Subject, ImportSubject):
 		err = d.commit(strings.TrimPrefix(e.Subject, ImportSubject))
+	case strings.HasPrefix(e.Subject, FinishedSubject):
+		d.stage("")
 	default:
-		return fmt.Errorf("folding %s: no such subject in DIRECTORY", e.Subject)
+		err = errors.New("no such subject in DIRECTORY")
 	}
 	if err != nil {
 		return fmt.Errorf("folding %s: %w", e.Subject, err)
@@ -49,48 +53,71 @@ func (d *directory) put(e journal.Entry) error {
 	return nil
 }
 
-func (d *directory) record(subject string, data []byte) error {
-	if name, ok := strings.CutPrefix(subject, DeviceSubject); ok {
-		return d.device(subject, name, data)
+// stage begins an import's rows, or none, and drops those of an import that was given up.
+func (d *directory) stage(id string) {
+	if id != d.staged {
+		d.staged, d.rows = id, nil
 	}
-	return d.group(subject, strings.TrimPrefix(subject, GroupSubject), data)
 }
 
-func (d *directory) device(subject, name string, data []byte) error {
-	r := new(gatev1.DeviceRecord)
-	if err := proto.Unmarshal(data, r); err != nil {
+func (d *directory) record(e journal.Entry) error {
+	r, err := readRow(e.Data)
+	if err != nil {
 		return err
 	}
-	device := r.GetDevice()
-	if r.GetDeleted() {
-		device = nil
+	d.stage(r.importID)
+	if r.importID == "" {
+		return d.apply(e.Subject, r.current, r.deleted)
 	}
-	if d.pending(subject, r.GetImportId(), data) {
-		device = r.GetPrevious()
+	d.rows = append(d.rows, e)
+	return d.apply(e.Subject, r.previous, r.previous == nil)
+}
+
+func (d *directory) commit(id string) error {
+	d.stage(id)
+	rows := d.rows
+	d.stage("")
+	var wrong []error
+	for _, e := range rows {
+		r, err := readRow(e.Data)
+		if err == nil {
+			err = d.apply(e.Subject, r.current, r.deleted)
+		}
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("committing %s: %w", e.Subject, err))
+		}
 	}
-	if device == nil {
+	return errors.Join(wrong...)
+}
+
+func (d *directory) apply(subject string, data []byte, deleted bool) error {
+	if name, ok := strings.CutPrefix(subject, DeviceSubject); ok {
+		return d.device(name, data, deleted)
+	}
+	return d.group(strings.TrimPrefix(subject, GroupSubject), data, deleted)
+}
+
+func (d *directory) device(name string, data []byte, deleted bool) error {
+	if deleted {
 		d.builder.DeleteDevice(name)
 		return nil
 	}
-	d.builder.PutDevice(name, device.GetDisabled())
-	d.builder.SetProtocol(name, uint8(device.GetProtocol()))
+	protocol, disabled, err := readDevice(data)
+	if err != nil {
+		return err
+	}
+	d.builder.PutDevice(name, disabled)
+	d.builder.SetProtocol(name, protocol)
 	return nil
 }
 
-func (d *directory) group(subject, name string, data []byte) error {
-	r := new(gatev1.AccessGroupRecord)
-	if err := proto.Unmarshal(data, r); err != nil {
+func (d *directory) group(name string, data []byte, deleted bool) error {
+	group := new(gatev1.AccessGroup)
+	if err := proto.Unmarshal(data, group); err != nil {
 		return err
 	}
-	group := r.GetAccessGroup()
-	if r.GetDeleted() {
-		group = nil
-	}
-	if d.pending(subject, r.GetImportId(), data) {
-		group = r.GetPrevious()
-	}
 	switch {
-	case group == nil:
+	case deleted:
 		d.builder.DeleteGroup(name)
 	case group.GetDisabled():
 		d.builder.PutDisabledGroup(name, group.GetUsers(), group.GetDevices())
@@ -100,40 +127,62 @@ func (d *directory) group(subject, name string, data []byte) error {
 	return nil
 }
 
-// pending keeps a record aside whose import is not committed, and reports whether it did.
-func (d *directory) pending(subject, id string, data []byte) bool {
-	if id == "" || d.committed[id] {
-		return false
-	}
-	if d.staged[id] == nil {
-		d.staged[id] = map[string][]byte{}
-	}
-	d.staged[id][subject], d.waits[subject] = data, id
-	return true
+// row is a DeviceRecord or an AccessGroupRecord, which have these fields in common under the same numbers.
+type row struct {
+	current, previous []byte // 1, 5
+	deleted           bool   // 2
+	importID          string // 4
 }
 
-// unstage forgets a staged record that a later one replaces.
-func (d *directory) unstage(subject string) {
-	id, waits := d.waits[subject]
-	if !waits {
-		return
-	}
-	delete(d.waits, subject)
-	if delete(d.staged[id], subject); len(d.staged[id]) == 0 {
-		delete(d.staged, id)
-	}
-}
-
-func (d *directory) commit(id string) error {
-	rows := d.staged[id]
-	d.committed[id] = true
-	delete(d.staged, id)
-	var wrong []error
-	for subject, data := range rows {
-		delete(d.waits, subject)
-		if err := d.record(subject, data); err != nil {
-			wrong = append(wrong, fmt.Errorf("committing %s: %w", subject, err))
+// readRow and readDevice take what a decision needs and nothing else: at a start there may be a million.
+func readRow(data []byte) (r row, err error) {
+	err = fields(data, func(number protowire.Number, value []byte, varint uint64) {
+		switch number {
+		case 1:
+			r.current = value
+		case 2:
+			r.deleted = protowire.DecodeBool(varint)
+		case 4:
+			r.importID = string(value)
+		case 5:
+			r.previous = value
 		}
+	})
+	return r, err
+}
+
+func readDevice(data []byte) (protocol uint8, disabled bool, err error) {
+	err = fields(data, func(number protowire.Number, _ []byte, varint uint64) {
+		switch number {
+		case 4:
+			protocol = uint8(varint)
+		case 7:
+			disabled = protowire.DecodeBool(varint)
+		}
+	})
+	return protocol, disabled, err
+}
+
+// fields calls fn with every field of a message that is bytes or a varint.
+func fields(data []byte, fn func(number protowire.Number, value []byte, varint uint64)) error {
+	for len(data) > 0 {
+		number, kind, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		data = data[n:]
+		if n = protowire.ConsumeFieldValue(number, kind, data); n < 0 {
+			return protowire.ParseError(n)
+		}
+		switch kind {
+		case protowire.BytesType:
+			value, _ := protowire.ConsumeBytes(data)
+			fn(number, value, 0)
+		case protowire.VarintType:
+			varint, _ := protowire.ConsumeVarint(data)
+			fn(number, nil, varint)
+		}
+		data = data[n:]
 	}
-	return errors.Join(wrong...)
+	return nil
 }

@@ -86,7 +86,7 @@ func (h *history) stage(t *rapid.T) {
 	maps.Copy(h.groups, groups)
 	if rapid.Bool().Draw(t, "finished") {
 		h.edit(t)
-		h.append(ImportSubject+id, &gatev1.ImportRecord{Id: id, UsersCommitted: true})
+		h.append(FinishedSubject+id, &gatev1.ImportRecord{Id: id})
 	}
 }
 
@@ -156,6 +156,28 @@ func TestAnImportCountsOnceItIsCommittedAndNeverBefore(t *testing.T) {
 			},
 		})
 	})
+}
+
+func TestAnImportThatWasGivenUpIsForgotten(t *testing.T) {
+	h, d := &history{}, newDirectory(emergency.NewBuilder())
+	for _, name := range []string{"d1", "d2"} {
+		h.append(DeviceSubject+name, &gatev1.DeviceRecord{Device: &gatev1.Device{Name: name}, ImportId: "dead"})
+	}
+	h.append(DeviceSubject+"d1", &gatev1.DeviceRecord{Device: &gatev1.Device{Name: "d1"}})
+	h.append(ImportSubject+"dead", &gatev1.ImportRecord{Id: "dead"}) // which no gate would write
+	h.append(DeviceSubject+"d2", &gatev1.DeviceRecord{Device: &gatev1.Device{Name: "d2"}, ImportId: "next"})
+	h.append(ImportSubject+"next", &gatev1.ImportRecord{Id: "next"})
+	for _, e := range h.entries {
+		if err := d.put(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.staged != "" || len(d.rows) > 0 {
+		t.Errorf("still kept: %v, %v", d.staged, d.rows)
+	}
+	if s := d.builder.Snapshot(time.Now()); !s.HasDevice("d1") || !s.HasDevice("d2") {
+		t.Error("what was committed is not there")
+	}
 }
 
 func TestWhatIsNoRecordOfTheDirectoryIsRefused(t *testing.T) {

@@ -2163,16 +2163,13 @@ func (x *AccessGroupRecord) GetPrevious() *AccessGroup {
 	return nil
 }
 
-// ImportRecord is `directory.import.<id>`: present means committed.
+// ImportRecord is `directory.import.<id>`: present means committed. It stands right behind the rows that it
+// makes count. And it is `directory.finished.<id>`: nothing is left to do elsewhere.
 type ImportRecord struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Whether identity has been told to commit its users.
-	UsersCommitted bool            `protobuf:"varint,2,opt,name=users_committed,json=usersCommitted,proto3" json:"users_committed,omitempty"`
-	Counts         *ImportResponse `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
-	// Whether its credentials are in CREDENTIAL.
-	CredentialsCommitted bool `protobuf:"varint,4,opt,name=credentials_committed,json=credentialsCommitted,proto3" json:"credentials_committed,omitempty"`
-	// The id under which identity has staged its users.
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Counts *ImportResponse        `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
+	// The id under which identity has staged its users; empty if there are none.
 	UsersImport string `protobuf:"bytes,5,opt,name=users_import,json=usersImport,proto3" json:"users_import,omitempty"`
 	// The request that asked for it, and what tells it from another with the same id.
 	Operation     string `protobuf:"bytes,6,opt,name=operation,proto3" json:"operation,omitempty"`
@@ -2217,25 +2214,11 @@ func (x *ImportRecord) GetId() string {
 	return ""
 }
 
-func (x *ImportRecord) GetUsersCommitted() bool {
-	if x != nil {
-		return x.UsersCommitted
-	}
-	return false
-}
-
 func (x *ImportRecord) GetCounts() *ImportResponse {
 	if x != nil {
 		return x.Counts
 	}
 	return nil
-}
-
-func (x *ImportRecord) GetCredentialsCommitted() bool {
-	if x != nil {
-		return x.CredentialsCommitted
-	}
-	return false
 }
 
 func (x *ImportRecord) GetUsersImport() string {
@@ -2537,14 +2520,12 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"operations\x18\x03 \x03(\tR\n" +
 	"operations\x12\x1b\n" +
 	"\timport_id\x18\x04 \x01(\tR\bimportId\x12;\n" +
-	"\bprevious\x18\x05 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupR\bprevious\"\xf9\x01\n" +
+	"\bprevious\x18\x05 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupR\bprevious\"\xa7\x01\n" +
 	"\fImportRecord\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
-	"\x0fusers_committed\x18\x02 \x01(\bR\x0eusersCommitted\x12:\n" +
-	"\x06counts\x18\x03 \x01(\v2\".portcullis.gate.v1.ImportResponseR\x06counts\x123\n" +
-	"\x15credentials_committed\x18\x04 \x01(\bR\x14credentialsCommitted\x12!\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
+	"\x06counts\x18\x03 \x01(\v2\".portcullis.gate.v1.ImportResponseR\x06counts\x12!\n" +
 	"\fusers_import\x18\x05 \x01(\tR\vusersImport\x12\x1c\n" +
-	"\toperation\x18\x06 \x01(\tR\toperation\"Z\n" +
+	"\toperation\x18\x06 \x01(\tR\toperationJ\x04\b\x02\x10\x03J\x04\b\x04\x10\x05\"Z\n" +
 	"\x10CredentialRecord\x12\x16\n" +
 	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"e\n" +
