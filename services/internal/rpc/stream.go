@@ -13,8 +13,8 @@ import (
 	"portcullis.dev/services/internal/who"
 )
 
-// lookAgain bounds how long a stream is not asked about when nothing changes: should the clock be set
-// forward, an edge is noticed so much later.
+// lookAgain is how often a stream is asked about when nothing changes: that its token has expired, or the
+// clock been set, is noticed so much later.
 const lookAgain = time.Second
 
 // live is a stream that was let in. It is asked about again at every change, and cut when it would no
@@ -82,7 +82,6 @@ func (s *Server) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler
 		defer l.end(nil)
 		defer s.live.add(l)()
 		s.ask(l) // what changed between the first look and the registry
-		defer l.expire(s.config.View.State().Who.Expiry(l.bearer), s.config.Now())()
 		done := make(chan error, 1)
 		s.handlers.Go(func() { done <- s.handle(handle, impl, l, c) })
 		select {
@@ -102,15 +101,6 @@ func (s *Server) handle(handle grpc.StreamHandler, impl any, l *live, c *call) (
 		}
 	}()
 	return handle(impl, l)
-}
-
-// expire cuts the stream when its token stops working.
-func (l *live) expire(at, now time.Time) (stop func()) {
-	if l.caller.SignIn == "" || at.IsZero() {
-		return func() {}
-	}
-	t := time.AfterFunc(at.Sub(now), func() { l.server.ask(l) })
-	return func() { t.Stop() }
 }
 
 // ask decides on a live stream again.
