@@ -38,18 +38,16 @@ func (b *Builder) PutUser(name string, isAdministrator, isDisabled bool) {
 func (b *Builder) DeleteUser(name string) { b.users.forget(name) }
 
 // PutDevice records a device, by name.
-func (b *Builder) PutDevice(name string, isDisabled bool) {
+func (b *Builder) PutDevice(name string, isDisabled bool) { b.PutDeviceOf(name, isDisabled, 0) }
+
+// PutDeviceOf records a device with its protocol, a number below 8, for those who list devices by it.
+func (b *Builder) PutDeviceOf(name string, isDisabled bool, protocol uint8) {
 	f := present
 	if isDisabled {
 		f |= disabled
 	}
-	b.devices.flag(name, f)
-}
-
-// SetProtocol notes a device's protocol, a number below 8, for those who list devices by it.
-func (b *Builder) SetProtocol(device string, protocol uint8) {
-	r := b.devices.edit(b.devices.put(device))
-	*r = r.withProtocol(protocol)
+	r := b.devices.edit(b.devices.put(name))
+	*r = (*r&^flagsMask | f).withProtocol(protocol)
 }
 
 // DeleteDevice forgets a device. Memberships stay with their groups' records.

@@ -174,8 +174,7 @@ func (m *machine) editDevice(t *rapid.T) {
 		return
 	}
 	m.devices[name] = off
-	m.builder.PutDevice(name, off)
-	m.builder.SetProtocol(name, 3)
+	m.builder.PutDeviceOf(name, off, 3)
 }
 
 func (m *machine) editGroup(t *rapid.T) {

@@ -50,7 +50,7 @@ func TestTheOrderInWhichRecordsArriveChangesNoDecision(t *testing.T) {
 		}
 		for _, name := range modelDevices {
 			off := rapid.Bool().Draw(t, "disabled")
-			puts = append(puts, func(b *Builder) { b.PutDevice(name, off) }, func(b *Builder) { b.SetProtocol(name, 2) })
+			puts = append(puts, func(b *Builder) { b.PutDeviceOf(name, off, 2) })
 		}
 		for _, name := range modelGroups {
 			users, devices, blocks := subset(t, modelUsers), subset(t, modelDevices), rapid.Bool().Draw(t, "blocks")

@@ -30,7 +30,12 @@ const (
 type directory struct {
 	builder *emergency.Builder
 	staged  string // the import that the rows are of
-	rows    []journal.Entry
+	rows    []stagedRow
+}
+
+type stagedRow struct {
+	subject string
+	data    []byte
 }
 
 func newDirectory(b *emergency.Builder) *directory { return &directory{builder: b} }
@@ -43,7 +48,7 @@ func (d *directory) put(e journal.Entry) error {
 	case strings.HasPrefix(e.Subject, ImportSubject):
 		err = d.commit(strings.TrimPrefix(e.Subject, ImportSubject))
 	case strings.HasPrefix(e.Subject, FinishedSubject):
-		d.stage("")
+		d.stage(nil)
 	default:
 		err = errors.New("no such subject in DIRECTORY")
 	}
@@ -54,9 +59,9 @@ func (d *directory) put(e journal.Entry) error {
 }
 
 // stage begins an import's rows, or none, and drops those of an import that was given up.
-func (d *directory) stage(id string) {
-	if id != d.staged {
-		d.staged, d.rows = id, nil
+func (d *directory) stage(id []byte) {
+	if string(id) != d.staged {
+		d.staged, d.rows = string(id), nil
 	}
 }
 
@@ -66,25 +71,25 @@ func (d *directory) record(e journal.Entry) error {
 		return err
 	}
 	d.stage(r.importID)
-	if r.importID == "" {
+	if len(r.importID) == 0 {
 		return d.apply(e.Subject, r.current, r.deleted)
 	}
-	d.rows = append(d.rows, e)
+	d.rows = append(d.rows, stagedRow{e.Subject, e.Data})
 	return d.apply(e.Subject, r.previous, r.previous == nil)
 }
 
 func (d *directory) commit(id string) error {
-	d.stage(id)
+	d.stage([]byte(id))
 	rows := d.rows
-	d.stage("")
+	d.stage(nil)
 	var wrong []error
-	for _, e := range rows {
-		r, err := readRow(e.Data)
+	for _, kept := range rows {
+		r, err := readRow(kept.data)
 		if err == nil {
-			err = d.apply(e.Subject, r.current, r.deleted)
+			err = d.apply(kept.subject, r.current, r.deleted)
 		}
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("committing %s: %w", e.Subject, err))
+			wrong = append(wrong, fmt.Errorf("committing %s: %w", kept.subject, err))
 		}
 	}
 	return errors.Join(wrong...)
@@ -106,8 +111,7 @@ func (d *directory) device(name string, data []byte, deleted bool) error {
 	if err != nil {
 		return err
 	}
-	d.builder.PutDevice(name, disabled)
-	d.builder.SetProtocol(name, protocol)
+	d.builder.PutDeviceOf(name, disabled, protocol)
 	return nil
 }
 
@@ -131,7 +135,7 @@ func (d *directory) group(name string, data []byte, deleted bool) error {
 type row struct {
 	current, previous []byte // 1, 5
 	deleted           bool   // 2
-	importID          string // 4
+	importID          []byte // 4
 }
 
 // readRow and readDevice take what a decision needs and nothing else: at a start there may be a million.
@@ -143,7 +147,7 @@ func readRow(data []byte) (r row, err error) {
 		case 2:
 			r.deleted = protowire.DecodeBool(varint)
 		case 4:
-			r.importID = string(value)
+			r.importID = value
 		case 5:
 			r.previous = value
 		}

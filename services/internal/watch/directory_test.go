@@ -188,3 +188,30 @@ func TestWhatIsNoRecordOfTheDirectoryIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkFoldOfADevice is what a start costs beside reading the stream, for each of its devices.
+func BenchmarkFoldOfADevice(b *testing.B) {
+	for _, id := range []string{"", "import"} {
+		h := &history{}
+		for i := range 100_000 {
+			name := fmt.Sprintf("host-%06d.example", i)
+			h.append(DeviceSubject+name, &gatev1.DeviceRecord{Device: &gatev1.Device{Name: name, Host: name, Port: 22, Protocol: 1, Labels: map[string]string{"site": "gru"}}, ImportId: id})
+		}
+		if id != "" {
+			h.append(ImportSubject+id, &gatev1.ImportRecord{Id: id})
+		}
+		b.Run("import "+id, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				d := newDirectory(emergency.NewBuilder())
+				for _, e := range h.entries {
+					if err := d.put(e); err != nil {
+						b.Fatal(err)
+					}
+				}
+				d.builder.Snapshot(time.Now())
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/device")
+		})
+	}
+}
