@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -178,7 +179,6 @@ func TestAnInvalidCredentialCountsAsNoneWhereNoneIsAsked(t *testing.T) {
 	}
 }
 
-// lockdownAsks are questions in a lockdown and what comes back.
 func TestALockdownRefusesAllButAdministratorsAtTheConsole(t *testing.T) {
 	w := newWorld(t)
 	g := &gate{}
@@ -314,5 +314,25 @@ func TestAServerThatDoesNotKnowYetRefuses(t *testing.T) {
 	if status.Code(err) != codes.Unavailable {
 		t.Error(err)
 	}
+	health := grpc_health_v1.NewHealthClient(w.dial(rpc.Gateway, rpc.Gate))
+	status := func(name string) grpc_health_v1.HealthCheckResponse_ServingStatus {
+		got, err := health.Check(as(t, ""), &grpc_health_v1.HealthCheckRequest{Service: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.GetStatus()
+	}
+	if live, ready := status("live"), status("ready"); live != grpc_health_v1.HealthCheckResponse_SERVING || ready == live {
+		t.Error(live, ready)
+	}
+	watch, err := health.Watch(as(t, ""), &grpc_health_v1.HealthCheckRequest{Service: "ready"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.user("ana")
+	for got := new(grpc_health_v1.HealthCheckResponse); got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING; {
+		if got, err = watch.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

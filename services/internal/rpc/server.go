@@ -89,6 +89,8 @@ func NewServer(c Config) (*Server, error) {
 	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams)}
 	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service), inside), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}))...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	s.health.SetServingStatus("live", grpc_health_v1.HealthCheckResponse_SERVING)
+	s.health.SetServingStatus("ready", grpc_health_v1.HealthCheckResponse_NOT_SERVING) // until something is known
 	return s, nil
 }
 

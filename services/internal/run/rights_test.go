@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,17 +16,13 @@ import (
 	"portcullis.dev/services/internal/seal"
 )
 
-func services() []string {
-	return []string{rpc.Control, rpc.Identity, rpc.Gate, rpc.Broker, rpc.Bastion, rpc.Notifier, rpc.Gateway}
-}
-
 // hosts runs all services and answers what each was given.
 func hosts(t *testing.T) map[string]*Host {
 	t.Helper()
 	var mu sync.Mutex
 	all := map[string]*Host{}
 	var entries []Entry
-	for _, name := range services() {
+	for _, name := range Services() {
 		entries = append(entries, entry(name, true, func(h *Host) toy {
 			mu.Lock()
 			defer mu.Unlock()
@@ -41,8 +39,8 @@ var streams = []struct {
 	name, subject string
 	write, read   []string
 }{
-	{"EMERGENCY", "emergency.x", []string{rpc.Control}, services()},
-	{"IDENTITY", "identity.user.x", []string{rpc.Identity}, services()},
+	{"EMERGENCY", "emergency.x", []string{rpc.Control}, Services()},
+	{"IDENTITY", "identity.user.x", []string{rpc.Identity}, Services()},
 	{"IDENTITY_SECRET", "secret.x", []string{rpc.Identity}, []string{rpc.Identity}},
 	{"DIRECTORY", "directory.x", []string{rpc.Gate}, []string{rpc.Control, rpc.Gate, rpc.Broker}},
 	{"CREDENTIAL", "credential.x", []string{rpc.Gate}, []string{rpc.Bastion}},
@@ -91,7 +89,7 @@ func try(t *testing.T, j *journal.Journal, name, subject string) (wrote, read bo
 }
 
 func TestNobodyMayTakeAwayWhatIsOnRecord(t *testing.T) {
-	for _, name := range services() {
+	for _, name := range Services() {
 		may, err := rights(name)
 		if err != nil {
 			t.Fatal(err)
@@ -146,6 +144,44 @@ func TestEachServiceGetsItsOwnKeysAndNoOthers(t *testing.T) {
 	for service, h := range all {
 		if _, err := h.Keys.Trust(); err != nil {
 			t.Errorf("%s can't verify entries: %v", service, err)
+		}
+	}
+}
+
+func TestTheKeysAreSharedOutAsTheTableSays(t *testing.T) {
+	dir := t.TempDir()
+	if err := ShareKeys(dir); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, rpc.Control, seal.SignerFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ShareKeys(dir); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, rpc.Control, seal.SignerFile)); err != nil || string(after) != string(before) {
+		t.Error("sharing them again makes others: ", err)
+	}
+	for _, service := range Services() {
+		may, err := rights(service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := os.ReadDir(filepath.Join(dir, service))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range files {
+			names = append(names, f.Name())
+			if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s of %s has mode %v, %v", f.Name(), service, info.Mode(), err)
+			}
+		}
+		slices.Sort(may.keys)
+		if !slices.Equal(names, may.keys) {
+			t.Errorf("%s has %v, want %v", service, names, may.keys)
 		}
 	}
 }
