@@ -68,7 +68,7 @@ func (s seat) sit(ctx context.Context, address string, key ssh.Signer, count *ta
 		count.refused(heard.last(err))
 		return false
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
 	over := make(chan error, 1)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -43,7 +44,7 @@ type Client struct {
 	agent string
 	now   func() time.Time
 	http  *http.Client
-	skew  time.Duration
+	skew  atomic.Int64 // nanoseconds that the server's clock is ahead
 }
 
 // New checks the address and calls nobody.
@@ -66,7 +67,7 @@ func New(c Config) (*Client, error) {
 func (c *Client) Address() string { return c.base.String() }
 
 // Now is the server's clock, as far as its last answer told.
-func (c *Client) Now() time.Time { return c.now().Add(c.skew) }
+func (c *Client) Now() time.Time { return c.now().Add(time.Duration(c.skew.Load())) }
 
 // Request is one call.
 type Request struct {
@@ -171,10 +172,11 @@ func (c *Client) noteClock(answer *http.Response) {
 	if err != nil {
 		return
 	}
-	c.skew = at.Sub(c.now())
-	if c.skew.Abs() < 2*time.Second {
-		c.skew = 0
+	skew := at.Sub(c.now())
+	if skew.Abs() < 2*time.Second {
+		skew = 0
 	}
+	c.skew.Store(int64(skew))
 }
 
 func encode(body any) ([]byte, error) {

@@ -32,7 +32,7 @@ func (r record) fromFile(name string, entry each) error {
 		if err != nil {
 			return fmt.Errorf("reading the export: %w", err)
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		text = file
 	}
 	return api.Lines(text, func(raw json.RawMessage) error { return decoded(raw, entry) })
