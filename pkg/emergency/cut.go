@@ -70,6 +70,7 @@ type Cut struct {
 	SparedSignIn  string
 	Reason        string
 	revokeTokens  bool
+	sparedTokens  []string
 }
 
 // Bites reports whether the cut has started and ends what was admitted so. What was admitted with
@@ -135,7 +136,7 @@ func CutOf(e *emergencyv1.Emergency) (Cut, bool) {
 	if err != nil || revision.IsZero() || e.GetCancelTime() != nil && !e.GetStarted() {
 		return Cut{}, false
 	}
-	cut := Cut{Emergency: e.GetId(), Revision: revision, SparedSignIn: e.GetSparedSignIn(), Reason: Why(e), revokeTokens: e.GetRevokeTokens()}
+	cut := Cut{Emergency: e.GetId(), Revision: revision, SparedSignIn: e.GetSparedSignIn(), Reason: Why(e), revokeTokens: e.GetRevokeTokens(), sparedTokens: e.GetBreakGlassTokens()}
 	switch e.GetKind() {
 	case emergencyv1.Emergency_TERMINATION:
 		cut.Kind, cut.Selector = Termination, e.GetSelector()

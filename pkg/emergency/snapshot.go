@@ -1,6 +1,7 @@
 package emergency
 
 import (
+	"slices"
 	"time"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -37,22 +38,25 @@ func (s *Snapshot) Cuts() []Cut { return s.known.list() }
 
 // SignedOut answers the cut, if any, that has ended a sign-in.
 func (s *Snapshot) SignedOut(signIn string, a Admission, now time.Time) (Cut, bool) {
-	return bitten(s.known.signOuts, a, now, signIn)
+	return bitten(s.known.signOuts, a, now, func(c *Cut) bool { return signIn != "" && signIn == c.SparedSignIn })
 }
 
 // TokenRevoked answers the cut, if any, that has shut a program's token for good: a lockdown applied
-// with revokeTokens since the token was last armed.
-func (s *Snapshot) TokenRevoked(armed Revision, now time.Time) (Cut, bool) {
-	return bitten(s.known.revocations, Admission{Revision: armed}, now, "")
+// with revokeTokens since the token was last armed. It shuts no token that it lets through.
+func (s *Snapshot) TokenRevoked(token string, armed Revision, now time.Time) (Cut, bool) {
+	return bitten(s.known.revocations, Admission{Revision: armed}, now, func(c *Cut) bool {
+		return slices.Contains(c.sparedTokens, token) || slices.Contains(s.known.policy.GetBreakGlassTokens(), token)
+	})
 }
 
-// bitten answers the first cut that bites. Below the admission only those bite that it knew of.
-func bitten(cuts []*Cut, a Admission, now time.Time, signIn string) (Cut, bool) {
+// bitten answers the first cut that bites and does not spare. Below the admission only those bite that it
+// knew of.
+func bitten(cuts []*Cut, a Admission, now time.Time, spares func(*Cut) bool) (Cut, bool) {
 	for _, c := range cuts {
 		if a.PendingCut.IsZero() && !a.Revision.Less(c.Revision) {
 			break
 		}
-		if c.Bites(a, now) && (signIn == "" || signIn != c.SparedSignIn) {
+		if c.Bites(a, now) && !spares(c) {
 			return *c, true
 		}
 	}

@@ -263,7 +263,7 @@ func (s *Service) armed(known emergency.Revision) string {
 			under = emergency.Revision{Epoch: cut.Revision.Epoch, Sequence: cut.Revision.Sequence - 1}
 		}
 	}
-	if _, shut := s.emergencies().TokenRevoked(under, now); shut {
+	if _, shut := s.emergencies().TokenRevoked("", under, now); shut {
 		return known.String()
 	}
 	return under.String()

@@ -166,7 +166,7 @@ func TestAnAdministratorArmsARevokedTokenAgain(t *testing.T) {
 	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
 	revoked := func() bool {
 		armed := who.FromContext(w.as(made.GetToken(), away)).Admission
-		_, is := w.view.State().Emergency.TokenRevoked(armed.Revision, w.clock.Now())
+		_, is := w.view.State().Emergency.TokenRevoked(made.GetId(), armed.Revision, w.clock.Now())
 		return is
 	}
 	if revoked() {
@@ -220,7 +220,7 @@ func TestATokenMadeWhileARevokingLockdownIsPendingIsShutByItToo(t *testing.T) {
 	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
 	revoked := func() bool {
 		armed := who.FromContext(w.as(made.GetToken(), away)).Admission
-		_, is := w.view.State().Emergency.TokenRevoked(armed.Revision, w.clock.Now())
+		_, is := w.view.State().Emergency.TokenRevoked(made.GetId(), armed.Revision, w.clock.Now())
 		return is
 	}
 	if revoked() {

@@ -111,7 +111,7 @@ func (s *Server) lockdown(state *watch.State, row Row, c who.Caller, now time.Ti
 		return Lockdown(s.config.Texts, verdict, now)
 	}
 	if c.Token != "" {
-		if cut, revoked := state.Emergency.TokenRevoked(c.Admission.Revision, now); revoked {
+		if cut, revoked := state.Emergency.TokenRevoked(c.Token, c.Admission.Revision, now); revoked {
 			return fault.New(fault.Unauthenticated, "The lockdown %s has shut this token. Ask an administrator to re-arm it", cut.Emergency)
 		}
 		return nil
