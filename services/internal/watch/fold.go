@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -23,18 +24,42 @@ type fold struct {
 	directory *directory
 	held      map[string]uint64
 	view      *who.View // nil once IDENTITY has moved
+	// carried is what another journal had on record, by the id that it had there.
+	carried map[string]*emergencyv1.Emergency
 }
 
-// newFold starts over; what was on in the fold before stays on until the journal says otherwise.
+// newFold starts over. What was on record in the fold before stays, under names of its own, until the
+// journal has the same record again: a journal that was lost opens no door, and revives nothing.
 func newFold(c Config, before *fold) *fold {
 	b := emergency.NewBuilder()
-	f := &fold{keys: maps.Clone(c.Trust), emergency: b, identity: who.NewBuilder(b), directory: newDirectory(b), held: map[string]uint64{}}
-	if before != nil {
-		for _, e := range before.emergency.Snapshot(c.Now()).Emergencies() {
-			b.PutEmergency(e)
-		}
+	f := &fold{keys: maps.Clone(c.Trust), emergency: b, identity: who.NewBuilder(b), directory: newDirectory(b),
+		held: map[string]uint64{}, carried: map[string]*emergencyv1.Emergency{}}
+	if before == nil {
+		return f
+	}
+	for _, e := range before.emergency.Snapshot(c.Now()).Emergencies() {
+		e = proto.CloneOf(e)
+		id := strings.TrimSuffix(e.GetId(), lost)
+		e.Id = id + lost
+		f.carried[id] = e
+		b.PutEmergency(e)
 	}
 	return f
+}
+
+// lost marks the id of a record that another journal had.
+const lost = "~lost"
+
+// found gives up what was carried of a record that the journal has again.
+func (f *fold) found(e *emergencyv1.Emergency) {
+	c := f.carried[e.GetId()]
+	if c == nil || c.GetCutoffRevision() != e.GetCutoffRevision() {
+		return
+	}
+	delete(f.carried, e.GetId())
+	c = proto.CloneOf(c)
+	c.CancelTime, c.Started = c.GetCreateTime(), false // neither a window nor a cut
+	f.emergency.PutEmergency(c)
 }
 
 func (f *fold) put(stream string, e journal.Entry) error {
@@ -62,6 +87,7 @@ func (f *fold) putEmergency(e journal.Entry) error {
 		if err := sameCut(f.emergency.Record(entry.GetEmergency().GetId()), entry.GetEmergency()); err != nil {
 			return err
 		}
+		f.found(entry.GetEmergency())
 		f.emergency.PutEmergency(entry.GetEmergency())
 	case entry.GetPolicy() != nil:
 		f.emergency.PutPolicy(entry.GetPolicy())
@@ -79,7 +105,7 @@ func sameCut(before, after *emergencyv1.Emergency) error {
 	}
 	same := before.GetCutoffRevision() == after.GetCutoffRevision() && before.GetKind() == after.GetKind() &&
 		before.GetSparedSignIn() == after.GetSparedSignIn() && proto.Equal(before.GetSelector(), after.GetSelector()) &&
-		proto.Equal(before.GetStartTime(), after.GetStartTime()) && before.GetEndLiveSessions() == after.GetEndLiveSessions() &&
+		proto.Equal(before.GetStartTime(), after.GetStartTime()) && proto.Equal(before.GetCreateTime(), after.GetCreateTime()) && before.GetEndLiveSessions() == after.GetEndLiveSessions() &&
 		(after.GetStarted() || !before.GetStarted())
 	if !same {
 		return errors.New("a later version of " + after.GetId() + " cuts something else than its first")

@@ -87,18 +87,30 @@ func (w *Watcher) Ready() <-chan struct{} { return w.ready }
 // State is the latest; nil before Ready.
 func (w *Watcher) State() *State { return w.state.Load() }
 
+// again is how long a watcher waits before it tries a journal anew that it could not follow.
+const again = 200 * time.Millisecond
+
 // Run follows the journal until the context ends. A journal that is not the one it was (a restore, a
-// broken disk) is read anew, and what was on before stays on.
+// broken disk) is read anew, and what was on before stays on; one that is not whole yet is awaited. Only
+// one that would lose entries is an error.
 func (w *Watcher) Run(ctx context.Context) error {
 	for {
 		err := w.follow(ctx)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, journal.ErrUnsafe):
+			return err
+		case errors.Is(err, journal.ErrDiverged):
+			w.config.Log.Error("the journal is not the one that was followed; reading it anew, and keeping what was on", "error", err)
+		default:
+			w.config.Log.Error("the journal can't be followed; trying again", "error", err)
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
 			return nil
 		}
-		if !errors.Is(err, journal.ErrDiverged) {
-			return err
-		}
-		w.config.Log.Error("the journal is not the one that was followed; reading it anew, and keeping what was on", "error", err)
 	}
 }
 
@@ -111,13 +123,28 @@ func (w *Watcher) follow(ctx context.Context) error {
 	if w.config.Directory {
 		names = append(names, Directory)
 	}
-	var reading sync.WaitGroup
+	read := make(chan string, len(names))
 	for _, name := range names {
-		reading.Add(1)
-		g.Go(func() error { return w.stream(ctx, name, sync.OnceFunc(reading.Done)) })
+		g.Go(func() error { return w.stream(ctx, name, func() { read <- name }) })
 	}
-	g.Go(func() error { return w.publish(ctx, &reading) })
-	return g.Wait()
+	g.Go(func() error { return w.publish(ctx, read, len(names)) })
+	err := g.Wait()
+	w.lose()
+	return err
+}
+
+// lose makes what is known count as stale until the journal is followed again.
+func (w *Watcher) lose() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.state.Load()
+	if before == nil || !before.Fresh {
+		return
+	}
+	state := *before
+	state.Fresh, state.Since = false, w.config.Now()
+	w.state.Store(&state)
+	w.nudge()
 }
 
 func (w *Watcher) stream(ctx context.Context, name string, done func()) error {
@@ -168,14 +195,15 @@ func (w *Watcher) touch() {
 	}
 }
 
-// publish replaces the State whenever something was folded, once for all that came meanwhile.
-func (w *Watcher) publish(ctx context.Context, reading *sync.WaitGroup) error {
-	read := make(chan struct{})
-	go func() { reading.Wait(); close(read) }()
-	select {
-	case <-read:
-	case <-ctx.Done():
-		return ctx.Err()
+// publish replaces the State whenever something was folded, once for all that came meanwhile, from when
+// all streams have been read on.
+func (w *Watcher) publish(ctx context.Context, read <-chan string, streams int) error {
+	for range streams {
+		select {
+		case <-read:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	for {
 		if err := w.replace(); err != nil {
@@ -206,6 +234,12 @@ func (w *Watcher) replace() error {
 	if w.state.Swap(state) == nil {
 		close(w.ready)
 	}
+	w.nudge()
+	return nil
+}
+
+// nudge tells everyone who waits that the State is another. The lock is held.
+func (w *Watcher) nudge() {
 	for _, set := range []map[chan struct{}]struct{}{w.subscribers, w.waiting} {
 		for c := range set {
 			select {
@@ -214,5 +248,4 @@ func (w *Watcher) replace() error {
 			}
 		}
 	}
-	return nil
 }

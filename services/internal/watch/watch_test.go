@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -223,5 +224,36 @@ func TestLosingTheJournalIsSeenAndWhatWasOnStaysOn(t *testing.T) {
 	r.until(w, func(s *watch.State) bool { return !s.Fresh }, "staleness")
 	if !locked(w.State()) {
 		t.Fatal("the lockdown was forgotten with the journal gone")
+	}
+}
+
+func TestAnotherJournalInItsPlaceIsReadAnewAndWhatWasOnStaysOn(t *testing.T) {
+	r := newRecord(t)
+	r.write(r.lockdown("L-0001"), r.key)
+	w := r.watch()
+	at, err := url.Parse(r.server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.server.Shutdown()
+	r.server, err = local.Start(local.Config{Dir: t.TempDir(), Listen: at.Host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		return journal.Create(ctx, r.journal, journal.Streams(1))
+	}
+	if err := create(); err != nil {
+		t.Fatal(err)
+	}
+	r.head = 0
+	other := r.lockdown("L-0009")
+	other.EndTime = other.GetStartTime() // it is over at once, and shows that the new journal is read
+	r.write(other, r.key)
+	r.until(w, func(s *watch.State) bool { return s.Emergency.Emergency("L-0009") != nil && s.Fresh }, "the new journal")
+	if !locked(w.State()) {
+		t.Fatal("a journal that was lost opened the doors")
 	}
 }
