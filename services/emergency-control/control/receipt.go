@@ -62,7 +62,13 @@ func (r *receipts) durable(e *emergencyv1.Emergency) {
 	if r.times[e.GetId()] != nil {
 		return
 	}
-	r.times[e.GetId()] = &timing{revision: first(e), durable: r.now(), held: map[string]time.Time{}, ended: map[string]uint32{}}
+	t := &timing{revision: first(e), durable: r.now(), held: map[string]time.Time{}, ended: map[string]uint32{}}
+	for key, enforcer := range r.enforcers {
+		if !enforcer.revision.Less(t.revision) {
+			t.held[key] = enforcer.seen // it was faster than our own acknowledgement
+		}
+	}
+	r.times[e.GetId()] = t
 	r.order = append(r.order, e.GetId())
 	if len(r.order) > remembered {
 		delete(r.times, r.order[0])

@@ -101,6 +101,16 @@ func TestReceiptsSayWhoHoldsAnEmergencyAndWhoIsSilent(t *testing.T) {
 	}
 }
 
+func TestAnEnforcerFasterThanTheAcknowledgementHoldsItAtOnce(t *testing.T) {
+	r := newReceipts(time.Now)
+	e := &emergencyv1.Emergency{Id: "F-0002", CutoffRevision: "7-2"}
+	r.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", Revision: "7-2"})
+	r.durable(e)
+	if got := r.of(e, time.Now())[0]; got.HeldMs == nil || got.GetHeldMs() != 0 {
+		t.Fatalf("receipt %v", got)
+	}
+}
+
 func TestATerminationIsDoneOnlyWhenEveryConnectorHasSaidSo(t *testing.T) {
 	p := newPlatform(t)
 	s := p.replica()
