@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,15 +51,29 @@ func filled(b *testing.B) *platform {
 // doing nothing.
 func BenchmarkSnapshotToReady(b *testing.B) {
 	p := filled(b)
-	var bare, ready time.Duration
+	var bare, ready, bareCPU, readyCPU time.Duration
 	for b.Loop() {
+		start := processor(b)
 		bare += p.drain(b)
+		between := processor(b)
 		ready += p.ready(b)
+		bareCPU, readyCPU = bareCPU+between-start, readyCPU+processor(b)-between
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(bare.Seconds()*1000/float64(b.N), "bare-ms")
 	b.ReportMetric(ready.Seconds()*1000/float64(b.N), "ready-ms")
 	b.ReportMetric(ready.Seconds()/bare.Seconds(), "ratio")
+	b.ReportMetric(readyCPU.Seconds()/bareCPU.Seconds(), "cpu-ratio") // which others on the machine don't change
+}
+
+// processor is the time that this process has had of it, after tidying up.
+func processor(b *testing.B) time.Duration {
+	runtime.GC()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func (p *platform) drain(b *testing.B) time.Duration {
