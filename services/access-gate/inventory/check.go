@@ -4,6 +4,7 @@ package inventory
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,7 +27,6 @@ const (
 var (
 	hosts  = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?\z`)
 	labels = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?\z`)
-	ipv6   = regexp.MustCompile(`\A[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?\z`)
 )
 
 // ValidName reports whether it can be the name of a user, a device or a group: parts of letters, digits
@@ -77,7 +77,7 @@ func CheckDevice(d *gatev1.Device) error {
 	if _, known := gatev1.Protocol_name[int32(d.GetProtocol())]; !known {
 		return Bad("protocol", "there is no protocol %d. Use SSH, POSTGRES, TCP or KUBERNETES", d.GetProtocol())
 	}
-	if len(d.GetHost()) > 253 || !hosts.MatchString(d.GetHost()) && !ipv6.MatchString(d.GetHost()) {
+	if _, err := netip.ParseAddr(d.GetHost()); err != nil && (len(d.GetHost()) > 253 || !hosts.MatchString(d.GetHost())) {
 		return Bad("host", "take a host name or an IP address, without port, brackets or spaces")
 	}
 	if err := checkPort(d); err != nil {
