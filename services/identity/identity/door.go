@@ -56,9 +56,14 @@ func (s *Service) byKey(ctx context.Context, v *vault, name string, key []byte) 
 	return &identityv1.AuthenticateResponse{User: name}, nil
 }
 
-// ListAdministrators answers the enabled administrators with a working MFA.
+// ListAdministrators answers the enabled administrators with a working MFA, and who is signed in.
 func (s *Service) ListAdministrators(context.Context, *identityv1.ListAdministratorsRequest) (*identityv1.ListAdministratorsResponse, error) {
-	return &identityv1.ListAdministratorsResponse{Names: s.roll.Administrators()}, nil
+	now := s.deps.Now()
+	over := func(in who.SignIn) bool {
+		_, cut := s.emergencies().SignedOut(in.ID, in.Admission, now)
+		return cut
+	}
+	return &identityv1.ListAdministratorsResponse{Names: s.roll.Administrators(), SignedIn: s.present.Users(now, over)}, nil
 }
 
 // row is one user of an import: the record to stage, nil if nothing changes, and the password of a new

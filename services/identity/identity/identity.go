@@ -61,6 +61,7 @@ type Service struct {
 	config   Config
 	deps     Deps
 	roll     *people.Roll
+	present  people.Present
 	pool     *proof.Pool
 	attempts *proof.Attempts
 	vault    atomic.Pointer[vault]

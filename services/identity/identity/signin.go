@@ -168,6 +168,7 @@ func (s *Service) sign(v *vault, in who.SignIn, now time.Time) (*identityv1.Sign
 	if err != nil {
 		return nil, err
 	}
+	s.present.Note(in, now)
 	return &identityv1.SignIn{Token: token, ExpireTime: timestamppb.New(in.Expires), User: s.show(s.roll.User(in.User))}, nil
 }
 
@@ -225,5 +226,6 @@ func (s *Service) DeleteSignIn(ctx context.Context, _ *identityv1.DeleteSignInRe
 	if err != nil {
 		return nil, refusal(err)
 	}
+	s.present.Leave(c.SignIn)
 	return &emptypb.Empty{}, s.await(ctx, entry.Sequence)
 }
