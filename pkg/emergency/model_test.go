@@ -67,12 +67,14 @@ func (m *model) decide(r Request) (Reason, time.Time, time.Time) {
 		person := r.Channel == Interactive || r.Channel == SessionChannel
 		glass := r.Token == "" && person && (slices.Contains(w.breakGlass, r.User) || slices.Contains(m.policyBreak, r.User)) ||
 			r.Token != "" && slices.Contains(w.breakGlass, r.Token)
-		if !glass && !(r.Channel == Interactive && r.Token == "" && known && user.admin && !user.disabled) {
+		administers := r.Channel == Interactive && r.Token == "" && known && user.admin && !user.disabled
+		if !glass && !administers {
 			lockdown = later(lockdown, w.end)
 		}
 	}
 	reach, blocked := m.reach(r)
-	frozen := r.Device != "" && reach && blocked && !(known && user.admin && !user.disabled) && !freeze.IsZero()
+	exempt := known && user.admin && !user.disabled
+	frozen := r.Device != "" && reach && blocked && !exempt && !freeze.IsZero()
 	switch {
 	case !lockdown.IsZero() && frozen:
 		return LockedDown, lockdown, later(lockdown, freeze)
