@@ -155,7 +155,7 @@ func (s *Stream) publish(ctx context.Context, m *nats.Msg) (acknowledgement, err
 	}
 	waiting, done := s.j.link.while(ctx)
 	defer done()
-	if waiting.Err() != nil {
+	if waiting.Err() != nil || !s.j.conn.IsConnected() {
 		return a, fmt.Errorf("%w (not connected)", ErrUnavailable)
 	}
 	reply, err := s.j.conn.RequestMsgWithContext(waiting, m)

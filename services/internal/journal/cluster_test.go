@@ -11,50 +11,33 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"portcullis.dev/services/internal/journal"
 )
 
-// cluster runs three servers that keep three copies.
-func cluster(t *testing.T, syncs ...string) []*server.Server {
+// cluster runs three servers that keep three copies, each in its own process:
+// nats-server 2.15.2 has data races of its own in a cluster.
+func cluster(t *testing.T, syncs ...string) []*broker {
 	t.Helper()
-	var routes []string
-	for range 3 {
-		routes = append(routes, freeAddr(t))
-	}
-	all := make([]*server.Server, 3)
 	if syncs == nil {
 		syncs = []string{"always", "always", "always"}
 	}
+	addrs := freeAddrs(t, 6)
+	routes := addrs[3:]
+	var all []*broker
 	var starting sync.WaitGroup
 	for i, route := range routes {
-		dir := t.TempDir()
-		starting.Go(func() {
-			s, err := serve(fmt.Sprintf(`
+		b := newBroker(t, addrs[i], "", fmt.Sprintf(`
 server_name: s%d
-listen: "127.0.0.1:-1"
 jetstream { store_dir: %q, sync_interval: %s }
 cluster { name: c, listen: %q, routes: ["nats://%s"] }
-`, i, dir, syncs[i], route, strings.Join(routes, `", "nats://`)) + lent)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			all[i] = s
-		})
+`, i, t.TempDir(), syncs[i], route, strings.Join(routes, `", "nats://`))+lent)
+		all = append(all, b)
+		starting.Go(b.start)
 	}
 	starting.Wait()
-	t.Cleanup(func() {
-		for _, s := range all {
-			if s != nil {
-				s.Shutdown()
-				s.WaitForShutdown()
-			}
-		}
-	})
 	if t.Failed() {
 		t.FailNow()
 	}
@@ -63,29 +46,34 @@ cluster { name: c, listen: %q, routes: ["nats://%s"] }
 
 func TestWithThreeCopiesOneWriterWinsToo(t *testing.T) {
 	servers := cluster(t)
-	s := open(t, connect(t, journal.Config{URL: servers[0].ClientURL(), Log: logTo(t)}),
+	s := open(t, connect(t, journal.Config{URL: servers[0].url(), Log: logTo(t)}),
 		journal.StreamConfig{Name: "STATE", Subjects: []string{"state.>"}, Replicas: 3})
-	inFlight := 0
+	won, inFlight := uint64(0), 0
 	for range 20 { // the other error number shows only while a write is being decided
 		last, err := s.Last(t.Context(), "state.x")
 		if err != nil && !errors.Is(err, journal.ErrNotFound) {
 			t.Fatal(err)
 		}
 		wins, errs := race(t, s, 50, journal.OnSubject(last.Sequence))
-		if wins != 1 {
-			t.Fatalf("%d won: %v", wins, errs)
-		}
+		met := 0
 		for _, err := range errs {
 			if !errors.Is(err, journal.ErrConflict) {
 				t.Errorf("a loser got %v", err)
 			}
 			if strings.Contains(err.Error(), "(wrong last sequence)") { // 10164 names no sequence
-				inFlight++
+				met++
 			}
 		}
+		if wins != 1 && (wins != 0 || met != 50) { // all may meet the last one, for a moment still in flight
+			t.Fatalf("%d won: %v", wins, errs)
+		}
+		won, inFlight = won+uint64(wins), inFlight+met
 	}
-	if inFlight == 0 {
-		t.Error("no race met a write in flight, error 10164 is untested")
+	if stored, err := s.LastSequence(t.Context()); err != nil || stored != won {
+		t.Errorf("%d won, %d stored, %v", won, stored, err)
+	}
+	if won == 0 || inFlight == 0 {
+		t.Error("nobody won, or no race met a write in flight, error 10164 is untested")
 	}
 }
 
@@ -103,23 +91,30 @@ func TestAWatchCutOffWithAMinorityIsNotFresh(t *testing.T) {
 func minority(t *testing.T, leader bool, bound time.Duration) {
 	servers := cluster(t)
 	config := journal.StreamConfig{Name: "STATE", Subjects: []string{"state.>"}, Replicas: 3}
-	appended(t, open(t, connect(t, journal.Config{URL: servers[0].ClientURL()}), config), "state.x", "1")
-	at := slices.IndexFunc(servers, func(s *server.Server) bool { return s.JetStreamIsStreamLeader("PORTCULLIS", "STATE") == leader })
-	mine := servers[at]
+	appended(t, open(t, connect(t, journal.Config{URL: servers[0].url()}), config), "state.x", "1")
+	conn, js := bare(t, servers[0])
+	stream, err := js.Stream(t.Context(), "STATE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc([]string{"s0", "s1", "s2"}, func(s string) bool { return (s == stream.CachedInfo().Cluster.Leader) == leader })
 	var w *watching
 	for i := 0; w == nil; i++ { // until its consumer lives on our server, where heartbeats go on
 		user := fmt.Sprintf("w%d", i)
-		s := open(t, connect(t, journal.Config{URL: mine.ClientURL(), User: user, Log: logTo(t)}), config)
+		s := open(t, connect(t, journal.Config{URL: servers[at].url(), User: user, Log: logTo(t)}), config)
 		w = watch(t, s, journal.WatchConfig{})
 		w.becomes(t, true)
-		if consumerHost(t, mine, user+"-") != mine.Name() {
+		if consumerHost(t, stream, user+"-") != fmt.Sprintf("s%d", at) {
 			w.cancel()
 			w = nil
 		}
 	}
+	conn.Close()
 	cut := time.Now()
-	for _, other := range slices.Delete(servers, at, at+1) {
-		other.Shutdown()
+	for i, b := range servers {
+		if i != at {
+			b.kill()
+		}
 	}
 	w.becomes(t, false)
 	noticed := time.Since(cut)
@@ -129,23 +124,23 @@ func minority(t *testing.T, leader bool, bound time.Duration) {
 	}
 }
 
-// consumerHost names the server on which a consumer lives.
-func consumerHost(t *testing.T, s *server.Server, prefix string) string {
+func bare(t *testing.T, b *broker) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	conn, err := nats.Connect(s.ClientURL())
+	conn, err := nats.Connect(b.url())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
 	js, err := jetstream.New(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), "STATE")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for c := range stream.ListConsumers(t.Context()).Info() {
+	return conn, js
+}
+
+// consumerHost names the server on which a consumer lives.
+func consumerHost(t *testing.T, s jetstream.Stream, prefix string) string {
+	t.Helper()
+	for c := range s.ListConsumers(t.Context()).Info() {
 		if strings.HasPrefix(c.Name, prefix) {
 			return c.Cluster.Leader
 		}
@@ -155,7 +150,7 @@ func consumerHost(t *testing.T, s *server.Server, prefix string) string {
 
 func TestOneServerOfThreeThatDoesNotSyncIsEnoughToRefuse(t *testing.T) {
 	servers := cluster(t, "always", "1s", "always")
-	j := connect(t, journal.Config{URL: servers[0].ClientURL()})
+	j := connect(t, journal.Config{URL: servers[0].url()})
 	err := journal.Create(t.Context(), j, []journal.StreamConfig{{Name: "STATE", Subjects: []string{"state.>"}, Replicas: 3}})
 	if !errors.Is(err, journal.ErrUnsafe) || !strings.Contains(err.Error(), "the server s1") {
 		t.Errorf("creating says %v", err)
@@ -167,17 +162,23 @@ func TestOneServerOfThreeThatDoesNotSyncIsEnoughToRefuse(t *testing.T) {
 func TestWithThreeCopiesAnUpdateWhoseAcknowledgementGotLostIsStoredOnce(t *testing.T) {
 	servers := cluster(t)
 	config := journal.StreamConfig{Name: "STATE", Subjects: []string{"state.>"}, Replicas: 3}
-	beside := open(t, connect(t, journal.Config{URL: servers[0].ClientURL()}), config)
-	p := newProxy(t, servers[0].ClientURL()[len("nats://"):])
+	beside := open(t, connect(t, journal.Config{URL: servers[0].url()}), config)
+	p := newProxy(t, servers[0].addr)
 	through := open(t, connect(t, journal.Config{URL: "nats://" + p.listener.Addr().String(), Log: logTo(t)}), config)
 	defer load(t, beside)()
-	for i := range 4 * max(1, nightly()) {
+	rounds := 4 * max(1, nightly())
+	for n := 0; n < rounds; {
 		p.arm("HPUB state.n", false, func() {})
 		e, err := through.Update(t.Context(), "state.n", func(last journal.Entry, _ bool) ([]byte, error) {
 			return append(bytes.Clone(last.Data), '+'), nil
 		})
-		if err != nil || len(e.Data) != i+1 {
-			t.Fatalf("update %d: %s, %v", i+1, line(e), err)
+		if errors.Is(err, journal.ErrUnknown) { // fair, when nothing answers for ten seconds
+			if e, err = beside.Last(t.Context(), "state.n"); len(e.Data) == n {
+				continue
+			}
+		}
+		if n++; err != nil || len(e.Data) != n {
+			t.Fatalf("update %d: %s, %v", n, line(e), err)
 		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 )
 
 var (
-	// ErrConflict: another write came first; nothing was stored.
+	// ErrConflict: another write came first, or one is not yet decided; nothing
+	// was stored. With several copies a write can be in the way for a moment
+	// after it was acknowledged, so there may be nothing new to read.
 	ErrConflict = errors.New("another write came first")
 	// ErrUnknown: no acknowledgement came. It may be stored now or any moment,
 	// or never: read before answering.

@@ -26,38 +26,30 @@ import (
 const within = 20 * time.Second
 
 const (
-	helperRole = "JOURNAL_TEST_ROLE" // set in a process that is a server and nothing else
-	helperDir  = "JOURNAL_TEST_DIR"
-	helperAddr = "JOURNAL_TEST_ADDR"
+	helperAddr   = "JOURNAL_TEST_ADDR" // set in a process that is a server and nothing else
+	helperDir    = "JOURNAL_TEST_DIR"
+	helperConfig = "JOURNAL_TEST_CONFIG" // of a bare server; else it is that of package local
 )
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(helperRole) {
-	case "":
+	if os.Getenv(helperAddr) == "" {
 		os.Exit(m.Run())
-	case "server":
-		if _, err := local.Start(local.Config{Dir: os.Getenv(helperDir), Listen: os.Getenv(helperAddr)}); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-	case "careless server":
-		if err := careless(os.Getenv(helperDir), os.Getenv(helperAddr)); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
+	}
+	if err := help(os.Getenv(helperAddr), os.Getenv(helperDir), os.Getenv(helperConfig)); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
 	}
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed, or the test is no more
 	os.Exit(0)
 }
 
-// careless runs a server that is made to look safe, but syncs every two minutes.
-func careless(dir, addr string) error {
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
+func help(addr, dir, config string) error {
+	if config == "" {
+		_, err := local.Start(local.Config{Dir: dir, Listen: addr})
 		return err
 	}
-	_, err = serve(fmt.Sprintf("listen: 127.0.0.1:%s\nserver_name: careless\njetstream { store_dir: %q }\n", port, dir) + lent)
+	_, err := serve(fmt.Sprintf("listen: %q\n", addr) + config)
 	return err
 }
 
@@ -167,28 +159,32 @@ func line(e journal.Entry) string { return fmt.Sprintf("%d %s %s", e.Sequence, e
 // broker is a server in a process of its own, to be killed or frozen.
 type broker struct {
 	t       testing.TB
-	role    string
-	dir     string
 	addr    string
+	env     []string
 	process *exec.Cmd
 }
 
-func newBroker(t testing.TB, role, dir string) *broker {
+// newBroker is package local's server, or a bare one if there is a config.
+func newBroker(t testing.TB, addr, dir, config string) *broker {
 	t.Helper()
-	b := &broker{t: t, role: role, dir: dir, addr: freeAddr(t)}
+	b := &broker{t: t, addr: addr, env: []string{helperAddr + "=" + addr, helperDir + "=" + dir, helperConfig + "=" + config}}
 	t.Cleanup(b.kill)
 	return b
 }
 
-// freeAddr is one that nobody listens on, so that a server can come back to it.
-func freeAddr(t testing.TB) string {
+// freeAddrs are some that nobody listens on, so that a server can come back to one.
+func freeAddrs(t testing.TB, n int) []string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var all []string
+	for range n {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close() // not before the last has its own
+		all = append(all, listener.Addr().String())
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return all
 }
 
 func (b *broker) url() string { return "nats://" + b.addr }
@@ -197,8 +193,8 @@ func (b *broker) url() string { return "nats://" + b.addr }
 func (b *broker) start() {
 	b.t.Helper()
 	b.process = exec.Command(os.Args[0])
-	b.process.Env = append(os.Environ(), helperRole+"="+b.role, helperDir+"="+b.dir, helperAddr+"="+b.addr)
-	b.process.Stderr = os.Stderr
+	b.process.Env = append(os.Environ(), b.env...)
+	b.process.Stderr = b.t.Output()
 	_, err := b.process.StdinPipe()
 	if err != nil {
 		b.t.Fatal(err)

@@ -205,7 +205,7 @@ func TestCreatingAStreamThatIsThereNeverLoosensIt(t *testing.T) {
 }
 
 func TestConnectingToAServerThatIsNotThereYetWaitsWhereItIsNeeded(t *testing.T) {
-	b := newBroker(t, "server", t.TempDir())
+	b := newBroker(t, freeAddrs(t, 1)[0], t.TempDir(), "")
 	j := connect(t, journal.Config{URL: b.url()})
 	if j.Connected() {
 		t.Fatal("connected to nobody")

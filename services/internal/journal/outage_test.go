@@ -16,7 +16,7 @@ import (
 // outside is a stream of a server in a process of its own.
 func outside(t testing.TB) (*broker, *journal.Stream, *journal.Journal) {
 	t.Helper()
-	b := newBroker(t, "server", t.TempDir())
+	b := newBroker(t, freeAddrs(t, 1)[0], t.TempDir(), "")
 	b.start()
 	j := connect(t, journal.Config{URL: b.url(), Log: logTo(t)})
 	return b, open(t, j, state), j

@@ -149,8 +149,8 @@ func (s *Stream) settle(ctx context.Context, messages []Message, first which) (u
 			return s.recognize(ctx, found, messages)
 		case !errors.Is(readErr, ErrNotFound):
 			return 0, fmt.Errorf("%w: %v", ErrUnknown, readErr)
-		case errors.Is(err, ErrFull):
-			return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
+		case errors.Is(err, ErrFull) && errors.Is(err, ErrUnknown):
+			return 0, err
 		}
 		if s.j.pause(ctx, firstWait) != nil {
 			return 0, fmt.Errorf("%w: %v", ErrUnknown, err)
