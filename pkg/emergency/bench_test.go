@@ -51,14 +51,18 @@ func world(devices int) (*Builder, time.Time) {
 func deviceName(i int) string { return fmt.Sprintf("host-%07d.example", i) }
 
 func BenchmarkDecide(b *testing.B) {
+	users := make([]string, 1000)
+	for i := range users {
+		users[i] = "user-" + strconv.Itoa(i)
+	}
 	for _, devices := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(devices), func(b *testing.B) {
 			builder, now := world(devices)
 			s := builder.Snapshot(now)
 			random := rand.New(rand.NewPCG(3, 4))
-			requests := make([]Request, 1<<16)
+			requests := make([]Request, 1<<16) // other devices than the processor remembers
 			for i := range requests {
-				requests[i] = Request{User: "user-" + strconv.Itoa(random.IntN(1000)), Device: deviceName(random.IntN(devices)), Channel: SessionChannel}
+				requests[i] = Request{User: users[random.IntN(1000)], Device: deviceName(random.IntN(devices)), Channel: SessionChannel}
 			}
 			b.ReportAllocs()
 			refused := 0

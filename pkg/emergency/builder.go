@@ -120,16 +120,15 @@ func (b *Builder) Snapshot(now time.Time) *Snapshot {
 		revision: b.revision, users: *b.users.freeze(), devices: *b.devices.freeze(), sets: b.sets.freeze(),
 		known: b.records.freeze(now),
 	}
-	s.groups, s.blocking = b.groups.freeze()
+	s.groups, s.blockMask = b.groups.freeze()
 	return s
 }
 
 // groups are the access groups by their bits. A group keeps its bit for good.
 type groups struct {
-	bit      map[string]uint32
-	list     []*group
-	blocking []uint64
-	own      bool
+	bit  map[string]uint32
+	list []*group
+	own  bool
 }
 
 // group never changes: an edit makes another.
@@ -161,22 +160,20 @@ func (g *groups) at(name string) (bit uint32, now *group) {
 
 func (g *groups) set(bit uint32, to *group) {
 	if !g.own {
-		g.list, g.blocking, g.own = slices.Clone(g.list), slices.Clone(g.blocking), true
+		g.list, g.own = slices.Clone(g.list), true
 	}
 	if int(bit) == len(g.list) {
 		g.list = append(g.list, nil)
 	}
-	if int(bit/64) == len(g.blocking) {
-		g.blocking = append(g.blocking, 0)
-	}
 	g.list[bit] = to
-	g.blocking[bit/64] &^= 1 << (bit % 64)
-	if to.blocks {
-		g.blocking[bit/64] |= 1 << (bit % 64)
-	}
 }
 
-func (g *groups) freeze() ([]*group, []uint64) {
+func (g *groups) freeze() (list []*group, blocking uint64) {
 	g.own = false
-	return slices.Clip(g.list), slices.Clip(g.blocking)
+	for bit, group := range g.list {
+		if group.blocks {
+			blocking |= maskOf(uint32(bit))
+		}
+	}
+	return slices.Clip(g.list), blocking
 }

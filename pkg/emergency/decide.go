@@ -89,7 +89,7 @@ func Decide(s *Snapshot, r Request, now time.Time) Verdict {
 		}
 		return v
 	}
-	if r.Device == "" || admin || !s.blocks(s.sets[device.set()]) {
+	if r.Device == "" || admin || !s.blocks(device) {
 		return v
 	}
 	for i := range s.known.freezes {
@@ -112,17 +112,16 @@ func (s *Snapshot) reach(r *Request, user row, known bool) (row, bool) {
 	if !ok || device.is(disabled) {
 		return 0, false
 	}
-	return device, meet(s.sets[device.set()], s.sets[user.set()])
+	return device, s.sets[device.set()].meets(&s.sets[user.set()])
 }
 
-// blocks reports whether a set has a group that blocks during freezes.
-func (s *Snapshot) blocks(set []uint32) bool {
-	for _, bit := range set {
-		if s.blocking[bit/64]&(1<<(bit%64)) != 0 {
-			return true
-		}
+// blocks reports whether a device is in a group that blocks during freezes.
+func (s *Snapshot) blocks(device row) bool {
+	in := &s.sets[device.set()]
+	if common, sure := settled(in.mask, s.blockMask); sure {
+		return common
 	}
-	return false
+	return slices.ContainsFunc(in.bits, func(bit uint32) bool { return s.groups[bit].blocks })
 }
 
 // spares reports whether a lockdown lets the request through: administrators by the console and CLI,

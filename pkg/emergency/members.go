@@ -124,7 +124,7 @@ func (s *Snapshot) BlockingGroups(device string) []string {
 
 func (s *Snapshot) namesIn(r row, keep func(*group) bool) []string {
 	var names []string
-	for _, bit := range s.sets[r.set()] {
+	for _, bit := range s.sets[r.set()].bits {
 		if g := s.groups[bit]; keep(g) {
 			names = append(names, g.name)
 		}
@@ -142,12 +142,12 @@ func (s *Snapshot) FrozenDevices(user string) []string {
 	}
 	var rows []uint32
 	for bit, g := range s.groups {
-		if user == "" && g.blocks || user != "" && has(s.sets[u.set()], uint32(bit)) {
+		if user == "" && g.blocks || user != "" && has(s.sets[u.set()].bits, uint32(bit)) {
 			rows = append(rows, g.devices...)
 		}
 	}
 	slices.Sort(rows)
-	rows = slices.DeleteFunc(slices.Compact(rows), func(i uint32) bool { return !s.blocks(s.sets[s.devices.at(i).set()]) })
+	rows = slices.DeleteFunc(slices.Compact(rows), func(i uint32) bool { return !s.blocks(s.devices.at(i)) })
 	return s.devices.namesOf(rows)
 }
 

@@ -5,11 +5,48 @@ import (
 	"slices"
 )
 
+// set is a set of access groups, by their bits.
+type set struct {
+	// mask has a bit for each of the first 63 groups, and its top bit for all others together. Most
+	// questions are settled by it.
+	mask uint64
+	bits []uint32 // sorted
+}
+
+const others = 63
+
+func maskOf(bit uint32) uint64 { return 1 << min(bit, others) }
+
+func newSet(bits []uint32) set {
+	s := set{bits: bits}
+	for _, bit := range bits {
+		s.mask |= maskOf(bit)
+	}
+	return s
+}
+
+// settled says what two masks have in common, if they can tell.
+func settled(a, b uint64) (common, sure bool) {
+	both := a & b
+	return both != 0, both != 1<<others
+}
+
+// meets reports whether two sets have a group in common.
+func (s *set) meets(o *set) bool {
+	if common, sure := settled(s.mask, o.mask); sure {
+		return common
+	}
+	few, many := s.bits, o.bits
+	if len(few) > len(many) {
+		few, many = many, few
+	}
+	return slices.ContainsFunc(few, func(bit uint32) bool { return has(many, bit) })
+}
+
 // sets interns the sets of access groups that users and devices are in: equal sets have one number, so
 // that a million devices in a few thousand combinations cost four bytes each. Number 0 is the empty set.
-// A set is a sorted list of the groups' bits.
 type sets struct {
-	list   [][]uint32
+	list   []set
 	number map[string]uint32
 	moves  map[move]uint32
 	swept  int // sets that were left after the last sweep
@@ -22,7 +59,7 @@ type move struct {
 }
 
 func newSets() sets {
-	return sets{list: [][]uint32{nil}, number: map[string]uint32{"": 0}, moves: map[move]uint32{}}
+	return sets{list: []set{{}}, number: map[string]uint32{"": 0}, moves: map[move]uint32{}}
 }
 
 // step answers the set that differs by one group.
@@ -30,27 +67,27 @@ func (s *sets) step(from, bit uint32, on bool) uint32 {
 	m := move{from, bit, on}
 	to, ok := s.moves[m]
 	if !ok {
-		to = s.intern(with(s.list[from], bit, on))
+		to = s.intern(with(s.list[from].bits, bit, on))
 		s.moves[m] = to
 	}
 	return to
 }
 
-func (s *sets) intern(set []uint32) uint32 {
+func (s *sets) intern(bits []uint32) uint32 {
 	key := make([]byte, 0, 64)
-	for _, bit := range set {
+	for _, bit := range bits {
 		key = binary.LittleEndian.AppendUint32(key, bit)
 	}
 	n, ok := s.number[string(key)]
 	if !ok {
 		n = uint32(len(s.list))
-		s.list, s.number[string(key)] = append(s.list, set), n
+		s.list, s.number[string(key)] = append(s.list, newSet(bits)), n
 	}
 	return n
 }
 
 // freeze answers the sets so far. What only speeds up the building is let go of.
-func (s *sets) freeze() [][]uint32 {
+func (s *sets) freeze() []set {
 	if len(s.moves) > 1024 {
 		s.moves = map[move]uint32{}
 	}
@@ -68,7 +105,7 @@ func (s *sets) sweep(tables ...*tableBuilder) {
 		for i := range uint32(t.names) {
 			if set := t.at(i).set(); set != 0 {
 				r := t.edit(i)
-				*r = r.withSet(kept.intern(old[set]))
+				*r = r.withSet(kept.intern(old[set].bits))
 			}
 		}
 	}
@@ -85,19 +122,6 @@ func with(set []uint32, bit uint32, on bool) []uint32 {
 		return slices.Delete(slices.Clone(set), i, i+1)
 	}
 	return set
-}
-
-// meet reports whether two sets have a group in common.
-func meet(a, b []uint32) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	for _, bit := range a {
-		if has(b, bit) {
-			return true
-		}
-	}
-	return false
 }
 
 // has looks through a short set one by one, which is faster there than halving it.

@@ -13,10 +13,11 @@ type Snapshot struct {
 	revision Revision
 	users    table
 	devices  table
-	sets     [][]uint32
+	sets     []set
 	groups   []*group
-	blocking []uint64
-	known    *known
+	// blockMask is the mask of the groups that block during freezes.
+	blockMask uint64
+	known     *known
 }
 
 // Revision is how far the record of emergencies was known.

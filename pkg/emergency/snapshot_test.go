@@ -245,3 +245,45 @@ func TestADisabledGroupKeepsItsMembersAndGivesThemNothing(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestAnyNumberOfGroupsIsToldApart(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	for _, groups := range []int{1, 62, 63, 64, 65, 200} {
+		b := NewBuilder()
+		b.PutEmergency(windowOf("F-0001", emergencyv1.Emergency_FREEZE, noon, at(60)))
+		reach, blocked := map[string]bool{}, map[string]bool{}
+		for i := range 40 {
+			b.PutUser(fmt.Sprint("u", i), false, false)
+			b.PutDevice(fmt.Sprint("d", i), false)
+		}
+		for g := range groups {
+			var users, devices []string
+			for range random.IntN(4) {
+				users, devices = append(users, fmt.Sprint("u", random.IntN(40))), append(devices, fmt.Sprint("d", random.IntN(40)))
+			}
+			blocks := random.IntN(4) == 0
+			b.PutGroup(fmt.Sprint("g", g), users, devices, blocks)
+			for _, d := range devices {
+				blocked[d] = blocked[d] || blocks
+				for _, u := range users {
+					reach[u+d] = true
+				}
+			}
+		}
+		s := b.Snapshot(noon)
+		for u := range 40 {
+			for d := range 40 {
+				user, device := fmt.Sprint("u", u), fmt.Sprint("d", d)
+				want := Allowed
+				if !reach[user+device] {
+					want = NoAccess
+				} else if blocked[device] {
+					want = Frozen
+				}
+				if v := Decide(s, Request{User: user, Device: device, Channel: SessionChannel}, noon); v.Reason != want {
+					t.Fatalf("of %d groups: %s on %s: %s, want %s", groups, user, device, v.Reason, want)
+				}
+			}
+		}
+	}
+}

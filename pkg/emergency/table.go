@@ -40,13 +40,18 @@ func (r row) administers() bool        { return r&(administrator|disabled) == ad
 func (r row) protocol() uint8          { return uint8(r >> protocolShift) }
 func (r row) withProtocol(p uint8) row { return r&^protocolMask | row(p)<<protocolShift }
 
+// cell is a row beside where its name is, chunk<<16 | offset: who looks one up needs both.
+type cell struct {
+	row   row
+	place uint32
+}
+
 // table is the frozen form. Its zero value is empty.
 type table struct {
 	seed   maphash.Seed
 	index  []*[pageSlots]uint64 // hash<<32 | row+1, by linear probing within the page
-	rows   []*[pageRows]row
-	places []*[pageRows]uint32 // where a row's name is: chunk<<16 | offset
-	chunks [][]byte            // names, each behind its length
+	rows   []*[pageRows]cell
+	chunks [][]byte // names, each behind its length
 	names  int
 	order  *order
 }
@@ -86,11 +91,11 @@ func (t *table) find(name string) (row, bool) {
 	return r, r.is(present)
 }
 
-func (t *table) at(i uint32) row { return t.rows[i/pageRows][i%pageRows] }
+func (t *table) at(i uint32) row { return t.rows[i/pageRows][i%pageRows].row }
 
 // bytes is the name of a row.
 func (t *table) bytes(i uint32) []byte {
-	place := t.places[i/pageRows][i%pageRows]
+	place := t.rows[i/pageRows][i%pageRows].place
 	chunk := t.chunks[place>>16][place&0xffff:]
 	n, width := binary.Uvarint(chunk)
 	return chunk[width : width+int(n)]
@@ -131,7 +136,7 @@ func (b *tableBuilder) freeze() *table {
 	clear(b.ownRows)
 	t := b.table
 	t.index, t.rows = slices.Clone(b.index), slices.Clone(b.rows)
-	t.places, t.chunks = slices.Clip(b.places), slices.Clip(b.chunks)
+	t.chunks = slices.Clip(b.chunks)
 	b.frozen = &t
 	return b.frozen
 }
@@ -153,10 +158,9 @@ func (b *tableBuilder) put(name string) uint32 {
 	i := uint32(b.names)
 	b.names++
 	if int(i)/pageRows == len(b.rows) {
-		b.rows, b.ownRows = append(b.rows, new([pageRows]row)), append(b.ownRows, true)
-		b.places = append(b.places, new([pageRows]uint32))
+		b.rows, b.ownRows = append(b.rows, new([pageRows]cell)), append(b.ownRows, true)
 	}
-	b.places[i/pageRows][i%pageRows] = b.store(name)
+	b.cell(i).place = b.store(name)
 	b.insert(uint64(hash)<<32 | uint64(i+1))
 	return i
 }
@@ -219,6 +223,10 @@ func (b *tableBuilder) resize(pages int) {
 // edit answers a row to write to.
 func (b *tableBuilder) edit(i uint32) *row {
 	b.frozen = nil
+	return &b.cell(i).row
+}
+
+func (b *tableBuilder) cell(i uint32) *cell {
 	p := i / pageRows
 	if !b.ownRows[p] {
 		page := *b.rows[p]
