@@ -30,7 +30,7 @@ func (p *Person) Code() (string, error) {
 	defer p.mu.Unlock()
 	next := p.next(time.Now())
 	if early := time.Until(time.Unix((next-1)*step, 0)); early > 0 {
-		println("WAIT", p.Name, early.String()); time.Sleep(early + 50*time.Millisecond)
+		time.Sleep(early + 50*time.Millisecond)
 	}
 	p.last = next
 	return totp.GenerateCode(p.Secret, time.Unix(next*step, 0))

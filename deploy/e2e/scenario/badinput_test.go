@@ -105,7 +105,7 @@ func badEmergencies(grant string) []bad {
 		post("a justification of blanks", object{"justification": " \n\t"}, "JUSTIFICATION_REQUIRED")
 		post("a justification of 2,001 characters", object{"justification": long}, "INVALID_ARGUMENT")
 		post("a governance code of 2,001 characters", object{"governanceCode": long}, "INVALID_ARGUMENT")
-		post("a request id that is none", object{"requestId": "not a UUID"}, "INVALID_ARGUMENT")
+		post("a request id of 65 characters", object{"requestId": long[:65]}, "INVALID_ARGUMENT")
 		post("an unknown field", object{"durration": "600s"}, "INVALID_ARGUMENT")
 	}
 	all = append(all,

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -91,8 +92,25 @@ func (t *TLS) Client(service string) credentials.TransportCredentials {
 	}))
 }
 
-// Config is for a client of servers that aren't ours, known by their host names: the journal's.
-func (t *TLS) Config() *tls.Config { return t.client((*x509.Certificate).VerifyHostname) }
+// Config is for a client of servers that aren't ours, known by their host names: the journal's. Those that
+// are dialled by an IP address are named here, for TLS does not tell which one it was.
+func (t *TLS) Config(hosts ...string) *tls.Config {
+	return t.client(func(leaf *x509.Certificate, host string) error {
+		if host != "" {
+			return leaf.VerifyHostname(host)
+		}
+		err := errors.New("the server was dialled by an address that nobody named")
+		for _, ip := range hosts {
+			if net.ParseIP(ip) == nil {
+				continue
+			}
+			if err = leaf.VerifyHostname(ip); err == nil {
+				return nil
+			}
+		}
+		return err
+	})
+}
 
 // client verifies by itself, against the CA as it is now: crypto/tls would keep the one it was given.
 func (t *TLS) client(verify func(leaf *x509.Certificate, host string) error) *tls.Config {

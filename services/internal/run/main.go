@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -90,9 +91,20 @@ func network(s *Settings, e Entry) (*ground, apart, error) {
 func (a apart) natsConfig(user string, certificate *rpc.TLS) journal.Config {
 	c := journal.Config{URL: a.NATS, User: cmp.Or(a.NATSUser, user), Password: a.NATSPassword, Name: a.instance(user), AssumeSynced: a.NATSSynced}
 	if a.NATSTLS {
-		c.TLS = certificate.Config()
+		c.TLS = certificate.Config(hosts(a.NATS)...)
 	}
 	return c
+}
+
+// hosts are those of addresses by commas, nats://host:port.
+func hosts(addresses string) []string {
+	var all []string
+	for address := range strings.SplitSeq(addresses, ",") {
+		if u, err := url.Parse(strings.TrimSpace(address)); err == nil {
+			all = append(all, u.Hostname())
+		}
+	}
+	return all
 }
 
 // peer is where a service is: as told, or by its name.

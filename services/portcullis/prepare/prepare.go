@@ -3,7 +3,10 @@
 package prepare
 
 import (
+	"context"
+	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -11,6 +14,9 @@ import (
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/portcullis/cli/app"
 )
+
+// patience is how long the NATS servers may take to be there.
+const patience = 30 * time.Second
 
 // Commands answers `portcullis prepare …`.
 func Commands(a *app.App) []*cobra.Command {
@@ -31,8 +37,10 @@ func streams(a *app.App) *cobra.Command {
 			"PORTCULLIS_NATS, PORTCULLIS_NATS_PASSWORD, PORTCULLIS_NATS_TLS, PORTCULLIS_TLS_CERT, PORTCULLIS_TLS_KEY, PORTCULLIS_TLS_CA."}
 	replicas := command.Flags().Int("replicas", 1, "on how many servers each entry is kept: 1, 3 or 5")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		if err := run.Bootstrap(command.Context(), os.Environ(), *replicas); err != nil {
-			return err
+		ctx, cancel := context.WithTimeout(command.Context(), patience)
+		defer cancel()
+		if err := run.Bootstrap(ctx, os.Environ(), *replicas); err != nil {
+			return fmt.Errorf("%w (its log says more)", err)
 		}
 		return a.Tell(new(emptypb.Empty), "The streams are there.")
 	}
