@@ -70,7 +70,8 @@ type Connector struct {
 	boot   string
 
 	mu         sync.Mutex
-	sessions   map[string]*Session
+	sessions   map[string]*Session // those that are over stay until their ids are told
+	live       int
 	cuts       []*cut // the newest first
 	progress   map[string]*progress
 	recent     []string // the keys of progress, the oldest first
@@ -78,14 +79,15 @@ type Connector struct {
 	version    uint64
 	generation uint64
 	stood      bool
+	linked     bool // a broker has had the hello
 	closed     bool
 
 	opened      []*Session // to be told of, since they were last
-	ended       []*sessionv1.EndedSession
-	unconfirmed map[string]*sessionv1.EndedSession
-	oldest      string
-	changed     bool // since the last heartbeat
-	urgent      bool // and it can't wait
+	ended       []gone
+	unconfirmed map[string]gone
+	oldest      *Session // admitted under the lowest revision; nil if that must be found out
+	changed     bool     // since the last heartbeat
+	urgent      bool     // and it can't wait
 	wake        chan struct{}
 }
 
@@ -105,7 +107,7 @@ func New(c Config, d Deps) (*Connector, error) {
 	}
 	return &Connector{
 		config: c, deps: d, boot: rand.Text(), sessions: map[string]*Session{}, progress: map[string]*progress{},
-		unconfirmed: map[string]*sessionv1.EndedSession{}, wake: make(chan struct{}, 1),
+		unconfirmed: map[string]gone{}, wake: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -129,7 +131,7 @@ func (c *Connector) Run(ctx context.Context) error {
 func (c *Connector) Live() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.sessions)
+	return c.live
 }
 
 // Held is the revision of emergencies that the connector holds; zero before the first word of a broker.

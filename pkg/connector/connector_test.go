@@ -392,3 +392,18 @@ func TestWhatComesAndGoesQuicklyIsToldOfOnlyIfItWasLetIn(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatCameAndWentWithoutABrokerIsToldOfInFull(t *testing.T) {
+	run(t, newHub(), func(w *world) {
+		w.hub.kill()
+		w.pass(time.Second)
+		s := w.open("alice", "db-1")
+		s.Close()
+		w.hub.revive()
+		w.pass(2 * maxBackoff)
+		got := w.hub.ended[s.ID()]
+		if len(got) == 0 || got[0].GetSession().GetUser() != "alice" || w.hub.sessions[s.ID()] != nil {
+			t.Errorf("the broker heard %v", got)
+		}
+	})
+}

@@ -4,8 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
-
-	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 )
 
 // patience is how long the callers of End may make no headway before there are twice as many of them.
@@ -17,14 +15,14 @@ func (c *Connector) cutOff(over []*Session) {
 	if len(over) == 0 {
 		return
 	}
-	crew := &crew{over: over, end: c.end, taken: make(chan struct{})}
-	go crew.run(int64(min(len(over), runtime.GOMAXPROCS(0))))
+	w := &crew{c: c, over: over, taken: make(chan struct{})}
+	go w.run(int64(min(len(over), runtime.GOMAXPROCS(0))))
 }
 
 // crew is the callers of End on one list.
 type crew struct {
+	c          *Connector
 	over       []*Session
-	end        func(*Session)
 	next, done atomic.Int64
 	taken      chan struct{} // closed when the last was taken
 }
@@ -50,29 +48,36 @@ func (w *crew) run(workers int64) {
 	}
 }
 
+// work ends one after the other, and notes a few at a time that they are over.
 func (w *crew) work() {
 	last := int64(len(w.over))
+	var over [16]*Session
+	n := 0
 	for i := w.next.Add(1); i <= last; i = w.next.Add(1) {
 		if i == last {
 			close(w.taken)
 		}
-		w.end(w.over[i-1])
-		w.done.Add(1)
+		s := w.over[i-1]
+		if s.gone.Load() {
+			continue
+		}
+		s.request.End(s.ending.reason)
+		over[n] = s
+		if n++; n == len(over) {
+			w.note(over[:n])
+			n = 0
+		}
 	}
+	w.note(over[:n])
 }
 
-func (c *Connector) end(s *Session) {
-	c.mu.Lock()
-	gone, reason := s.state == sessionv1.Session_ENDED, ""
-	if s.ending != nil {
-		reason = s.ending.reason
+func (w *crew) note(over []*Session) {
+	now := w.c.config.Now()
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	for _, s := range over {
+		w.c.settle(s)
+		w.c.finish(s, now)
 	}
-	c.mu.Unlock()
-	if gone {
-		return
-	}
-	if s.request.End != nil {
-		s.request.End(reason)
-	}
-	s.Close()
+	w.done.Add(int64(len(over)))
 }

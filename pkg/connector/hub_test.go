@@ -122,6 +122,9 @@ func (l *link) Send(m *sessionv1.ConnectorMessage) error {
 		}
 	case *sessionv1.ConnectorMessage_Ended:
 		h.hear(l, m.Ended.GetSessions())
+		for _, id := range m.Ended.GetIds() {
+			h.hear(l, []*sessionv1.EndedSession{{Id: id, Cause: m.Ended.GetCause(), Time: m.Ended.GetTime()}})
+		}
 	case *sessionv1.ConnectorMessage_Heartbeat:
 		h.beat = m.Heartbeat
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 )
@@ -18,7 +20,7 @@ const (
 	helloPart      = 1000 // sessions in a part of a hello
 	maxUnconfirmed = 1 << 17
 	// countsFirst is how long ids of ended sessions wait, so that the counts, which are small, go first.
-	countsFirst = 20 * time.Millisecond
+	countsFirst = 10 * time.Millisecond
 	repeatAfter = 2 * time.Second
 	silence     = 3 * time.Second
 	minBackoff  = 50 * time.Millisecond
@@ -56,6 +58,7 @@ func (c *Connector) attach(ctx context.Context) (heard bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("attaching: %w", err)
 	}
+	defer c.unlink()
 	for _, hello := range c.hello() {
 		if err := stream.Send(&sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Hello{Hello: hello}}); err != nil {
 			return false, fmt.Errorf("saying hello: %w", err)
@@ -70,6 +73,16 @@ func (c *Connector) attach(ctx context.Context) (heard bool, err error) {
 	cancel(err)
 	<-done
 	return heard, context.Cause(ctx)
+}
+
+// unlink forgets what was to be told: the next hello tells all.
+func (c *Connector) unlink() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.opened {
+		s.queued = false
+	}
+	c.opened, c.linked = nil, false
 }
 
 func (c *Connector) listen(stream sessionv1.Connectors_AttachClient, deaf *time.Timer, heard *bool) error {
@@ -134,23 +147,73 @@ func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage,
 		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Opened{Opened: &sessionv1.Opened{Sessions: part}}})
 	}
 	if beat || c.urgent || flush && c.changed {
-		if beat {
-			c.oldest = c.oldestAdmission()
-		}
 		c.changed, c.urgent = false, false
 		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Heartbeat{Heartbeat: &sessionv1.Heartbeat{
-			HeldRevision: c.held.String(), OpenSessions: uint32(len(c.sessions)), OldestAdmission: c.oldest,
+			HeldRevision: c.held.String(), OpenSessions: uint32(c.live), OldestAdmission: c.oldestAdmission(beat),
 			Cuts: c.cutProgress(), Standing: c.version,
 		}}})
 	}
 	if !flush {
 		return out, c.changed || len(c.ended) > 0
 	}
-	for part := range slices.Chunk(c.ended, batch) {
-		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Ended{Ended: &sessionv1.Ended{Sessions: part}}})
+	c.bury()
+	for len(c.ended) > 0 {
+		var ended *sessionv1.Ended
+		ended, c.ended = tellEnded(c.ended)
+		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Ended{Ended: ended}})
 	}
 	c.ended = nil
 	return out, false
+}
+
+// bury takes those that are over off the list, and keeps their ids until they are confirmed.
+func (c *Connector) bury() {
+	if len(c.unconfirmed) == 0 {
+		c.unconfirmed = make(map[string]gone, len(c.ended))
+	}
+	for _, g := range c.ended {
+		delete(c.sessions, g.s.id)
+		if len(c.unconfirmed) < maxUnconfirmed {
+			c.unconfirmed[g.s.id] = g
+		}
+	}
+}
+
+// gone is a session that is over.
+type gone struct {
+	s     *Session
+	cause string
+}
+
+func (g gone) proto() *sessionv1.EndedSession {
+	e := &sessionv1.EndedSession{Id: g.s.id, Cause: g.cause, Time: timestamppb.New(g.s.end)}
+	if !g.s.said {
+		e.Session = g.s.proto()
+	}
+	return e
+}
+
+// tellEnded tells of the first that have one cause, as many as go into a message, and answers the rest.
+func tellEnded(all []gone) (*sessionv1.Ended, []gone) {
+	e := &sessionv1.Ended{Cause: all[0].cause}
+	n := 0
+	for ; n < min(batch, len(all)) && all[n].cause == e.Cause; n++ {
+		if !all[n].s.said {
+			e.Sessions = append(e.Sessions, all[n].proto())
+			continue
+		}
+		e.Ids = append(e.Ids, all[n].s.id)
+	}
+	e.Time = timestamppb.New(all[n-1].s.end)
+	return e, all[n:]
+}
+
+func inFull(all map[string]gone) []*sessionv1.EndedSession {
+	var ended []*sessionv1.EndedSession
+	for _, g := range all {
+		ended = append(ended, g.proto())
+	}
+	return ended
 }
 
 // newlyOpened takes the sessions to be told of, as they are now. Of one that came and went without being
@@ -177,33 +240,34 @@ func (c *Connector) cutProgress() []*emergencyv1.CutProgress {
 	return all
 }
 
-func (c *Connector) oldestAdmission() string {
-	var oldest *Session
-	for _, s := range c.sessions {
-		if s.judged && (oldest == nil || s.seen.Admission.Revision.Less(oldest.seen.Admission.Revision)) {
-			oldest = s
+// oldestAdmission is the lowest revision that a live session was admitted under. It is looked for at most
+// once a heartbeat, when the session that it was of is over.
+func (c *Connector) oldestAdmission(search bool) string {
+	if c.oldest == nil && search {
+		for _, s := range c.sessions {
+			if s.judged && !s.gone.Load() && (c.oldest == nil || s.seen.Admission.Revision.Less(c.oldest.seen.Admission.Revision)) {
+				c.oldest = s
+			}
 		}
 	}
-	if oldest == nil {
+	if c.oldest == nil {
 		return ""
 	}
-	return oldest.seen.Admission.Revision.String()
+	return c.oldest.seen.Admission.Revision.String()
 }
 
 // hello is the whole state, in parts. What waited to be said is in it.
 func (c *Connector) hello() []*sessionv1.Hello {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.opened {
-		s.queued = false
-	}
-	c.opened, c.ended, c.changed = nil, nil, false
+	c.bury()
+	c.opened, c.ended, c.changed, c.linked = nil, nil, false, true
 	first := &sessionv1.Hello{
 		Connector: c.config.ID, BootId: c.boot, Protocols: c.config.Protocols, HeldRevision: c.held.String(),
 		Cuts: c.cutProgress(), Generation: c.generation,
 	}
 	parts := []*sessionv1.Hello{first}
-	for ends := range slices.Chunk(slices.Collect(maps.Values(c.unconfirmed)), helloPart) {
+	for ends := range slices.Chunk(inFull(c.unconfirmed), helloPart) {
 		last := parts[len(parts)-1]
 		last.Ended, last.More = ends, true
 		parts = append(parts, &sessionv1.Hello{Connector: first.Connector, BootId: first.BootId})
@@ -237,7 +301,7 @@ func (c *Connector) repeat() {
 	}
 	before := c.config.Now().Add(-repeatAfter)
 	for _, end := range c.unconfirmed {
-		if end.GetTime().AsTime().Before(before) {
+		if end.s.end.Before(before) {
 			c.ended = append(c.ended, end)
 		}
 	}

@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"crypto/rand"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -28,6 +29,8 @@ type Session struct {
 	judged bool              // the gate has answered
 	mine   bool              // Open has returned it: the host answers for it
 	hit    []*progress       // the cuts that end it
+	first  [1]*progress      // room for the one that there mostly is
+	gone   atomic.Bool       // set when it is over; read without the lock
 	maybe  []*progress       // the cuts that came before the gate's answer
 	queued bool              // among those to be told of
 	said   bool              // a broker has been told of it
@@ -71,7 +74,9 @@ func (c *Connector) register(r Request) (*Session, error) {
 	}
 	s := &Session{c: c, id: rand.Text(), request: r, start: c.config.Now(), state: sessionv1.Session_OPENING,
 		seen: emergency.Session{User: r.User, Device: r.Device, Connector: c.config.ID, Protocol: r.Protocol}}
+	s.hit = s.first[:0]
 	c.sessions[s.id] = s
+	c.live++
 	c.tell(s)
 	return s, nil
 }
@@ -82,6 +87,9 @@ func (c *Connector) judge(s *Session, a Admitted) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.judged, s.seen.Admission, s.seen.Groups = true, a.Admission, a.Groups
+	if c.oldest != nil && a.Admission.Revision.Less(c.oldest.seen.Admission.Revision) {
+		c.oldest = s
+	}
 	c.settle(s)
 	now := c.config.Now()
 	for _, cut := range c.cuts {
@@ -90,7 +98,7 @@ func (c *Connector) judge(s *Session, a Admitted) error {
 		}
 	}
 	if s.ending != nil {
-		c.finish(s)
+		c.finish(s, now)
 		return s.ending.refusal
 	}
 	s.mine = true
@@ -149,7 +157,7 @@ func (s *Session) Close() {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.c.settle(s)
-	s.c.finish(s)
+	s.c.finish(s, s.c.config.Now())
 }
 
 // EndNow ends the session by the host's own decision, as a cut would: an idle one, for instance.
@@ -179,12 +187,16 @@ func (c *Connector) settle(s *Session) {
 }
 
 // finish takes a session off the list of the living. Callers hold the lock.
-func (c *Connector) finish(s *Session) {
+func (c *Connector) finish(s *Session, now time.Time) {
 	if s.state == sessionv1.Session_ENDED {
 		return
 	}
-	s.state, s.end = sessionv1.Session_ENDED, c.config.Now()
-	delete(c.sessions, s.id)
+	s.state, s.end = sessionv1.Session_ENDED, now
+	s.gone.Store(true)
+	c.live--
+	if c.oldest == s {
+		c.oldest = nil
+	}
 	cause := Closed
 	if s.ending != nil {
 		cause = s.ending.cause
@@ -195,22 +207,23 @@ func (c *Connector) finish(s *Session) {
 		c.urgent = c.urgent || p.open == 0
 	}
 	if !s.said && !s.let { // nobody has heard of it
+		delete(c.sessions, s.id)
 		c.nudge()
 		return
 	}
-	end := &sessionv1.EndedSession{Id: s.id, Cause: cause, Time: timestamppb.New(s.end)}
-	c.ended, c.changed = append(c.ended, end), true
-	if len(c.unconfirmed) < maxUnconfirmed {
-		c.unconfirmed[s.id] = end
+	if len(c.ended) >= maxUnconfirmed {
+		c.bury()
+		c.ended = nil
 	}
+	c.ended, c.changed = append(c.ended, gone{s, cause}), true
 	if c.urgent || len(c.ended) == 1 {
 		c.nudge()
 	}
 }
 
-// tell puts the session among those to be told of.
+// tell puts the session among those to be told of, if anybody is there: a hello tells of all.
 func (c *Connector) tell(s *Session) {
-	if s.queued {
+	if s.queued || !c.linked {
 		return
 	}
 	s.queued, c.changed = true, true

@@ -17,6 +17,7 @@ type cut struct {
 	emergency.Cut
 	wire     *emergencyv1.Cut
 	progress *progress
+	ending   *ending // why, in words; the same for all
 	timer    *time.Timer
 	bitten   bool
 }
@@ -133,6 +134,7 @@ func (c *Connector) bite(cut *cut, now time.Time) []*Session {
 	var over []*Session
 	for _, s := range c.sessions {
 		switch {
+		case s.state == sessionv1.Session_ENDED:
 		case !s.judged && cut.Selects(&s.seen) && !slices.Contains(s.maybe, cut.progress):
 			s.maybe = append(s.maybe, cut.progress)
 			cut.progress.open++
@@ -153,7 +155,10 @@ func (c *Connector) mark(s *Session, cut *cut) bool {
 	if s.ending != nil {
 		return false
 	}
-	s.ending = c.endingBy(cut)
+	if cut.ending == nil {
+		cut.ending = c.endingBy(cut)
+	}
+	s.ending = cut.ending
 	s.state = sessionv1.Session_ENDING
 	return true
 }
@@ -179,7 +184,7 @@ func (c *Connector) endNamed(end *sessionv1.End) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, id := range end.GetIds() {
-		if s := c.sessions[id]; s != nil {
+		if s := c.sessions[id]; s != nil { // one that is over is passed over
 			reason := end.GetReason()
 			c.endOne(s, &ending{cause: end.GetCause(), reason: reason, refusal: fault.New(fault.Aborted, "%s", reason)})
 		}

@@ -116,7 +116,7 @@ func (b *Broker) take(hello *sessionv1.Hello, stop context.CancelCauseFunc) (l *
 		delete(h.ending, id)
 		if newBoot {
 			lost++
-			b.record.add(&entry{h: h, session: s, id: id, cause: causeLost, time: now})
+			b.record.add(entry{h: h, session: s, id: id, cause: causeLost, time: now})
 		}
 		b.index.drop(h, id)
 	}
@@ -150,7 +150,7 @@ func (b *Broker) reconcile(ctx context.Context, l *link) {
 			continue
 		}
 		if row.Session.GetBootId() != l.h.boot {
-			b.record.add(&entry{h: l.h, session: row.Session, id: id, cause: causeLost, time: b.config.Now()})
+			b.record.add(entry{h: l.h, session: row.Session, id: id, cause: causeLost, time: b.config.Now()})
 		}
 		b.index.drop(l.h, id)
 	}
@@ -230,7 +230,7 @@ func (b *Broker) hearOpened(l *link, sessions []*sessionv1.Session) {
 func (b *Broker) opened(h *host, s, before *sessionv1.Session) {
 	b.index.put(h, s)
 	if s.GetState() == sessionv1.Session_OPEN && before.GetState() != sessionv1.Session_OPEN {
-		b.record.add(&entry{h: h, session: s, id: s.GetId()})
+		b.record.add(entry{h: h, session: s, id: s.GetId()})
 	}
 	if order := b.orders.get(s.GetId()); order != nil {
 		h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(whyOrdered))
@@ -244,12 +244,13 @@ func (b *Broker) opened(h *host, s, before *sessionv1.Session) {
 type over struct {
 	id, cause string
 	time      time.Time
+	session   *sessionv1.Session // if no broker was told of it before
 }
 
 func inFull(sessions []*sessionv1.EndedSession) []over {
 	all := make([]over, len(sessions))
 	for i, e := range sessions {
-		all[i] = over{id: e.GetId(), cause: e.GetCause(), time: e.GetTime().AsTime()}
+		all[i] = over{id: e.GetId(), cause: e.GetCause(), time: e.GetTime().AsTime(), session: e.GetSession()}
 	}
 	return all
 }
@@ -264,17 +265,33 @@ func inShort(e *sessionv1.Ended) []over {
 
 // ended takes sessions off, and confirms them when they are on record. Callers hold the host's lock.
 func (b *Broker) ended(h *host, all []over, before map[string]*sessionv1.Session) {
+	entries, ids := make([]entry, 0, len(all)), make([]string, 0, len(all))
+	if len(h.closing) == 0 {
+		h.closing = make(map[string]struct{}, len(h.sessions)) // often it is all of them
+	}
 	for _, o := range all {
 		if _, again := h.closing[o.id]; again {
 			continue
 		}
 		h.closing[o.id] = struct{}{}
-		b.record.add(&entry{h: h, session: cmp.Or(h.sessions[o.id], before[o.id]), id: o.id, cause: o.cause, time: o.time, confirm: true})
+		entries = append(entries, entry{h: h, session: h.lastKnown(o, before), id: o.id, cause: o.cause, time: o.time, confirm: true})
+		ids = append(ids, o.id)
 		delete(h.sessions, o.id)
 		delete(h.ending, o.id)
 		delete(h.doubtful, o.id)
-		b.index.drop(h, o.id)
 	}
+	b.record.add(entries...)
+	b.index.drop(h, ids...)
+}
+
+// lastKnown is a session that is over as it was last told of; nil if it never was. Callers hold the lock.
+func (h *host) lastKnown(o over, before map[string]*sessionv1.Session) *sessionv1.Session {
+	if s := cmp.Or(h.sessions[o.id], before[o.id]); s != nil || o.session == nil {
+		return s
+	}
+	h.own(o.session)
+	o.session.State = sessionv1.Session_ENDING // for the record of its end is still to be written
+	return o.session
 }
 
 // record is the session as it is put on record when it is over.

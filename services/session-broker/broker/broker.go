@@ -117,6 +117,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.recall(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.followView(ctx) })
+	g.Go(func() error { return b.followPeople(ctx) })
 	g.Go(func() error { return b.beat(ctx) })
 	g.Go(func() error { return b.hearOthers(ctx) })
 	g.Go(func() error { return b.keepRecords(ctx) })
@@ -147,7 +148,6 @@ func (b *Broker) followView(ctx context.Context) error {
 	defer stop()
 	for {
 		for _, h := range b.all() {
-			b.judge(h)
 			h.restand()
 		}
 		select {
@@ -157,6 +157,24 @@ func (b *Broker) followView(ctx context.Context) error {
 		}
 		b.beatOwn()
 	}
+}
+
+// followPeople ends, at each change of what is known, the sessions of those who were disabled or removed.
+// It is behind what emergencies end.
+func (b *Broker) followPeople(ctx context.Context) error {
+	changed, stop := b.deps.View.Subscribe()
+	defer stop()
+	for pause(ctx, judgeGather) {
+		for _, h := range b.all() {
+			b.judge(h)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
 }
 
 // host answers what is known of a connector, making room for one that is new.

@@ -16,8 +16,8 @@ import (
 const (
 	vouched     = 30 * time.Second // for how long an attachment vouches for a session
 	renewEvery  = 10 * time.Second
-	indexGather = 5 * time.Millisecond
-	look        = time.Second // how often it is made sure that the index was not wiped
+	indexGather = 50 * time.Millisecond // what ends goes first
+	look        = time.Second           // how often it is made sure that the index was not wiped
 )
 
 // indexer keeps the index like the connectors are, behind everything else.
@@ -29,6 +29,7 @@ type indexer struct {
 
 	mu      sync.Mutex
 	waiting map[*host]map[string]*sessionv1.Session // nil: it is to be forgotten
+	drops   []dropped
 	failing bool
 }
 
@@ -36,16 +37,35 @@ func newIndexer(store registry.Store, now func() time.Time, log *slog.Logger) *i
 	return &indexer{store: store, now: now, log: log, wake: make(chan struct{}, 1), waiting: map[*host]map[string]*sessionv1.Session{}}
 }
 
-func (x *indexer) put(h *host, s *sessionv1.Session) { x.want(h, s.GetId(), s) }
-func (x *indexer) drop(h *host, id string)           { x.want(h, id, nil) }
+// dropped are sessions of one host that are to be forgotten.
+type dropped struct {
+	h   *host
+	ids []string
+}
 
-func (x *indexer) want(h *host, id string, s *sessionv1.Session) {
+func (x *indexer) put(h *host, s *sessionv1.Session) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.want(h, s.GetId(), s)
+	x.nudge()
+}
+
+// drop keeps the ids, for a session never comes back.
+func (x *indexer) drop(h *host, ids ...string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.drops = append(x.drops, dropped{h, ids})
+	x.nudge()
+}
+
+func (x *indexer) want(h *host, id string, s *sessionv1.Session) {
 	if x.waiting[h] == nil {
 		x.waiting[h] = map[string]*sessionv1.Session{}
 	}
 	x.waiting[h][id] = s
+}
+
+func (x *indexer) nudge() {
 	select {
 	case x.wake <- struct{}{}:
 	default:
@@ -92,8 +112,13 @@ func (x *indexer) report(ctx context.Context, err error) {
 // flush writes what waits. What can't be written is written by a later renewal: the hosts know.
 func (x *indexer) flush(ctx context.Context) error {
 	x.mu.Lock()
+	for _, d := range x.drops {
+		for _, id := range d.ids {
+			x.want(d.h, id, nil)
+		}
+	}
 	waiting := x.waiting
-	x.waiting = map[*host]map[string]*sessionv1.Session{}
+	x.drops, x.waiting = nil, map[*host]map[string]*sessionv1.Session{}
 	x.mu.Unlock()
 	var failed error
 	for h, sessions := range waiting {
@@ -109,24 +134,17 @@ func (x *indexer) flush(ctx context.Context) error {
 		lease := x.lease(h)
 		if err := x.write(ctx, lease, puts, drops); err != nil {
 			failed = err
-			for _, id := range drops {
-				x.again(h, id)
-			}
+			x.again(h, drops)
 		}
 	}
 	return failed
 }
 
-// again keeps a deletion that failed for the next time, without waking anyone for it.
-func (x *indexer) again(h *host, id string) {
+// again keeps deletions that failed for the next time, without waking anyone for them.
+func (x *indexer) again(h *host, ids []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.waiting[h] == nil {
-		x.waiting[h] = map[string]*sessionv1.Session{}
-	}
-	if _, newer := x.waiting[h][id]; !newer {
-		x.waiting[h][id] = nil
-	}
+	x.drops = append(x.drops, dropped{h, ids})
 }
 
 func (x *indexer) write(ctx context.Context, l registry.Lease, puts []*sessionv1.Session, drops []string) error {

@@ -11,6 +11,8 @@ import (
 // may know more. What was disabled is known, and is not waited for.
 const doubt = 5 * time.Second
 
+const judgeGather = 100 * time.Millisecond // what an emergency ends goes first
+
 // judge ends the sessions of users and devices that were disabled or deleted (H6).
 func (b *Broker) judge(h *host) {
 	state := b.deps.View.State()

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	subjectRecord = "session.record." // + id
-	recordGather  = 50 * time.Millisecond
+	subjectRecord = "session.record."      // + id
+	recordGather  = 250 * time.Millisecond // what ends goes first
 	recordRetry   = time.Second
-	recordBatch   = 500
+	recordBatch   = journal.MaxBatch
 	// recordMost bounds what waits for a journal that can't be reached. Ends that find no room are said
 	// again by their connectors; openings that find none are only missing from the history.
 	recordMost = 200_000
@@ -29,8 +29,9 @@ type recorder struct {
 	log  *slog.Logger
 	wake chan struct{}
 
-	mu    sync.Mutex
-	queue []*entry
+	mu      sync.Mutex
+	chunks  [][]entry // as they came
+	waiting int
 }
 
 // entry is one line of the record: an opening, or an end if it has a cause.
@@ -48,26 +49,35 @@ func newRecorder(log *slog.Logger) *recorder {
 }
 
 // add never waits. The callers hold the host's lock.
-func (r *recorder) add(e *entry) {
+func (r *recorder) add(entries ...entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) >= recordMost {
-		delete(e.h.closing, e.id)
+	if r.waiting+len(entries) > recordMost {
+		for _, e := range entries {
+			delete(e.h.closing, e.id)
+		}
 		return
 	}
-	r.queue = append(r.queue, e)
+	r.chunks, r.waiting = append(r.chunks, entries), r.waiting+len(entries)
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (r *recorder) take() []*entry {
+func (r *recorder) take() []entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := min(len(r.queue), recordBatch)
-	taken := r.queue[:n:n]
-	r.queue = r.queue[n:]
+	var taken []entry
+	for len(r.chunks) > 0 && len(taken) < recordBatch {
+		first := r.chunks[0]
+		n := min(len(first), recordBatch-len(taken))
+		taken = append(taken, first[:n]...)
+		if r.chunks[0] = first[n:]; n == len(first) {
+			r.chunks = r.chunks[1:]
+		}
+	}
+	r.waiting -= len(taken)
 	return taken
 }
 
@@ -90,7 +100,7 @@ func (r *recorder) run(ctx context.Context, records Records) error {
 }
 
 // write goes on until the entries are on record, or the context ends.
-func (r *recorder) write(ctx context.Context, records Records, entries []*entry) bool {
+func (r *recorder) write(ctx context.Context, records Records, entries []entry) bool {
 	for attempt := 0; ; attempt++ {
 		err := r.append(ctx, records, entries)
 		if err == nil {
@@ -106,9 +116,10 @@ func (r *recorder) write(ctx context.Context, records Records, entries []*entry)
 	}
 }
 
-func (r *recorder) append(ctx context.Context, records Records, entries []*entry) error {
+func (r *recorder) append(ctx context.Context, records Records, entries []entry) error {
 	var messages []journal.Message
-	for _, e := range entries {
+	for i := range entries {
+		e := &entries[i]
 		if e.session == nil && e.cause != "" {
 			if err := recall(ctx, records, e); err != nil {
 				return err
@@ -153,7 +164,7 @@ func recall(ctx context.Context, records Records, e *entry) error {
 	return nil
 }
 
-func confirm(entries []*entry) {
+func confirm(entries []entry) {
 	of := map[*host][]string{}
 	for _, e := range entries {
 		if e.confirm {

@@ -23,7 +23,8 @@ const (
 	usualPage = 50
 	scanPart  = 1000
 	// patience is how long EndSession waits for the connector's word.
-	patience = 3 * time.Second
+	patience  = 3 * time.Second
+	lookAgain = 25 * time.Millisecond
 )
 
 // GetSession answers one session: a live one, or one that is on record.
@@ -210,7 +211,7 @@ func (b *Broker) putOrder(ctx context.Context, s *sessionv1.Session, justificati
 func (b *Broker) awaitEnd(ctx context.Context, s *sessionv1.Session) (*sessionv1.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for pause(ctx, recordGather) {
+	for pause(ctx, lookAgain) {
 		if b.overHere(s) {
 			s.State, s.EndCause, s.EndTime = sessionv1.Session_ENDED, causeEnded, timestamppb.New(b.config.Now())
 			return s, nil

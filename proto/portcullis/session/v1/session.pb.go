@@ -1088,10 +1088,12 @@ func (x *Opened) GetSessions() []*Session {
 }
 
 type EndedSession struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
-	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Cause string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// In full, if it came and went while no broker could be told.
+	Session       *Session `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1143,6 +1145,13 @@ func (x *EndedSession) GetCause() string {
 func (x *EndedSession) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *EndedSession) GetSession() *Session {
+	if x != nil {
+		return x.Session
 	}
 	return nil
 }
@@ -1736,11 +1745,12 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"generation\x12\x12\n" +
 	"\x04more\x18\t \x01(\bR\x04more\"D\n" +
 	"\x06Opened\x12:\n" +
-	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\"d\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\"\x9e\x01\n" +
 	"\fEndedSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12.\n" +
-	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xa0\x01\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x128\n" +
+	"\asession\x18\x04 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\"\xa0\x01\n" +
 	"\x05Ended\x12?\n" +
 	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\x12\x10\n" +
 	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x14\n" +
@@ -1850,32 +1860,33 @@ var file_portcullis_session_v1_session_proto_depIdxs = []int32{
 	26, // 15: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
 	2,  // 16: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
 	23, // 17: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
-	15, // 18: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
-	23, // 19: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
-	26, // 20: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	19, // 21: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	20, // 22: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	21, // 23: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	27, // 24: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	23, // 25: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 26: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 27: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 28: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 29: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	7,  // 30: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	10, // 31: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	12, // 32: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 33: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 34: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	2,  // 35: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	8,  // 36: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	11, // 37: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	18, // 38: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	33, // [33:39] is the sub-list for method output_type
-	27, // [27:33] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	2,  // 18: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
+	15, // 19: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
+	23, // 20: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
+	26, // 21: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	19, // 22: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	20, // 23: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	21, // 24: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	27, // 25: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	23, // 26: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 27: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 28: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 29: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 30: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	7,  // 31: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	10, // 32: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	12, // 33: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 34: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 35: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	2,  // 36: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	8,  // 37: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	11, // 38: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	18, // 39: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	34, // [34:40] is the sub-list for method output_type
+	28, // [28:34] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }
