@@ -24,9 +24,9 @@ const (
 // by reading, so nothing is stored twice.
 //
 // When build returns ErrUnchanged, nothing is written and the entry returned is
-// the last (a zero Entry if there is none). Other errors of build are returned
-// as they are. ErrUnknown is left only when the journal could not even be read
-// any more before ctx ended.
+// the last (a zero Entry if there is none). Other errors of build end it and
+// are wrapped. ErrUnknown is left only when the journal could not even be read
+// any more for ten seconds, or until ctx ended.
 func (s *Stream) Update(ctx context.Context, subject string, build func(last Entry, found bool) ([]byte, error)) (Entry, error) {
 	var stored Entry
 	err := s.j.again(ctx, updateTries, func() error {
@@ -64,7 +64,8 @@ type Fold func(ctx context.Context, atLeast uint64) (at uint64, err error)
 // stream has grown since. Then fold is told how far it has, and build is asked
 // again. It returns the sequence of the last message, and keeps Update's
 // promises. build must not read beyond what fold returned: it would only
-// conflict.
+// conflict. When build refuses or writes nothing, that was decided on what was
+// folded by then, which may lag; a fold that asks LastSequence first does not.
 func (s *Stream) UpdateStream(ctx context.Context, fold Fold, build func(next uint64) ([]Message, error)) (uint64, error) {
 	var last, atLeast uint64
 	err := s.j.again(ctx, streamTries, func() error {
