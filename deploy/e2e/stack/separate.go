@@ -12,7 +12,10 @@ import (
 func Separate(folder string, o Options) (*Stack, error) {
 	s := newStack(folder)
 	s.Separate = true
-	var err error
+	_, err := Binary("portcullis") // building takes its time, and nobody should wait for it once started
+	if err != nil {
+		return s, err
+	}
 	if s.authority, err = newAuthority(filepath.Join(folder, "tls")); err != nil {
 		return s, err
 	}
@@ -102,7 +105,7 @@ func (s *Stack) own(service string) []string {
 	case "bastion":
 		return []string{"PORTCULLIS_SSH=" + s.SSH, "PORTCULLIS_DATA=" + filepath.Join(s.Folder, "bastion")}
 	case "session-broker":
-		return []string{"PORTCULLIS_REDIS=" + s.Redis}
+		return []string{"PORTCULLIS_REDIS=redis://" + s.Redis}
 	case "identity":
 		return []string{
 			"PORTCULLIS_ADMIN_USER=" + s.Admin.User, "PORTCULLIS_ADMIN_PASSWORD=" + s.Admin.Password,
