@@ -1961,8 +1961,13 @@ type RecordActRequest struct {
 	RequestId      string                 `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	Justification  string                 `protobuf:"bytes,6,opt,name=justification,proto3" json:"justification,omitempty"`
 	GovernanceCode string                 `protobuf:"bytes,7,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The sequence of the record that is about to change, in its own stream: the same act on a later state
+	// is another act, and needs another grant.
+	At uint64 `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
+	// SHA-256 of all that the act is about to do, so that a repeated request_id can do nothing else.
+	Operation     []byte `protobuf:"bytes,9,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecordActRequest) Reset() {
@@ -2042,6 +2047,20 @@ func (x *RecordActRequest) GetGovernanceCode() string {
 		return x.GovernanceCode
 	}
 	return ""
+}
+
+func (x *RecordActRequest) GetAt() uint64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *RecordActRequest) GetOperation() []byte {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
 }
 
 type RecordActResponse struct {
@@ -2257,7 +2276,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x13UpdatePolicyRequest\x12?\n" +
 	"\x06policy\x18\x01 \x01(\v2\x1f.portcullis.emergency.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\x8c\x02\n" +
+	"updateMask\"\xc3\x02\n" +
 	"\x10RecordActRequest\x12\x1d\n" +
 	"\x04kind\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04kind\x12 \n" +
 	"\x06target\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06target\x12 \n" +
@@ -2266,7 +2285,9 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12$\n" +
 	"\rjustification\x18\x06 \x01(\tR\rjustification\x12'\n" +
-	"\x0fgovernance_code\x18\a \x01(\tR\x0egovernanceCode\"/\n" +
+	"\x0fgovernance_code\x18\a \x01(\tR\x0egovernanceCode\x12\x0e\n" +
+	"\x02at\x18\b \x01(\x04R\x02at\x12%\n" +
+	"\toperation\x18\t \x01(\fB\a\xbaH\x04z\x02\x18@R\toperation\"/\n" +
 	"\x11RecordActResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision2\xf6\x11\n" +
 	"\vEmergencies\x12\x85\x01\n" +
