@@ -44,7 +44,7 @@ func rights(service string) (right, error) {
 	case rpc.Broker:
 		return right{write: []string{"session.>"}, read: []string{emergency, identity, directory, "SESSION"},
 			// It speaks for the connectors that are attached to it.
-			beat: []string{own, "beat." + rpc.Bastion + ".>", "beat.connector.>"}, hear: []string{"beat.>"}, keys: []string{seal.TrustFile}}, nil
+			beat: []string{own, "beat.connector.>"}, hear: []string{"beat.>"}, keys: []string{seal.TrustFile}}, nil
 	case rpc.Bastion:
 		return right{read: []string{emergency, identity, "CREDENTIAL"}, beat: []string{own},
 			keys: []string{seal.TrustFile, seal.OpenerFile}}, nil

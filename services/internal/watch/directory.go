@@ -30,12 +30,16 @@ const (
 type directory struct {
 	builder *emergency.Builder
 	staged  string // the import that the rows are of
-	rows    []stagedRow
+	rows    []change
 }
 
-type stagedRow struct {
-	subject string
-	data    []byte
+// change is what a row makes of a device or a group. It holds on to no more of the entry than it needs.
+type change struct {
+	subject  string
+	group    []byte // an AccessGroup; nil for a device
+	protocol uint8
+	disabled bool
+	deleted  bool
 }
 
 func newDirectory(b *emergency.Builder) *directory { return &directory{builder: b} }
@@ -70,12 +74,32 @@ func (d *directory) record(e journal.Entry) error {
 	if err != nil {
 		return err
 	}
+	current, err := changeOf(e.Subject, r.current, r.deleted)
+	if err != nil {
+		return err
+	}
 	d.stage(r.importID)
 	if len(r.importID) == 0 {
-		return d.apply(e.Subject, r.current, r.deleted)
+		return d.apply(current)
 	}
-	d.rows = append(d.rows, stagedRow{e.Subject, e.Data})
-	return d.apply(e.Subject, r.previous, r.previous == nil)
+	d.rows = append(d.rows, current)
+	previous, err := changeOf(e.Subject, r.previous, r.previous == nil)
+	if err != nil {
+		return err
+	}
+	return d.apply(previous)
+}
+
+func changeOf(subject string, data []byte, deleted bool) (c change, err error) {
+	c = change{subject: subject, deleted: deleted}
+	switch {
+	case deleted:
+	case strings.HasPrefix(subject, DeviceSubject):
+		c.protocol, c.disabled, err = readDevice(data)
+	default:
+		c.group = data
+	}
+	return c, err
 }
 
 func (d *directory) commit(id string) error {
@@ -83,45 +107,34 @@ func (d *directory) commit(id string) error {
 	rows := d.rows
 	d.stage(nil)
 	var wrong []error
-	for _, kept := range rows {
-		r, err := readRow(kept.data)
-		if err == nil {
-			err = d.apply(kept.subject, r.current, r.deleted)
-		}
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("committing %s: %w", kept.subject, err))
+	for _, c := range rows {
+		if err := d.apply(c); err != nil {
+			wrong = append(wrong, fmt.Errorf("committing %s: %w", c.subject, err))
 		}
 	}
 	return errors.Join(wrong...)
 }
 
-func (d *directory) apply(subject string, data []byte, deleted bool) error {
-	if name, ok := strings.CutPrefix(subject, DeviceSubject); ok {
-		return d.device(name, data, deleted)
-	}
-	return d.group(strings.TrimPrefix(subject, GroupSubject), data, deleted)
-}
-
-func (d *directory) device(name string, data []byte, deleted bool) error {
-	if deleted {
+func (d *directory) apply(c change) error {
+	name, isDevice := strings.CutPrefix(c.subject, DeviceSubject)
+	switch {
+	case !isDevice:
+		return d.group(strings.TrimPrefix(c.subject, GroupSubject), c)
+	case c.deleted:
 		d.builder.DeleteDevice(name)
-		return nil
+	default:
+		d.builder.PutDeviceOf(name, c.disabled, c.protocol)
 	}
-	protocol, disabled, err := readDevice(data)
-	if err != nil {
-		return err
-	}
-	d.builder.PutDeviceOf(name, disabled, protocol)
 	return nil
 }
 
-func (d *directory) group(name string, data []byte, deleted bool) error {
+func (d *directory) group(name string, c change) error {
 	group := new(gatev1.AccessGroup)
-	if err := proto.Unmarshal(data, group); err != nil {
+	if err := proto.Unmarshal(c.group, group); err != nil {
 		return err
 	}
 	switch {
-	case deleted:
+	case c.deleted:
 		d.builder.DeleteGroup(name)
 	case group.GetDisabled():
 		d.builder.PutDisabledGroup(name, group.GetUsers(), group.GetDevices())

@@ -81,7 +81,6 @@ func (f *fold) putEmergency(e journal.Entry) error {
 	if err != nil {
 		return err
 	}
-	f.emergency.SetRevision(emergency.Revision{Epoch: entry.GetEpoch(), Sequence: entry.GetSequence()})
 	switch {
 	case entry.GetEmergency() != nil:
 		if err := sameCut(f.emergency.Record(entry.GetEmergency().GetId()), entry.GetEmergency()); err != nil {
@@ -95,6 +94,8 @@ func (f *fold) putEmergency(e journal.Entry) error {
 		key := entry.GetKey().GetPublicKey()
 		f.keys[audit.KeyID(key)] = key
 	}
+	// Last: what was refused is not held, and no receipt may say so.
+	f.emergency.SetRevision(emergency.Revision{Epoch: entry.GetEpoch(), Sequence: entry.GetSequence()})
 	return nil
 }
 

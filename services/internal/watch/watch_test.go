@@ -201,6 +201,9 @@ func TestAVersionWhoseCutFieldsChangedIsRefused(t *testing.T) {
 			if !proto.Equal(w.State().Emergency.Emergency("L-0001"), before) {
 				t.Fatal("the changed version was taken")
 			}
+			if held := w.State().Emergency.Revision().String(); held != "7-1" {
+				t.Fatalf("what was refused is said to be held: %s", held)
+			}
 		})
 	}
 }

@@ -164,7 +164,7 @@ type Builder struct {
 	users    map[string]person
 	roles    map[string][]string
 	imports  map[string]bool
-	staged   map[string][]*identityv1.UserRecord
+	staged   map[string]map[string]*identityv1.UserRecord // import → user
 	snapshot *emergency.Builder
 }
 
@@ -172,7 +172,7 @@ type Builder struct {
 func NewBuilder(b *emergency.Builder) *Builder {
 	return &Builder{verified: &verified{claims: map[string]*claims{}}, keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, tokens: map[string]*identityv1.TokenRecord{},
 		users: map[string]person{}, roles: map[string][]string{}, imports: map[string]bool{},
-		staged: map[string][]*identityv1.UserRecord{}, snapshot: b}
+		staged: map[string]map[string]*identityv1.UserRecord{}, snapshot: b}
 }
 
 // Put folds one entry of IDENTITY, by its subject.
@@ -218,10 +218,11 @@ func (b *Builder) put(kind, name string, data []byte) error {
 		return b.putKey(name, data)
 	case "import":
 		b.imports[name] = true
-		for _, r := range b.staged[name] {
-			b.putUser(r.GetUser().GetName(), r)
-		}
+		staged := b.staged[name]
 		delete(b.staged, name)
+		for user, r := range staged {
+			b.putUser(user, r)
+		}
 	}
 	return nil
 }
@@ -241,10 +242,18 @@ func (b *Builder) putKey(name string, data []byte) error {
 	return nil
 }
 
+// putUser takes a user's latest record. What an import had staged before it counts no more, whenever that
+// is committed.
 func (b *Builder) putUser(name string, r *identityv1.UserRecord) {
+	for _, staged := range b.staged {
+		delete(staged, name)
+	}
 	u := r.GetUser()
 	if id := r.GetImportId(); id != "" && !b.imports[id] {
-		b.staged[id] = append(b.staged[id], r)
+		if b.staged[id] == nil {
+			b.staged[id] = map[string]*identityv1.UserRecord{}
+		}
+		b.staged[id][name] = r
 		u = r.GetPrevious()
 	}
 	if r.GetDeleted() || u == nil {

@@ -175,3 +175,14 @@ func TestStagedUsersCountOnceTheirImportIsCommitted(t *testing.T) {
 		t.Fatal("a committed row does not count")
 	}
 }
+
+func TestAnEditAfterStagingWinsOverTheImport(t *testing.T) {
+	d := newDirectory(t)
+	admin := &identityv1.User{Name: "ana", Roles: []string{emergency.Administrator}}
+	d.put("identity.user.ana", &identityv1.UserRecord{ImportId: "i1", User: admin, Previous: admin})
+	d.put("identity.user.ana", &identityv1.UserRecord{User: &identityv1.User{Name: "ana", Disabled: true}})
+	d.put("identity.import.i1", &identityv1.ImportRecord{Id: "i1"})
+	if _, err := d.view().Verify(d.signIn(d.signer, noon), noon); !fault.Is(err, fault.Unauthenticated) {
+		t.Fatalf("who was disabled after the import was staged is let in when it is committed: %v", err)
+	}
+}

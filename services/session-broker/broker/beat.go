@@ -14,7 +14,7 @@ import (
 
 const (
 	subjectBeat   = "beat.session-broker." // + instance
-	subjectHosts  = "beat.bastion."        // + connector
+	subjectHosts  = "beat.connector."      // + connector
 	serviceBroker = "session-broker"
 	serviceHosts  = "connector"
 	recentCuts    = 64
