@@ -181,7 +181,7 @@ func TestKillingTheServerLosesNothingAcknowledged(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan map[string]uint64, 1)
 		go func() { done <- publish(ctx, s, fmt.Sprint(round)) }()
-		if err := grow(t.Context(), s, uint64(50+17*(round%7))); err != nil {
+		if err := grow(t.Context(), s, uint64(15+9*(round%7))); err != nil {
 			t.Fatal(err)
 		}
 		b.kill()

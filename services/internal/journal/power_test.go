@@ -81,7 +81,7 @@ func powerCut(t *testing.T, syncs bool) (acked, lost int) {
 	defer cancel()
 	done := make(chan map[string]uint64, 1)
 	go func() { done <- publish(ctx, s, "x") }()
-	if err := grow(t.Context(), s, 500); err != nil {
+	if err := grow(t.Context(), s, 300); err != nil {
 		t.Fatal(err)
 	}
 	b.signal(syscall.SIGSTOP)
@@ -104,7 +104,7 @@ func TestAPowerCutLosesNothingAcknowledged(t *testing.T) {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			acked, lost := powerCut(t, true)
 			t.Logf("%d acknowledged, %d lost", acked, lost)
-			if lost > 0 || acked < 400 {
+			if lost > 0 || acked < 200 {
 				t.Error("a power cut takes what was acknowledged")
 			}
 		})
