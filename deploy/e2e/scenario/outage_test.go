@@ -81,6 +81,7 @@ func wipedRedis(w *world) {
 	program := w.token(root, "API")
 	l := w.lockdown(root, nil)
 	end := w.moment(l, "endTime")
+	w.everyDoorHolds(root, l.Text("id"))
 	if err := w.Wipe(); err != nil {
 		w.Fatal(err)
 	}
@@ -96,7 +97,10 @@ func wipedRedis(w *world) {
 	w.Process("redis").Kill() // the way out depends on the least
 	refuses("without Redis")
 	w.cancel(w.again(other), "lockdowns", l.Text("id"))
-	w.must(program.Call(http.MethodGet, "/v1/devices", nil))
+	w.eventually(time.Second, "the program works again", func() bool {
+		a, err := program.Call(http.MethodGet, "/v1/devices", nil)
+		return err == nil && a.Status == http.StatusOK
+	})
 	w.open("alice", "web-1")
 
 	if err := w.Restart("redis"); err != nil {

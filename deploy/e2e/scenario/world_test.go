@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,23 @@ func (w *world) freeze(p *client.Person, more object) *client.Answer {
 func (w *world) lockdown(p *client.Person, more object) *client.Answer {
 	w.Helper()
 	return w.must(w.ask(p, "lockdown", "/v1/lockdowns", with(object{"duration": "600s"}, more)))
+}
+
+// everyDoorHolds waits until every enforcer has confirmed an emergency: its answer says only that it is
+// on disk.
+func (w *world) everyDoorHolds(p *client.Person, id string) {
+	w.Helper()
+	var last *client.Answer
+	defer func() {
+		if w.Failed() {
+			w.Logf("the receipts read %s", last)
+		}
+	}()
+	w.eventually(2*time.Second, "every enforcer has confirmed "+id, func() bool {
+		last = w.must(p.Call(http.MethodGet, "/v1/emergencies/"+id+"/receipts", nil))
+		all := last.Objects("receipts")
+		return len(all) > 3 && !slices.ContainsFunc(all, func(one object) bool { return one["state"] != "CONFIRMED" })
+	})
 }
 
 func (w *world) cancel(p *client.Person, kind, id string) *client.Answer {
