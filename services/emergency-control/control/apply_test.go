@@ -236,6 +236,17 @@ func TestAPreviewHitsWhatTheRequestWouldAndChangesNothing(t *testing.T) {
 	if got.GetSessions() != 2 || len(got.GetAdministrators()) != 2 || got.GetSignIns() != 1 {
 		t.Fatalf("previewed %v", got)
 	}
+	if got.GetSignInUsers()[0] != "bruno" {
+		t.Fatalf("a lockdown that starts at once spares the one who applies it: %v", got.GetSignInUsers())
+	}
+	later := &emergencyv1.PreviewRequest_Lockdown{Lockdown: p.lockdown(time.Hour, time.Hour)}
+	if got := must(s.Preview(p.as("admin"), &emergencyv1.PreviewRequest{Emergency: later})); got.GetSignIns() != 2 {
+		t.Fatalf("a lockdown that starts later spares nobody: %v", got.GetSignInUsers())
+	}
+	freeze := &emergencyv1.PreviewRequest_Freeze{Freeze: p.freeze()}
+	if got := must(s.Preview(p.as("admin"), &emergencyv1.PreviewRequest{Emergency: freeze})); got.GetSignIns() != 0 {
+		t.Fatalf("a freeze signs nobody out: %v", got.GetSignInUsers())
+	}
 	if len(p.entries()) != 1 {
 		t.Fatal("a preview wrote to the record")
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -35,7 +36,7 @@ func (s *Service) ListEntries(ctx context.Context, r *auditv1.ListEntriesRequest
 		}
 		stored, err := s.ledger.stream.Get(ctx, sequence)
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, fmt.Errorf("reading entry %d: %w", sequence, err)
 		}
 		entry, err := readEntry(stored)
 		if err != nil {
@@ -95,7 +96,7 @@ func (s *Service) GetCheckpoint(context.Context, *auditv1.GetCheckpointRequest) 
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
 	if s.ledger.broken != nil {
-		return nil, unavailable(s.ledger.broken)
+		return nil, broken(s.ledger.broken)
 	}
 	note, err := s.ledger.chain.Checkpoint(s.ledger.key)
 	if err != nil {
@@ -111,7 +112,7 @@ func (s *Service) Export(_ *auditv1.ExportRequest, stream grpc.ServerStreamingSe
 		return stream.Send(&auditv1.StoredEntry{Sequence: e.Sequence, Subject: e.Subject, Data: e.Data})
 	})
 	if err != nil {
-		return unavailable(err)
+		return fmt.Errorf("exporting the record: %w", err)
 	}
 	return nil
 }

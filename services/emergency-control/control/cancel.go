@@ -113,9 +113,12 @@ func liftable(e *emergencyv1.Emergency, id string, kind emergencyv1.Emergency_Ki
 }
 
 func unknown(id string, kind emergencyv1.Emergency_Kind) error {
-	name := map[emergencyv1.Emergency_Kind]string{
+	name, ok := map[emergencyv1.Emergency_Kind]string{
 		emergencyv1.Emergency_TERMINATION: "termination", emergencyv1.Emergency_FREEZE: "freeze", emergencyv1.Emergency_LOCKDOWN: "lockdown",
 	}[kind]
+	if !ok {
+		name = "emergency"
+	}
 	if !idPattern.MatchString(id) {
 		return fault.New(fault.InvalidArgument, "%q is not the id of a %s: ids look like F-0042", id, name).With("field", "id")
 	}

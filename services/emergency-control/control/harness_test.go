@@ -224,5 +224,5 @@ func (fakeSessions) CountSelected(_ context.Context, r *sessionv1.CountSelectedR
 type fakeIdentity struct{ identityv1.DoorsClient }
 
 func (fakeIdentity) ListAdministrators(context.Context, *identityv1.ListAdministratorsRequest, ...grpc.CallOption) (*identityv1.ListAdministratorsResponse, error) {
-	return &identityv1.ListAdministratorsResponse{Names: []string{"admin", "second"}, SignedIn: []string{"admin"}}, nil
+	return &identityv1.ListAdministratorsResponse{Names: []string{"admin", "second"}, SignedIn: []string{"admin", "bruno"}}, nil
 }

@@ -151,7 +151,7 @@ func (l *ledger) append(ctx context.Context, d draft) ([]*emergencyv1.Entry, err
 	select {
 	case <-l.ready:
 	default:
-		return nil, unavailable(errors.New("the record is still being read"))
+		return nil, fault.New(fault.JournalUnavailable, "The record is still being read. Try again in a moment")
 	}
 	var entries []*emergencyv1.Entry
 	var messages []journal.Message
@@ -159,11 +159,8 @@ func (l *ledger) append(ctx context.Context, d draft) ([]*emergencyv1.Entry, err
 		entries, messages, err = l.compose(next, d)
 		return messages, err
 	})
-	if refused := new(fault.Error); errors.As(err, &refused) {
-		return nil, refused
-	}
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fmt.Errorf("appending to the record: %w", err)
 	}
 	for i, m := range messages {
 		l.take(journal.Entry{Subject: m.Subject, Sequence: last - uint64(len(messages)-1-i), Data: m.Data})
@@ -176,7 +173,7 @@ func (l *ledger) compose(next uint64, d draft) ([]*emergencyv1.Entry, []journal.
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken != nil {
-		return nil, nil, unavailable(l.broken)
+		return nil, nil, broken(l.broken)
 	}
 	_, epoch, hash := l.chain.Head()
 	entries, err := d(next)
@@ -226,7 +223,7 @@ const patience = 5 * time.Second
 func (l *ledger) entry(ctx context.Context, sequence uint64) (*emergencyv1.Entry, error) {
 	e, err := l.stream.Get(ctx, sequence)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fmt.Errorf("reading entry %d: %w", sequence, err)
 	}
 	signed := new(emergencyv1.SignedEntry)
 	if err := proto.Unmarshal(e.Data, signed); err != nil {
@@ -252,6 +249,7 @@ func (l *ledger) record(id string) *emergencyv1.Emergency {
 	return l.records[id]
 }
 
-func unavailable(err error) error {
-	return fault.New(fault.JournalUnavailable, "The journal can't be written now, so nothing was changed for certain. What is on stays on; try again with the same requestId").Because(err)
+// broken is the refusal while the record does not verify.
+func broken(err error) error {
+	return fault.New(fault.JournalUnavailable, "The record does not verify, so nothing is added to it until people have looked. What is on stays on").Because(err)
 }

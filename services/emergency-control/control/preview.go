@@ -12,6 +12,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/who"
 )
 
 // named is how many names of each kind a preview carries.
@@ -48,7 +49,7 @@ func (s *Service) Preview(ctx context.Context, r *emergencyv1.PreviewRequest) (*
 	default:
 		return nil, fault.New(fault.InvalidArgument, "Say what to preview: termination, freeze or lockdown, as its own call takes it")
 	}
-	s.previewAdministrators(ctx, p)
+	s.previewPeople(ctx, p, r.GetLockdown(), now)
 	return p, nil
 }
 
@@ -56,7 +57,7 @@ func (s *Service) previewSessions(ctx context.Context, p *emergencyv1.PreviewRes
 	counted, err := s.sessions.CountSelected(ctx, &sessionv1.CountSelectedRequest{Selector: sel})
 	if err != nil {
 		s.log.Warn("the session broker can't be asked what is open", "error", err)
-		p.UnreachableConnectors = []string{"session-broker"}
+		p.UnreachableServices = append(p.UnreachableServices, "session-broker")
 		return
 	}
 	p.Sessions, p.SessionNames, p.UnreachableConnectors = counted.GetSessions(), firstOf(counted.GetIds()), counted.GetUnreachableConnectors()
@@ -89,14 +90,25 @@ func (s *Service) previewLockdown(ctx context.Context, p *emergencyv1.PreviewRes
 // door reports whether a lockdown refuses tokens of the channel.
 func door(c identityv1.Token_Channel) bool { return c != identityv1.Token_ENFORCER }
 
-func (s *Service) previewAdministrators(ctx context.Context, p *emergencyv1.PreviewResponse) {
+// previewPeople says who remains, and whom a lockdown signs out: everyone, but the one sign-in that it
+// spares when it starts at once.
+func (s *Service) previewPeople(ctx context.Context, p *emergencyv1.PreviewResponse, lockdown *emergencyv1.ApplyLockdownRequest, now time.Time) {
 	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
 	if err != nil {
 		s.log.Warn("identity can't be asked who remains", "error", err)
+		p.UnreachableServices = append(p.UnreachableServices, "identity")
 		return
 	}
 	p.Administrators = people.GetNames()
-	p.SignIns, p.SignInUsers = uint32(len(people.GetSignedIn())), firstOf(people.GetSignedIn())
+	if lockdown == nil {
+		return
+	}
+	out := slices.Clone(people.GetSignedIn())
+	atOnce := lockdown.GetStartTime() == nil || !lockdown.GetStartTime().AsTime().After(now)
+	if i := slices.Index(out, who.FromContext(ctx).User); atOnce && i >= 0 {
+		out = slices.Delete(out, i, i+1)
+	}
+	p.SignIns, p.SignInUsers = uint32(len(out)), firstOf(out)
 }
 
 func union(a, b []string) []string {

@@ -28,7 +28,8 @@ const (
 // receipts folds what enforcers say of themselves. It is cumulative state, repeated for ever, so that
 // nothing is lost when control is; only times that nobody else measured are.
 type receipts struct {
-	now func() time.Time
+	now   func() time.Time
+	since time.Time
 
 	mu        sync.Mutex
 	enforcers map[string]*enforcer
@@ -47,12 +48,12 @@ type timing struct {
 	revision emergency.Revision
 	durable  time.Time
 	held     map[string]time.Time
-	ended    map[string]uint32
+	ended    map[string]uint32 // by connector and life
 	lastEnd  time.Time
 }
 
 func newReceipts(now func() time.Time) *receipts {
-	return &receipts{now: now, enforcers: map[string]*enforcer{}, times: map[string]*timing{}}
+	return &receipts{now: now, since: now(), enforcers: map[string]*enforcer{}, times: map[string]*timing{}}
 }
 
 // durable notes that an emergency is on disk, the first time that it is seen.
@@ -97,8 +98,9 @@ func (r *receipts) take(beat *emergencyv1.Beat) {
 		}
 	}
 	for _, c := range beat.GetCuts() {
-		if t := r.times[c.GetEmergency()]; t != nil && c.GetEnded() > t.ended[key] {
-			t.ended[key], t.lastEnd = c.GetEnded(), now
+		life := key + "/" + beat.GetBootId()
+		if t := r.times[c.GetEmergency()]; t != nil && c.GetEnded() > t.ended[life] {
+			t.ended[life], t.lastEnd = c.GetEnded(), now
 		}
 	}
 }
@@ -147,6 +149,9 @@ func (r *receipts) progress(e *emergencyv1.Emergency, now time.Time) {
 		unreachable += left
 		confirmed = confirmed && left == 0
 	}
+	if t := r.times[e.GetId()]; t != nil {
+		ended = t.total() // a connector that starts again begins to count anew
+	}
 	e.Open, e.Ended, e.Unreachable = &open, &ended, &unreachable
 	if t := r.times[e.GetId()]; t != nil && !t.lastEnd.IsZero() {
 		e.LastEndedMs = new(uint32(t.lastEnd.Sub(t.durable).Milliseconds()))
@@ -161,8 +166,21 @@ func (r *receipts) progress(e *emergencyv1.Emergency, now time.Time) {
 	}
 }
 
-// heard reports whether a broker speaks at all: without one, nothing is known of any connector.
+// total is how many sessions the connectors have confirmed to have ended.
+func (t *timing) total() uint32 {
+	var sum uint32
+	for _, n := range t.ended {
+		sum += n
+	}
+	return sum
+}
+
+// heard reports whether a broker speaks, and everyone has had the time to: before that, nothing is known
+// of any connector.
 func (r *receipts) heard(now time.Time) bool {
+	if now.Sub(r.since) < silence {
+		return false
+	}
 	for _, e := range r.enforcers {
 		if e.beat.GetService() == brokerService && e.reachable(now) {
 			return true
@@ -223,7 +241,9 @@ func (r *receipts) list(now time.Time) []*emergencyv1.Enforcer {
 	var all []*emergencyv1.Enforcer
 	for key, e := range r.enforcers {
 		if now.Sub(e.seen) > gone {
-			delete(r.enforcers, key)
+			if e.beat.GetOpenSessions() == 0 {
+				delete(r.enforcers, key) // what one held that never came back stays unreachable
+			}
 			continue
 		}
 		all = append(all, &emergencyv1.Enforcer{
@@ -239,10 +259,19 @@ func (r *receipts) list(now time.Time) []*emergencyv1.Enforcer {
 
 // hear folds beats until the context ends.
 func (s *Service) hear(ctx context.Context) error {
-	return s.journal.Beats(ctx, "beat.>", func(_ string, data []byte) {
-		beat := new(emergencyv1.Beat)
-		if err := proto.Unmarshal(data, beat); err == nil {
+	return s.journal.Beats(ctx, "beat.>", func(subject string, data []byte) {
+		if beat := readBeat(subject, data); beat != nil {
 			s.receipts.take(beat)
 		}
 	})
+}
+
+// readBeat reads a beat and believes its subject, which the journal's rights guard, about who it is from:
+// no service can speak for another's.
+func readBeat(subject string, data []byte) *emergencyv1.Beat {
+	beat := new(emergencyv1.Beat)
+	if proto.Unmarshal(data, beat) != nil || subject != "beat."+beat.GetService()+"."+beat.GetEnforcer() {
+		return nil
+	}
+	return beat
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -188,10 +189,13 @@ func (s *Service) ListFreezeDevices(ctx context.Context, r *emergencyv1.ListFree
 	if err != nil {
 		return nil, err
 	}
+	if e.GetStatus() == emergencyv1.Emergency_CANCELLED && !e.GetStarted() {
+		return &emergencyv1.ListFreezeDevicesResponse{}, nil // it never blocked anything
+	}
 	snapshot := s.watch.State().Emergency
 	if over := e.GetStatus() == emergencyv1.Emergency_ENDED || e.GetStatus() == emergencyv1.Emergency_CANCELLED; over && e.GetDirectorySequence() > 0 {
 		if snapshot, err = s.directoryAt(ctx, e.GetDirectorySequence()); err != nil {
-			return nil, unavailable(err)
+			return nil, fmt.Errorf("telling what %s blocked: %w", e.GetId(), err)
 		}
 	}
 	names := snapshot.FrozenDevices("")

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"portcullis.dev/pkg/audit"
 	"portcullis.dev/pkg/fault"
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
@@ -108,6 +111,44 @@ func TestAnEnforcerFasterThanTheAcknowledgementHoldsItAtOnce(t *testing.T) {
 	r.durable(e)
 	if got := r.of(e, time.Now())[0]; got.HeldMs == nil || got.GetHeldMs() != 0 {
 		t.Fatalf("receipt %v", got)
+	}
+}
+
+func TestABeatSpeaksForWhomItsSubjectNamesAlone(t *testing.T) {
+	data := must(proto.Marshal(&emergencyv1.Beat{Enforcer: "bastion-1", Service: connectorService}))
+	for subject, believed := range map[string]bool{
+		"beat.connector.bastion-1": true, "beat.access-gate.bastion-1": false, "beat.connector.bastion-2": false, "beat.access-gate.gate-1": false,
+	} {
+		if got := readBeat(subject, data) != nil; got != believed {
+			t.Errorf("%s: believed is %v", subject, got)
+		}
+	}
+}
+
+func TestNothingIsDoneBeforeConnectorsHadTheTimeToSpeak(t *testing.T) {
+	c := &clock{}
+	r := newReceipts(c.now)
+	r.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService})
+	e := &emergencyv1.Emergency{Id: "T-0002", CutoffRevision: "7-2", CreateTime: timestamppb.New(c.now())}
+	if r.progress(e, c.now()); e.GetStatus() == emergencyv1.Emergency_DONE {
+		t.Fatal("the first beat of a broker made a termination done")
+	}
+	c.advance(silence)
+	r.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService})
+	if r.progress(e, c.now()); e.GetStatus() != emergencyv1.Emergency_DONE {
+		t.Fatalf("nobody has anything open, and it is %v", e.GetStatus())
+	}
+}
+
+func TestWhatEndedStaysCountedWhenItsConnectorStartsAgain(t *testing.T) {
+	r := newReceipts(time.Now)
+	e := &emergencyv1.Emergency{Id: "T-0002", CutoffRevision: "7-2", CreateTime: timestamppb.Now()}
+	r.durable(e)
+	beat := &emergencyv1.Beat{Enforcer: "c1", Service: connectorService, BootId: "one", Revision: "7-2", Cuts: []*emergencyv1.CutProgress{{Emergency: "T-0002", Ended: 3}}}
+	r.take(beat)
+	r.take(&emergencyv1.Beat{Enforcer: "c1", Service: connectorService, BootId: "two", Revision: "7-2"})
+	if r.progress(e, time.Now()); e.GetEnded() != 3 {
+		t.Fatalf("%d ended, of 3 that were confirmed", e.GetEnded())
 	}
 }
 

@@ -1167,8 +1167,10 @@ type PreviewResponse struct {
 	UnreachableConnectors []string               `protobuf:"bytes,14,rep,name=unreachable_connectors,json=unreachableConnectors,proto3" json:"unreachable_connectors,omitempty"`
 	Digest                string                 `protobuf:"bytes,15,opt,name=digest,proto3" json:"digest,omitempty"`
 	Time                  *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=time,proto3" json:"time,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Services that could not be asked: what they know is not in here.
+	UnreachableServices []string `protobuf:"bytes,17,rep,name=unreachable_services,json=unreachableServices,proto3" json:"unreachable_services,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *PreviewResponse) Reset() {
@@ -1309,6 +1311,13 @@ func (x *PreviewResponse) GetDigest() string {
 func (x *PreviewResponse) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetUnreachableServices() []string {
+	if x != nil {
+		return x.UnreachableServices
 	}
 	return nil
 }
@@ -2196,7 +2205,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\vtermination\x18\x01 \x01(\v20.portcullis.emergency.v1.ApplyTerminationRequestH\x00R\vtermination\x12E\n" +
 	"\x06freeze\x18\x02 \x01(\v2+.portcullis.emergency.v1.ApplyFreezeRequestH\x00R\x06freeze\x12K\n" +
 	"\blockdown\x18\x03 \x01(\v2-.portcullis.emergency.v1.ApplyLockdownRequestH\x00R\blockdownB\v\n" +
-	"\temergency\"\xdb\x04\n" +
+	"\temergency\"\x8e\x05\n" +
 	"\x0fPreviewResponse\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12#\n" +
 	"\rsession_names\x18\x02 \x03(\tR\fsessionNames\x12\x18\n" +
@@ -2215,7 +2224,8 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x12break_glass_tokens\x18\r \x03(\tR\x10breakGlassTokens\x125\n" +
 	"\x16unreachable_connectors\x18\x0e \x03(\tR\x15unreachableConnectors\x12\x16\n" +
 	"\x06digest\x18\x0f \x01(\tR\x06digest\x12.\n" +
-	"\x04time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"%\n" +
+	"\x04time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x121\n" +
+	"\x14unreachable_services\x18\x11 \x03(\tR\x13unreachableServices\"%\n" +
 	"\x13ListReceiptsRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"T\n" +
 	"\x14ListReceiptsResponse\x12<\n" +
