@@ -84,6 +84,7 @@ func TestARemovedReorderedMovedOrForeignEntryIsNamed(t *testing.T) {
 		"removed":    {func(a []stored) []stored { return append(a[:1], a[2:]...) }, "entry 3 follows entry 1"},
 		"renumbered": {func(a []stored) []stored { a = append(a[:1], a[2:]...); a[1].sequence = 2; return a }, "entry 2 on"},
 		"reordered":  {func(a []stored) []stored { a[1], a[2] = a[2], a[1]; return a }, "entry 3 follows entry 1"},
+		"twice":      {func(a []stored) []stored { return append(a[:2], a[1:]...) }, "entry 2 follows entry 2: the order was changed"},
 		"moved":      {func(a []stored) []stored { a[1].subject = "emergency.freeze.F-0003"; return a }, "entry 2 on"},
 		"foreign":    {func([]stored) []stored { return record(t, stranger, 2) }, "unknown key"},
 		"replaced":   {func(a []stored) []stored { a[1] = record(t, private, 9)[1]; a[1].data = reseal(t, private); return a }, "entry 2 does not follow"},

@@ -34,6 +34,9 @@ func NewChain(keys Keys) *Chain {
 
 // Next takes the next entry and answers it, verified, with its hash.
 func (c *Chain) Next(sequence uint64, subject string, stored []byte) (*emergencyv1.Entry, Hash, error) {
+	if sequence <= c.sequence {
+		return nil, Hash{}, fmt.Errorf("entry %d follows entry %d: the order was changed, or an entry stands twice", sequence, c.sequence)
+	}
 	if sequence != c.sequence+1 {
 		return nil, Hash{}, fmt.Errorf("entry %d follows entry %d: %d missing", sequence, c.sequence, sequence-c.sequence-1)
 	}
