@@ -155,6 +155,9 @@ func TestTheCalleeItselfVerifiesTheCredential(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	two := metadata.AppendToOutgoingContext(as(t, ana), rpc.Authorization, "Bearer "+bearer)
+	_, err = access.Check(two, &gatev1.CheckRequest{})
+	check(t, fault.Unauthenticated, err)
 	w.signOut("ana")
 	_, err = access.Check(as(t, ana), &gatev1.CheckRequest{})
 	check(t, fault.Unauthenticated, err)
