@@ -91,7 +91,8 @@ func (f *front) record(e *exchange, r *http.Request, took time.Duration) {
 	}
 	pattern := f.pattern(e, r)
 	f.metrics.seen(pattern, r.Method, status, took)
-	if status < http.StatusInternalServerError || status == http.StatusServiceUnavailable && fault.Is(e.err, fault.Lockdown) {
+	notReady := e.route == nil && e.err == nil // asked every second by whatever waits; what is missing logs for itself
+	if status < http.StatusInternalServerError || status == http.StatusServiceUnavailable && (notReady || fault.Is(e.err, fault.Lockdown)) {
 		return
 	}
 	f.log.Error("a call failed", "request", e.id, "method", r.Method, "path", pattern, "status", status,
