@@ -2,6 +2,7 @@ package panel
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,9 +49,8 @@ func (p panel) hit(a *emergencyv1.PreviewResponse) *screen.Table {
 	t.Row("administrators left", fmt.Sprint(len(a.GetAdministrators())), screen.List(a.GetAdministrators()))
 	t.Row("let through", fmt.Sprint(len(a.GetBreakGlassUsers())+len(a.GetBreakGlassTokens())),
 		screen.List(append(a.GetBreakGlassUsers(), a.GetBreakGlassTokens()...)))
-	if len(a.GetUnreachableConnectors()) > 0 {
-		t.Cells(screen.Painted(screen.Held, "not counted: unreachable"), screen.Plain(fmt.Sprint(len(a.GetUnreachableConnectors()))),
-			screen.Plain(screen.List(a.GetUnreachableConnectors())))
+	if unasked := slices.Concat(a.GetUnreachableServices(), a.GetUnreachableConnectors()); len(unasked) > 0 {
+		t.Cells(screen.Painted(screen.Held, "not counted: unreachable"), screen.Plain(fmt.Sprint(len(unasked))), screen.Plain(screen.List(unasked)))
 	}
 	return t
 }
