@@ -29,9 +29,11 @@ const (
 // import was given up, to those too who read the last entry of each subject only.
 type directory struct {
 	builder *emergency.Builder
-	staged  string // the import that the rows are of
-	rows    []change
+	staged  string     // the import that the rows are of
+	rows    [][]change // in chunks, which don't move as they grow to a hundred thousand
 }
+
+const chunkRows = 1024
 
 // change is what a row makes of a device or a group. It holds on to no more of the entry than it needs.
 type change struct {
@@ -82,12 +84,21 @@ func (d *directory) record(e journal.Entry) error {
 	if len(r.importID) == 0 {
 		return d.apply(current)
 	}
-	d.rows = append(d.rows, current)
+	d.keep(current)
 	previous, err := changeOf(e.Subject, r.previous, r.previous == nil)
 	if err != nil {
 		return err
 	}
 	return d.apply(previous)
+}
+
+func (d *directory) keep(c change) {
+	last := len(d.rows) - 1
+	if last < 0 || len(d.rows[last]) == chunkRows {
+		d.rows = append(d.rows, make([]change, 0, chunkRows))
+		last++
+	}
+	d.rows[last] = append(d.rows[last], c)
 }
 
 func changeOf(subject string, data []byte, deleted bool) (c change, err error) {
@@ -107,9 +118,11 @@ func (d *directory) commit(id string) error {
 	rows := d.rows
 	d.stage(nil)
 	var wrong []error
-	for _, c := range rows {
-		if err := d.apply(c); err != nil {
-			wrong = append(wrong, fmt.Errorf("committing %s: %w", c.subject, err))
+	for _, chunk := range rows {
+		for _, c := range chunk {
+			if err := d.apply(c); err != nil {
+				wrong = append(wrong, fmt.Errorf("committing %s: %w", c.subject, err))
+			}
 		}
 	}
 	return errors.Join(wrong...)
