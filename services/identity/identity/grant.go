@@ -107,15 +107,16 @@ func (s *Service) usableTime(f *identityv1.FactorRecord) time.Time {
 	return f.GetActivateTime().AsTime().Add(s.config.MFAMinAge)
 }
 
-// ownAllowance is whose wrong codes a signed-in person's count among: of the known address, or else of
-// all sign-ins together. Strangers who know the password have used up neither.
+// ownAllowance is whose wrong codes a signed-in person's count among: of the sign-ins at the known
+// address, or else of all sign-ins together. Strangers who know the password have used up neither, not
+// even from that address.
 func (s *Service) ownAllowance(ctx context.Context, v *vault, c who.Caller, uid string) (string, error) {
 	p, err := s.password(ctx, v, c.User, uid)
 	if err != nil {
 		return "", err
 	}
 	if address := proof.Address(c.Address); proof.Knows(p.GetKnownAddresses(), address) {
-		return address, nil
+		return signedIn + address, nil
 	}
 	return signedIn, nil
 }

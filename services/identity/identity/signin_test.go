@@ -198,6 +198,11 @@ func TestAThiefOfThePasswordCanNotUseUpTheAdministratorsCodes(t *testing.T) {
 	c := who.FromContext(ctx)
 	c.Address = "203.0.113.77:1" // signed in, and has moved on to where nobody knows
 	w.grant(who.NewContext(t.Context(), c), w.first.Secret, "lockdown")
+	for range 5 { // behind the same proxy, or on the same host
+		refused(t, w.try("admin", w.first.Password, w.wrong(w.first.Secret), home), fault.CodeInvalid)
+	}
+	refused(t, w.try("admin", w.first.Password, w.next(w.first.Secret), home), fault.LockedOut)
+	w.grant(ctx, w.first.Secret, "lockdown")
 }
 
 func TestWrongCodesLockAcrossReplicas(t *testing.T) {
