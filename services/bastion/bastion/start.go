@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
@@ -53,7 +54,12 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Config{Address: s.SSH, ID: cmp.Or(s.BastionID, h.Instance), HostKey: key, Texts: h.Texts}, Deps{
+	// The broker keeps names that begin so for bastions: no token can take their place.
+	id := cmp.Or(s.BastionID, h.Instance)
+	if !strings.HasPrefix(id, "bastion-") {
+		id = "bastion-" + id
+	}
+	return New(Config{Address: s.SSH, ID: id, HostKey: key, Texts: h.Texts}, Deps{
 		Listen: h.Listen, Journal: h.Journal, Opener: opener, Now: h.Now, Log: h.Log,
 		Identity: identityv1.NewDoorsClient(identity), Gate: gatev1.NewAccessClient(gate),
 		Devices: gatev1.NewDirectoryClient(gate), Broker: sessionv1.NewConnectorsClient(broker),

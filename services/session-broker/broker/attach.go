@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -75,12 +75,19 @@ func readHello(stream sessionv1.Connectors_AttachServer) (*sessionv1.Hello, erro
 	}
 }
 
+// ownHosts begins the names of our own session hosts, which no token can take the place of.
+const ownHosts = "bastion-"
+
 // mayAttach lets our own hosts be who they say, and those with a token be who the token names.
 func mayAttach(ctx context.Context, id string) error {
-	if ok, err := regexp.MatchString(`^[A-Za-z0-9-]{1,64}$`, id); err != nil || !ok {
+	if !sessionID.MatchString(id) {
 		return fault.New(fault.InvalidArgument, "A connector's id has 1 to 64 letters, digits and dashes").With("field", "connector")
 	}
-	if caller := who.FromContext(ctx); caller.Token != "" && caller.TokenName != id {
+	caller := who.FromContext(ctx)
+	if caller.Token != "" && strings.HasPrefix(id, ownHosts) {
+		return fault.New(fault.PermissionDenied, "Connectors named %s… are the bastions. Name the token otherwise", ownHosts)
+	}
+	if caller.Token != "" && caller.TokenName != id {
 		return fault.New(fault.PermissionDenied, "This token is for the connector %q. Make a token of that name for each connector", caller.TokenName)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"sync"
 	"time"
 
@@ -120,6 +121,9 @@ func (r *recorder) append(ctx context.Context, records Records, entries []entry)
 	var messages []journal.Message
 	for i := range entries {
 		e := &entries[i]
+		if !sessionID.MatchString(e.id) {
+			continue // no session of ours: it must not keep the others from being written
+		}
 		if e.session == nil && e.cause != "" {
 			if err := recall(ctx, records, e); err != nil {
 				return err
@@ -161,8 +165,13 @@ func recall(ctx context.Context, records Records, e *entry) error {
 		return fmt.Errorf("reading the record of session %s: %w", e.id, err)
 	}
 	e.session = record.GetSession()
+	if e.session.GetConnector() != e.h.id {
+		e.session.State = sessionv1.Session_ENDED // another's: not this connector's to end
+	}
 	return nil
 }
+
+var sessionID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
 func confirm(entries []entry) {
 	of := map[*host][]string{}

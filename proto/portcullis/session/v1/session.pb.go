@@ -1656,24 +1656,25 @@ var File_portcullis_session_v1_session_proto protoreflect.FileDescriptor
 
 const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"#portcullis/session/v1/session.proto\x12\x15portcullis.session.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xff\x04\n" +
-	"\aSession\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
-	"\x06device\x18\x03 \x01(\tR\x06device\x12\x1a\n" +
-	"\bprotocol\x18\x04 \x01(\tR\bprotocol\x12\x1c\n" +
-	"\tconnector\x18\x05 \x01(\tR\tconnector\x129\n" +
+	"#portcullis/session/v1/session.proto\x12\x15portcullis.session.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xf4\x05\n" +
+	"\aSession\x12+\n" +
+	"\x02id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x162\x14^[A-Za-z0-9-]{1,64}$R\x02id\x12\x1c\n" +
+	"\x04user\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12 \n" +
+	"\x06device\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06device\x12$\n" +
+	"\bprotocol\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\bprotocol\x12&\n" +
+	"\tconnector\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tconnector\x129\n" +
 	"\n" +
 	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1a\n" +
 	"\brevision\x18\a \x01(\tR\brevision\x12:\n" +
 	"\x05state\x18\b \x01(\x0e2$.portcullis.session.v1.Session.StateR\x05state\x125\n" +
-	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1b\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12%\n" +
 	"\tend_cause\x18\n" +
-	" \x01(\tR\bendCause\x12@\n" +
-	"\tadmission\x18\v \x01(\v2\".portcullis.emergency.v1.AdmissionR\tadmission\x12#\n" +
-	"\raccess_groups\x18\f \x03(\tR\faccessGroups\x12\x18\n" +
-	"\aaddress\x18\r \x01(\tR\aaddress\x12\x17\n" +
-	"\aboot_id\x18\x0e \x01(\tR\x06bootId\x12\x1e\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\bendCause\x12@\n" +
+	"\tadmission\x18\v \x01(\v2\".portcullis.emergency.v1.AdmissionR\tadmission\x125\n" +
+	"\raccess_groups\x18\f \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\xe8\a\"\x05r\x03\x18\x80\x01R\faccessGroups\x12\"\n" +
+	"\aaddress\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\aaddress\x12!\n" +
+	"\aboot_id\x18\x0e \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06bootId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x0f \x01(\x04R\n" +
 	"generation\"]\n" +
@@ -1745,16 +1746,16 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"generation\x12\x12\n" +
 	"\x04more\x18\t \x01(\bR\x04more\"D\n" +
 	"\x06Opened\x12:\n" +
-	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\"\x9e\x01\n" +
-	"\fEndedSession\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\x12.\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\"\xc5\x01\n" +
+	"\fEndedSession\x12+\n" +
+	"\x02id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x162\x14^[A-Za-z0-9-]{1,64}$R\x02id\x12\x1e\n" +
+	"\x05cause\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05cause\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x128\n" +
-	"\asession\x18\x04 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\"\xa0\x01\n" +
+	"\asession\x18\x04 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\"\xaa\x01\n" +
 	"\x05Ended\x12?\n" +
 	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\x12\x10\n" +
-	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\tR\x05cause\x12.\n" +
+	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x1e\n" +
+	"\x05cause\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05cause\x12.\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xd6\x01\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rheld_revision\x18\x01 \x01(\tR\fheldRevision\x12#\n" +
