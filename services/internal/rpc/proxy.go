@@ -30,6 +30,8 @@ type ProxyConfig struct {
 	// Credentials are the public port's; none, if unset.
 	Credentials credentials.TransportCredentials
 	Log         *slog.Logger
+	// FirstWithin is how long the request of a call may take; 5 s, if unset.
+	FirstWithin time.Duration
 }
 
 // Proxy is the public gRPC port: it hands each call on to the service that owns it, byte for byte, with
@@ -39,6 +41,8 @@ type Proxy struct {
 	table  map[string]Row
 	grpc   *grpc.Server
 	health *health.Server
+	// strangers are the turns of calls that take no credential, others those of the rest.
+	strangers, others *queue
 }
 
 // NewProxy answers a proxy that Serve starts.
@@ -46,8 +50,9 @@ func NewProxy(c ProxyConfig) *Proxy {
 	if c.Credentials == nil {
 		c.Credentials = insecure.NewCredentials()
 	}
-	p := &Proxy{config: c, table: Table(), health: health.NewServer()}
-	p.grpc = grpc.NewServer(append(limits(largest(p.table, ""), outside), grpc.Creds(c.Credentials),
+	c.FirstWithin = cmp.Or(c.FirstWithin, firstWithin)
+	p := &Proxy{config: c, table: Table(), health: health.NewServer(), strangers: newQueue(), others: newQueue()}
+	p.grpc = grpc.NewServer(append(bounded(), grpc.Creds(c.Credentials),
 		grpc.UnknownServiceHandler(p.handle), grpc.ForceServerCodecV2(raw{}))...)
 	grpc_health_v1.RegisterHealthServer(p.grpc, p.health)
 	return p
@@ -99,7 +104,7 @@ func (p *Proxy) carry(in grpc.ServerStream) error {
 	}
 	sent := make(chan error, 1)
 	go func() {
-		err := requests(row, in, out)
+		err := p.requests(ctx, row, in, out)
 		sent <- err
 		if err != nil {
 			cancel()
@@ -125,27 +130,73 @@ func outgoing(ctx context.Context) context.Context {
 			out.Set(key, value)
 		}
 	}
-	if from, ok := peer.FromContext(ctx); ok {
-		if host, _, err := net.SplitHostPort(from.Addr.String()); err == nil {
-			out.Set(Address, host)
-		}
+	if address := host(ctx); address != "" {
+		out.Set(Address, address)
 	}
 	return metadata.NewOutgoingContext(ctx, out)
 }
 
-func requests(row Row, in grpc.ServerStream, out grpc.ClientStream) error {
-	for {
-		f, err := row.receive(in.RecvMsg)
-		if errors.Is(err, io.EOF) {
-			return out.CloseSend()
+// requests passes on what the caller sends: one request, within its turn and time; or, of a caller who was
+// let in to send many, each when it comes.
+func (p *Proxy) requests(ctx context.Context, row Row, in grpc.ServerStream, out grpc.ClientStream) error {
+	var err error
+	if row.Many {
+		for err == nil {
+			err = pass(row, in, out)
 		}
-		if err != nil {
-			return err
-		}
-		if out.SendMsg(f) != nil {
-			return nil // the answer says why
+	} else {
+		err = p.request(ctx, row, in, out)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return out.CloseSend()
+}
+
+func (p *Proxy) request(ctx context.Context, row Row, in grpc.ServerStream, out grpc.ClientStream) error {
+	queue := p.others
+	if row.anyone() {
+		queue = p.strangers
+	}
+	leave, err := queue.enter(ctx, host(in.Context()))
+	if err != nil {
+		return err
+	}
+	defer leave()
+	passed := make(chan error, 1)
+	go func() { passed <- pass(row, in, out) }()
+	slow := time.NewTimer(p.config.FirstWithin)
+	defer slow.Stop()
+	select {
+	case err := <-passed:
+		return err
+	case <-ctx.Done(): // answered already, or given up
+		return nil
+	case <-slow.C:
+		return errSlow()
+	}
+}
+
+// pass passes one message on. io.EOF is that there is no more to pass: the caller has said all, or the
+// answer is there and says why no more is wanted.
+func pass(row Row, in grpc.ServerStream, out grpc.ClientStream) error {
+	f, err := row.receive(in.RecvMsg)
+	if err != nil {
+		return err
+	}
+	if out.SendMsg(f) != nil {
+		return io.EOF
+	}
+	return nil
+}
+
+func host(ctx context.Context) string {
+	if from, ok := peer.FromContext(ctx); ok {
+		if host, _, err := net.SplitHostPort(from.Addr.String()); err == nil {
+			return host
 		}
 	}
+	return ""
 }
 
 func answers(in grpc.ServerStream, out grpc.ClientStream) error {

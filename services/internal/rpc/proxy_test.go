@@ -26,7 +26,13 @@ import (
 // public is a connection from the outside, through a proxy on a real port.
 func (w *world) public() *grpc.ClientConn {
 	w.t.Helper()
-	p := rpc.NewProxy(rpc.ProxyConfig{Log: w.logger(), Dial: func(service string) (grpc.ClientConnInterface, error) {
+	return w.publicWithin(0)
+}
+
+// publicWithin is one that waits so long for a request.
+func (w *world) publicWithin(first time.Duration) *grpc.ClientConn {
+	w.t.Helper()
+	p := rpc.NewProxy(rpc.ProxyConfig{Log: w.logger(), FirstWithin: first, Dial: func(service string) (grpc.ClientConnInterface, error) {
 		return w.dial(rpc.Gateway, service), nil
 	}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -86,7 +92,7 @@ func TestThePublicPortCarriesCallsOfEveryKind(t *testing.T) {
 	if m, err := attached.Recv(); err != nil || !slices.Equal(m.GetConfirm().GetIds(), []string{"c-1"}) {
 		t.Error(m, err)
 	}
-	document := strings.Repeat("x", 10<<20)
+	document := strings.Repeat("x", 3<<20)
 	imported, err := gatev1.NewDirectoryClient(conn).Import(as(t, ana), &gatev1.ImportRequest{Document: document}, grpc.MaxCallSendMsgSize(64<<20))
 	if err != nil || int(imported.GetDevices()) != len(document) {
 		t.Error(imported, err)

@@ -27,7 +27,7 @@ const (
 	large = 32 << 20 // of one that carries a directory
 
 	inside  = 10_000 // streams on a connection between services: the gateway has one for everybody's
-	outside = 500    // and on one from the outside
+	outside = 100    // and on one from the outside
 
 	pingEvery  = 10 * time.Second // clients look whether their server is there
 	pingWithin = 3 * time.Second
@@ -107,7 +107,7 @@ func limits(bytes int, streams uint32) []grpc.ServerOption {
 func largest(table map[string]Row, owner string) int {
 	bytes := usual
 	for _, row := range table {
-		if owner == "" || row.Owner == owner {
+		if row.Owner == owner {
 			bytes = max(bytes, row.Bytes)
 		}
 	}

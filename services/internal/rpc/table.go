@@ -47,6 +47,8 @@ type Row struct {
 	Own []string
 	// Open stays open in a lockdown.
 	Open bool
+	// Many says that its caller sends many requests in one call, for as long as it likes.
+	Many bool
 	// Bytes is the largest request, if it is larger than usual.
 	Bytes int
 }
@@ -157,12 +159,14 @@ func gateRows() map[string]Row {
 	public := []string{Gateway}
 	// Asking for somebody else takes a permission more, which the gate looks up.
 	check := Row{Owner: Gate, Carry: public, Need: []string{SignedIn, Enforcers}, Own: []string{Bastion}}
+	checks := check
+	checks.Many = true
 	posture := Row{Owner: Gate, Carry: public, Need: []string{Anyone}, Open: true}
 	manage := Row{Owner: Gate, Carry: public, Need: []string{who.ManageDevices}}
 	read := Row{Owner: Gate, Carry: public, Need: []string{who.Read, who.ManageDevices}}
 	return map[string]Row{
 		"gate.v1.Access/Check":         check,
-		"gate.v1.Access/CheckStream":   check,
+		"gate.v1.Access/CheckStream":   checks,
 		"gate.v1.Posture/GetPosture":   posture,
 		"gate.v1.Posture/WatchPosture": posture,
 
@@ -198,6 +202,6 @@ func sessionRows() map[string]Row {
 		"session.v1.Sessions/CountSelected":  {Owner: Broker, Own: []string{Control}},
 		"session.v1.Bastions/ShowHostKey":    {Owner: Bastion, Own: []string{Gate}},
 		// Session hosts of others come through the gateway with an enforcer's token.
-		"session.v1.Connectors/Attach": {Owner: Broker, Carry: public, Need: []string{Enforcers}, Own: []string{Bastion}},
+		"session.v1.Connectors/Attach": {Owner: Broker, Carry: public, Need: []string{Enforcers}, Own: []string{Bastion}, Many: true},
 	}
 }

@@ -94,6 +94,15 @@ func TestWhatHasAnHTTPPathIsPublicAndNothingElseButStreamsOfDoors(t *testing.T) 
 	}
 }
 
+func TestARowKnowsWhetherItsCallerSendsMany(t *testing.T) {
+	all := methods(t)
+	for name, row := range rpc.Table() {
+		if many := all[name].IsStreamingClient(); row.Many != many {
+			t.Errorf("%s: many requests %v, its proto says %v", name, row.Many, many)
+		}
+	}
+}
+
 func TestTheEmergencyPanelTakesItsOwnPermissionAlone(t *testing.T) {
 	for name, row := range rpc.Table() {
 		verb := name[strings.LastIndexByte(name, '/')+1:]
