@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -111,12 +112,15 @@ func (a asked) envelope() *emergencyv1.Entry {
 
 // reasons checks the justification and the governance code against the policy in force.
 func (a asked) reasons(policy *emergencyv1.Policy) error {
-	if a.justification == "" {
+	if !strings.ContainsFunc(a.justification, seen) {
 		return fault.New(fault.JustificationRequired, "Say why: a justification is required")
 	}
 	for name, text := range map[string]string{"justification": a.justification, "governanceCode": a.governance} {
 		if n := utf8.RuneCountInString(text); n > emergency.MaxText {
 			return fault.New(fault.InvalidArgument, "%s has %d characters; at most %d fit", name, n, emergency.MaxText).With("field", name)
+		}
+		if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) }) {
+			return fault.New(fault.InvalidArgument, "%s has control characters in it. Write plain text", name).With("field", name)
 		}
 	}
 	switch policy.GetGovernanceCode() {
@@ -129,6 +133,9 @@ func (a asked) reasons(policy *emergencyv1.Policy) error {
 	}
 	return nil
 }
+
+// seen reports whether a reader sees anything of a character.
+func seen(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
 
 func (a asked) matches(pattern string) error {
 	if a.governance == "" {

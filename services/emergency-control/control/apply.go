@@ -116,6 +116,7 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 	if err != nil {
 		return nil, err
 	}
+	s.receipts.settle(ctx, revisionOf(entry))
 	return s.shown(entry.GetEmergency()), nil
 }
 

@@ -7,10 +7,13 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/internal/who"
 )
 
 func TestAnAnswerToApplyMeansThatItIsOnRecordAndVerifies(t *testing.T) {
@@ -144,6 +147,8 @@ func TestWindowsAreBounded(t *testing.T) {
 		"past":           {at(-61 * time.Second), time.Hour, "x", fault.StartInPast},
 		"far":            {at(366 * 24 * time.Hour), time.Hour, "x", fault.InvalidArgument},
 		"no reason":      {nil, time.Hour, " \n", fault.JustificationRequired},
+		"unseen reason":  {nil, time.Hour, "\u200b\u00a0", fault.JustificationRequired},
+		"control bytes":  {nil, time.Hour, "x\x1b[2J", fault.InvalidArgument},
 		"endless reason": {nil, time.Hour, strings.Repeat("é", 2001), fault.InvalidArgument},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,6 +220,25 @@ func TestThePolicyMayRequireATicketOrAPatternOfIt(t *testing.T) {
 	}
 	_, err := s.UpdatePolicy(p.as("admin"), &emergencyv1.UpdatePolicyRequest{Policy: &emergencyv1.Policy{GovernanceCode: emergencyv1.Policy_OPTIONAL}})
 	refused(t, err, fault.GrantRequired)
+}
+
+func TestOnlyThePanelLetsMoreThroughALockdown(t *testing.T) {
+	p := newPlatform(t)
+	p.put("IDENTITY", "identity.role.clerk", &identityv1.RoleRecord{Role: &identityv1.Role{Name: "clerk", Permissions: []string{who.ManagePolicy}}})
+	p.put("IDENTITY", "identity.user.carla", &identityv1.UserRecord{User: &identityv1.User{Name: "carla", Roles: []string{"clerk"}}})
+	s := p.replica()
+	name := func(by string, users ...string) error {
+		_, err := s.UpdatePolicy(p.as(by), &emergencyv1.UpdatePolicyRequest{UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"break_glass_users"}},
+			Policy: &emergencyv1.Policy{BreakGlassUsers: users, Grant: new(p.grant(by))}})
+		return err
+	}
+	refused(t, name("carla", "carla"), fault.PermissionDenied)
+	if err := name("admin", "carla", "second"); err != nil {
+		t.Fatal(err)
+	}
+	if err := name("carla", "second"); err != nil {
+		t.Fatalf("to shorten the list is to tighten: %v", err)
+	}
 }
 
 func TestOnlyALockdownThatStartsAtOnceSparesTheSignInThatProvedItself(t *testing.T) {

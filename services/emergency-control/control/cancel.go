@@ -95,6 +95,7 @@ func (s *Service) lift(ctx context.Context, a asked, id string, kind emergencyv1
 	if err != nil {
 		return nil, err
 	}
+	s.receipts.settle(ctx, revisionOf(entry))
 	return s.shown(entry.GetEmergency()), nil
 }
 

@@ -8,8 +8,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/who"
 )
 
 const policySubject = "emergency.policy"
@@ -49,6 +51,9 @@ func (s *Service) UpdatePolicy(ctx context.Context, r *emergencyv1.UpdatePolicyR
 	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		p, err := merged(orDefault(s.ledger.policy), r)
 		if err != nil {
+			return nil, err
+		}
+		if err := s.mayLengthen(a.caller, orDefault(s.ledger.policy), p); err != nil {
 			return nil, err
 		}
 		if err := checkBreakGlass(p.GetBreakGlassUsers(), p.GetBreakGlassTokens(), s.watch.State()); err != nil {
@@ -91,4 +96,17 @@ func merged(before *emergencyv1.Policy, r *emergencyv1.UpdatePolicyRequest) (*em
 		return nil, fault.New(fault.InvalidArgument, "governancePattern is not a pattern that can be matched (RE2 syntax)").With("field", "governancePattern")
 	}
 	return p, nil
+}
+
+// mayLengthen lets only those who hold the panel let more people or programs through a lockdown: whoever
+// else may change the policy could name themselves.
+func (s *Service) mayLengthen(c who.Caller, before, after *emergencyv1.Policy) error {
+	more := func(was, is []string) bool {
+		return slices.ContainsFunc(is, func(name string) bool { return !slices.Contains(was, name) })
+	}
+	longer := more(before.GetBreakGlassUsers(), after.GetBreakGlassUsers()) || more(before.GetBreakGlassTokens(), after.GetBreakGlassTokens())
+	if longer && !s.watch.State().Who.Holds(c, who.ControlEmergencies) {
+		return fault.New(fault.PermissionDenied, "Only a %s may let more through a lockdown. Ask one", emergency.Administrator)
+	}
+	return nil
 }

@@ -35,6 +35,7 @@ type receipts struct {
 	enforcers map[string]*enforcer
 	times     map[string]*timing
 	order     []string
+	heardOne  chan struct{} // closed and replaced at each beat
 }
 
 type enforcer struct {
@@ -53,7 +54,7 @@ type timing struct {
 }
 
 func newReceipts(now func() time.Time) *receipts {
-	return &receipts{now: now, since: now(), enforcers: map[string]*enforcer{}, times: map[string]*timing{}}
+	return &receipts{now: now, since: now(), enforcers: map[string]*enforcer{}, times: map[string]*timing{}, heardOne: make(chan struct{})}
 }
 
 // durable notes that an emergency is on disk, the first time that it is seen.
@@ -92,6 +93,8 @@ func (r *receipts) take(beat *emergencyv1.Beat) {
 	}
 	now := r.now()
 	r.enforcers[key] = &enforcer{beat: beat, revision: revision, seen: now}
+	close(r.heardOne)
+	r.heardOne = make(chan struct{})
 	for _, t := range r.times {
 		if _, held := t.held[key]; !held && !revision.Less(t.revision) {
 			t.held[key] = now
@@ -255,6 +258,39 @@ func (r *receipts) list(now time.Time) []*emergencyv1.Enforcer {
 		return cmp.Or(cmp.Compare(a.GetService(), b.GetService()), cmp.Compare(a.GetId(), b.GetId()))
 	})
 	return all
+}
+
+// settling is how long an answer waits for doors that are there to hold what it says.
+const settling = 50 * time.Millisecond
+
+// settle waits a moment until every door that can be reached holds the revision, so that who asks one
+// right after an answer hears what the answer said. The answer itself doesn't depend on it.
+func (r *receipts) settle(ctx context.Context, revision emergency.Revision) {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	for {
+		behind, next := r.behind(revision)
+		if !behind {
+			return
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *receipts) behind(revision emergency.Revision) (bool, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	for _, e := range r.enforcers {
+		if e.reachable(now) && e.revision.Less(revision) {
+			return true, r.heardOne
+		}
+	}
+	return false, nil
 }
 
 // hear folds beats until the context ends.

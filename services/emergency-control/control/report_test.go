@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/audit"
+	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -111,6 +112,22 @@ func TestAnEnforcerFasterThanTheAcknowledgementHoldsItAtOnce(t *testing.T) {
 	r.durable(e)
 	if got := r.of(e, time.Now())[0]; got.HeldMs == nil || got.GetHeldMs() != 0 {
 		t.Fatalf("receipt %v", got)
+	}
+}
+
+func TestAnAnswerWaitsForTheDoorsThatAreThereAndNotForTheOthers(t *testing.T) {
+	c := &clock{}
+	r := newReceipts(c.now)
+	r.take(&emergencyv1.Beat{Enforcer: "gone", Service: "access-gate", Revision: "7-1"})
+	c.advance(silence + time.Second)
+	r.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", Revision: "7-1"})
+	two := must(emergency.ParseRevision("7-2"))
+	if behind, _ := r.behind(two); !behind {
+		t.Fatal("a door that is there does not hold it yet")
+	}
+	r.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", Revision: "7-2"})
+	if behind, _ := r.behind(two); behind {
+		t.Fatal("every door that can be reached holds it")
 	}
 }
 

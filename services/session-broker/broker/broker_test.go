@@ -182,9 +182,7 @@ func TestASilentConnectorIsUnreachableAndNothingOnItIsCalledEnded(t *testing.T) 
 	}
 	again := g.site("host-1", r.addr) // its next process: what the one before had is lost with it
 	eventually(t, "the session is on record as lost", func() bool { return g.recorded(s.ID()).GetEndCause() == causeLost })
-	if again.Live() != 0 || len(r.list(t, "")) != 0 {
-		t.Errorf("the list has %v", r.list(t, ""))
-	}
+	eventually(t, "the list has let go of it", func() bool { return again.Live() == 0 && len(r.list(t, "")) == 0 })
 }
 
 func TestWhoIsDisabledOrRemovedLosesTheirSessions(t *testing.T) {
