@@ -16,8 +16,8 @@ const (
 	lastPause  = 2 * time.Second
 )
 
-// persist repeats a call whose answer was lost. What was never sent is not repeated: that the
-// server is not there is worth knowing at once.
+// persist repeats a call whose answer was lost, or was that nobody knows. What was never sent is not
+// repeated: that the server is not there is worth knowing at once.
 func (c *Client) persist(ctx context.Context, r Request, call func() error) error {
 	err := call()
 	if !worthRepeating(r, err) {
@@ -29,20 +29,29 @@ func (c *Client) persist(ctx context.Context, r Request, call func() error) erro
 	}
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for open, pause := undecided(err), firstPause; ; pause = min(2*pause, lastPause) {
 		select {
 		case <-ctx.Done():
-			return err
+			return given(r, open, err)
 		case <-deadline.C:
-			return err
+			return given(r, open, err)
 		case <-time.After(pause):
 		}
 		again := call()
-		if !lost(again) {
+		if !lost(r, again) {
 			return again
 		}
+		open = open || undecided(again)
 		err = keepSent(again)
 	}
+}
+
+// given is what a call is given up with: where one of its attempts may have done something, that.
+func given(r Request, open bool, err error) error {
+	if r.Once && open {
+		return &Unknown{Path: r.Path, Cause: err}
+	}
+	return err
 }
 
 func worthRepeating(r Request, err error) bool {
@@ -50,13 +59,19 @@ func worthRepeating(r Request, err error) bool {
 	if errors.As(err, &u) && !u.Sent {
 		return false
 	}
-	return lost(err) && (r.Once || r.Method == http.MethodGet)
+	return lost(r, err) && (r.Once || r.Method == http.MethodGet)
 }
 
 // lost says that the answer is missing, not that it is no.
-func lost(err error) bool {
+func lost(r Request, err error) bool {
+	return undecided(err) && (r.Once || !IsRefusal(err, fault.JournalUnavailable)) || IsRefusal(err, fault.Aborted)
+}
+
+// undecided says that what was asked may have been done. A journal that acknowledges nothing may have
+// stored it all the same.
+func undecided(err error) bool {
 	var u *Unreachable
-	return errors.As(err, &u) || IsRefusal(err, fault.Aborted) || IsRefusal(err, fault.Unavailable)
+	return errors.As(err, &u) || IsRefusal(err, fault.Unavailable) || IsRefusal(err, fault.JournalUnavailable)
 }
 
 // keepSent remembers, over attempts that were never sent, that an earlier one was.

@@ -46,6 +46,16 @@ func (u *Unreachable) Error() string {
 
 func (u *Unreachable) Unwrap() error { return u.Cause }
 
+// Unknown is a deed that may have been done: its answer was lost, and asking again got none.
+type Unknown struct {
+	Path  string
+	Cause error
+}
+
+func (u *Unknown) Error() string { return u.Cause.Error() }
+
+func (u *Unknown) Unwrap() error { return u.Cause }
+
 // plain drops the method and the URL, which the reader of "can't be reached" knows.
 func plain(err error) error {
 	var u *url.Error

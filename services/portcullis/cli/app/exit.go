@@ -52,6 +52,7 @@ func (a *App) Exit(command *cobra.Command, err error) int {
 		wrong *usage
 		no    *api.Refusal
 		gone  *api.Unreachable
+		open  *api.Unknown
 	)
 	switch {
 	case err == nil:
@@ -61,6 +62,9 @@ func (a *App) Exit(command *cobra.Command, err error) int {
 	case errors.As(err, &wrong) || !a.ran:
 		a.Term.Note("%s\nRun `%s --help` for how to.", screen.Clean(err.Error()), command.CommandPath())
 		return ExitUsage
+	case errors.As(err, &open):
+		a.Term.Note("%s %s", sentence(why(open.Cause)), lookFor(open.Path))
+		return ExitUnreachable
 	case errors.As(err, &no):
 		return a.sayRefusal(no)
 	case errors.As(err, &gone):
@@ -77,7 +81,7 @@ func (a *App) sayRefusal(no *api.Refusal) int {
 	} else if text, err := json.MarshalIndent(no, "", "  "); err == nil {
 		a.Term.Note("%s", text)
 	}
-	if no.Reason == fault.Unavailable {
+	if no.Reason == fault.Unavailable || no.Reason == fault.JournalUnavailable {
 		return ExitUnreachable
 	}
 	return ExitRefused
@@ -138,4 +142,24 @@ func afterLoss(gone *api.Unreachable) string {
 		return " Nothing was sent. Is it running, and is --address right?"
 	}
 	return " Whether it was done is not known: look before you try again."
+}
+
+// why is what the last of many attempts heard.
+func why(err error) string {
+	var no *api.Refusal
+	if errors.As(err, &no) {
+		return no.Message
+	}
+	return err.Error()
+}
+
+// lookFor says how to find out whether a deed was done.
+func lookFor(path string) string {
+	look := "Look before you try again"
+	for collection, command := range map[string]string{"lockdowns": "lockdown", "freezes": "freeze", "terminations": "terminate"} {
+		if strings.HasPrefix(path, "/v1/"+collection) {
+			look = fmt.Sprintf("Look with `portcullis %s list` before you try again", command)
+		}
+	}
+	return "Whether it was done is not known. " + look + "."
 }
