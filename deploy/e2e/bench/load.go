@@ -17,15 +17,16 @@ const (
 
 // rate answers how many calls a second end well, with so many in flight.
 func rate(ctx context.Context, flight int, call func(ctx context.Context, i int) error) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, lap)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var done atomic.Int64
 	var failed atomic.Pointer[error]
 	var group sync.WaitGroup
 	began := time.Now()
+	stop := began.Add(lap) // no deadline: the calls under way at the end may end
 	for w := range flight {
 		group.Go(func() {
-			for i := w; ctx.Err() == nil; i += flight {
+			for i := w; ctx.Err() == nil && time.Now().Before(stop); i += flight {
 				if err := call(ctx, i); err != nil {
 					if ctx.Err() == nil {
 						failed.Store(&err)

@@ -59,6 +59,9 @@ func (a *authority) template(name string) *x509.Certificate {
 
 // issue writes name.pem and name.key: of a service by its URI, of a server at this machine's loopback too.
 func (a *authority) issue(name string) error {
+	if _, err := os.Stat(a.file(name + ".pem")); err == nil {
+		return nil // a replica has it already
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
