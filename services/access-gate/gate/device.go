@@ -73,7 +73,7 @@ func (s *Service) GetDevice(ctx context.Context, r *gatev1.GetDeviceRequest) (*g
 	if !inventory.ValidName(r.GetName()) {
 		return nil, inventory.BadName("name")
 	}
-	record, err := s.deviceRecord(ctx, r.GetName())
+	record, _, err := s.deviceRecord(ctx, r.GetName())
 	if err != nil {
 		return nil, err
 	}

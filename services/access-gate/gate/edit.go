@@ -26,6 +26,8 @@ import (
 type operation struct {
 	id   string
 	hash string
+	// What hash is the beginning of.
+	sum  [sha256.Size]byte
 	mine bool // the caller gave the id
 }
 
@@ -44,8 +46,8 @@ func operationOf(requestID string, r proto.Message) (operation, error) {
 	if err != nil {
 		return op, fmt.Errorf("hashing a request: %w", err)
 	}
-	sum := sha256.Sum256(append([]byte(r.ProtoReflect().Descriptor().FullName()+"\n"), raw...))
-	op.hash = base64.RawURLEncoding.EncodeToString(sum[:12])
+	op.sum = sha256.Sum256(append([]byte(r.ProtoReflect().Descriptor().FullName()+"\n"), raw...))
+	op.hash = base64.RawURLEncoding.EncodeToString(op.sum[:12])
 	return op, nil
 }
 
@@ -92,6 +94,8 @@ type edit struct {
 	operation operation
 	known     *emergency.Snapshot
 	messages  []journal.Message
+	// The last sequence among the records read: what an act that is noted for this edit is bound to.
+	at uint64
 }
 
 // change makes an edit and returns once this gate decides by it. plan may be asked more than once.
@@ -137,7 +141,8 @@ func (e *edit) claim(subject string) error {
 
 // device reads a device's record as it counts now; nil if there never was one.
 func (e *edit) device(name string) (*gatev1.DeviceRecord, error) {
-	r, err := e.service.deviceRecord(e, name)
+	r, at, err := e.service.deviceRecord(e, name)
+	e.at = max(e.at, at)
 	if err != nil || r == nil || r.GetSealedCredential() == nil {
 		return r, err
 	}
@@ -168,13 +173,15 @@ func (e *edit) put(subject string, r proto.Message) error {
 	return nil
 }
 
-// deviceRecord reads a record as it counts now: what an import has staged and not committed doesn't.
-func (s *Service) deviceRecord(ctx context.Context, name string) (*gatev1.DeviceRecord, error) {
+// deviceRecord reads a record as it counts now: what an import has staged and not committed doesn't. It
+// answers the sequence of the record too.
+func (s *Service) deviceRecord(ctx context.Context, name string) (*gatev1.DeviceRecord, uint64, error) {
 	r := new(gatev1.DeviceRecord)
-	if found, err := s.read(ctx, watch.DeviceSubject+name, r); err != nil || !found {
-		return nil, err
+	at, err := s.read(ctx, watch.DeviceSubject+name, r)
+	if err != nil || at == 0 {
+		return nil, 0, err
 	}
-	return s.counting(r), nil
+	return s.counting(r), at, nil
 }
 
 func (s *Service) counting(r *gatev1.DeviceRecord) *gatev1.DeviceRecord {
@@ -184,12 +191,13 @@ func (s *Service) counting(r *gatev1.DeviceRecord) *gatev1.DeviceRecord {
 	return r
 }
 
-func (s *Service) groupRecord(ctx context.Context, name string) (*gatev1.AccessGroupRecord, error) {
+func (s *Service) groupRecord(ctx context.Context, name string) (*gatev1.AccessGroupRecord, uint64, error) {
 	r := new(gatev1.AccessGroupRecord)
-	if found, err := s.read(ctx, watch.GroupSubject+name, r); err != nil || !found {
-		return nil, err
+	at, err := s.read(ctx, watch.GroupSubject+name, r)
+	if err != nil || at == 0 {
+		return nil, 0, err
 	}
-	return s.countingGroup(r), nil
+	return s.countingGroup(r), at, nil
 }
 
 func (s *Service) countingGroup(r *gatev1.AccessGroupRecord) *gatev1.AccessGroupRecord {
@@ -199,20 +207,21 @@ func (s *Service) countingGroup(r *gatev1.AccessGroupRecord) *gatev1.AccessGroup
 	return r
 }
 
-func (s *Service) read(ctx context.Context, subject string, into proto.Message) (found bool, err error) {
+// read answers a record's sequence, 0 if there is none.
+func (s *Service) read(ctx context.Context, subject string, into proto.Message) (at uint64, err error) {
 	opened, err := s.opened()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	entry, err := opened.directory.Last(ctx, subject)
 	if errors.Is(err, journal.ErrNotFound) {
-		return false, nil
+		return 0, nil
 	}
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if err := proto.Unmarshal(entry.Data, into); err != nil {
-		return false, fmt.Errorf("reading %s: %w", subject, err)
+		return 0, fmt.Errorf("reading %s: %w", subject, err)
 	}
-	return true, nil
+	return entry.Sequence, nil
 }

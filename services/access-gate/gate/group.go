@@ -57,7 +57,9 @@ func withoutCall(g *gatev1.AccessGroup) *gatev1.AccessGroup {
 
 // group reads a group's record as it counts now; nil if there never was one.
 func (e *edit) group(name string) (*gatev1.AccessGroupRecord, error) {
-	return e.service.groupRecord(e, name)
+	r, at, err := e.service.groupRecord(e, name)
+	e.at = max(e.at, at)
+	return r, err
 }
 
 // members refuses those that are new in a group and don't exist.
@@ -90,7 +92,7 @@ func (s *Service) GetAccessGroup(ctx context.Context, r *gatev1.GetAccessGroupRe
 	if !inventory.ValidName(r.GetName()) {
 		return nil, inventory.BadName("name")
 	}
-	record, err := s.groupRecord(ctx, r.GetName())
+	record, _, err := s.groupRecord(ctx, r.GetName())
 	if err != nil {
 		return nil, err
 	}

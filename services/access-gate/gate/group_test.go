@@ -154,6 +154,37 @@ func TestOpeningWhatAFreezeClosesTakesAGrant(t *testing.T) {
 	}
 }
 
+func TestASpentGrantOpensNothingAgain(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
+	p.freeze(g)
+	open := func(grant string) error {
+		return p.change(g, &gatev1.AccessGroup{Name: "pay", Grant: &grant, RequestId: text("once")}, "block_during_freezes")
+	}
+	p.acts.lost = true
+	wantReason(t, open("grant-1"), fault.Unavailable)
+	if err := open("another"); err != nil {
+		t.Errorf("the same request on the same state, after its grant was spent: %v", err)
+	}
+	if len(p.acts.acts) != 1 {
+		t.Errorf("on record: %v", p.acts.acts)
+	}
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", BlockDuringFreezes: true}, "block_during_freezes"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range keptOperations {
+		if err := p.change(g, &gatev1.AccessGroup{Name: "pay", Users: []string{[]string{"ann", "bob"}[i%2]}}, "users"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantReason(t, open("forged"), fault.RequestIDReused)
+	if r := p.reason(g, "bob", "db"); r != gatev1.CheckResponse_FROZEN {
+		t.Errorf("opened by a spent grant: %s", r)
+	}
+}
+
 func TestOpeningTakesNoGrantWhileNoFreezeIsOn(t *testing.T) {
 	p := newPlatform(t)
 	g := p.gate()

@@ -210,12 +210,19 @@ type fakeActs struct {
 	spent    []string
 	requests map[string]string
 	acts     []*emergencyv1.RecordActRequest
+	lost     bool // the next answer doesn't arrive
 }
 
 func (f *fakeActs) RecordAct(_ context.Context, r *emergencyv1.RecordActRequest, _ ...grpc.CallOption) (*emergencyv1.RecordActResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.requests[r.GetRequestId()] == r.GetDetail() && r.GetDetail() != "" {
+	hashed := proto.CloneOf(r)
+	hashed.Grant = ""
+	hash := string(must(proto.MarshalOptions{Deterministic: true}.Marshal(hashed)))
+	if before, again := f.requests[r.GetRequestId()]; again {
+		if before != hash {
+			return nil, fault.New(fault.RequestIDReused, "another act")
+		}
 		return &emergencyv1.RecordActResponse{}, nil
 	}
 	if slices.Contains(f.spent, r.GetGrant()) {
@@ -224,7 +231,11 @@ func (f *fakeActs) RecordAct(_ context.Context, r *emergencyv1.RecordActRequest,
 	if r.GetGrant() == "forged" {
 		return nil, fault.New(fault.GrantInvalid, "not one")
 	}
-	f.spent, f.acts, f.requests[r.GetRequestId()] = append(f.spent, r.GetGrant()), append(f.acts, r), r.GetDetail()
+	f.spent, f.acts, f.requests[r.GetRequestId()] = append(f.spent, r.GetGrant()), append(f.acts, r), hash
+	if f.lost {
+		f.lost = false
+		return nil, fault.New(fault.Unavailable, "the answer got lost")
+	}
 	return &emergencyv1.RecordActResponse{}, nil
 }
 

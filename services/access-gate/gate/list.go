@@ -150,7 +150,7 @@ func both(a, b func(string) bool) func(string) bool {
 func (s *Service) devices(ctx context.Context, names []string) ([]*gatev1.Device, error) {
 	all := make([]*gatev1.Device, len(names))
 	err := each(ctx, names, func(ctx context.Context, i int, name string) error {
-		r, err := s.deviceRecord(ctx, name)
+		r, _, err := s.deviceRecord(ctx, name)
 		if err == nil && r != nil && !r.GetDeleted() {
 			all[i] = s.shown(r.GetDevice())
 		}
@@ -186,7 +186,7 @@ func (s *Service) ListAccessGroups(ctx context.Context, r *gatev1.ListAccessGrou
 	names, next := page(slices.Values(known.Groups()), r.GetPageSize(), after, keep)
 	all := make([]*gatev1.AccessGroup, len(names))
 	err = each(ctx, names, func(ctx context.Context, i int, name string) error {
-		record, err := s.groupRecord(ctx, name)
+		record, _, err := s.groupRecord(ctx, name)
 		if err == nil && record != nil && !record.GetDeleted() {
 			all[i] = record.GetAccessGroup()
 		}

@@ -86,7 +86,9 @@ type proof struct {
 	spent opening
 }
 
-// backed spends the grant, once for a request however often it is planned.
+// backed spends the grant, once for a request however often it is planned. The act is bound to the records
+// as they are: a crash in between can be followed by the same request, but on a later state it needs a
+// grant of its own.
 func (o opening) backed(e *edit, p *proof) error {
 	if o == "" || o == p.spent {
 		return nil
@@ -96,6 +98,7 @@ func (o opening) backed(e *edit, p *proof) error {
 	}
 	_, err := e.service.acts.RecordAct(rpc.Forward(e), &emergencyv1.RecordActRequest{
 		Kind: "access-group.unblock", Target: p.target, Detail: string(o), Grant: p.grant, RequestId: e.operation.id, Justification: p.justification,
+		At: e.at, Operation: e.operation.sum[:],
 	})
 	if err == nil {
 		p.spent = o

@@ -180,11 +180,14 @@ type existing struct {
 	service *Service
 	devices map[string]*gatev1.DeviceRecord
 	groups  map[string]*gatev1.AccessGroupRecord
+	at      uint64 // the last sequence among them
 }
 
 func (b *existing) read(e *edit) (err error) {
 	if len(b.devices)+len(b.groups) > drainFrom {
-		return b.drain(e)
+		err := b.drain(e)
+		e.at = max(e.at, b.at)
+		return err
 	}
 	for name := range b.devices {
 		if b.devices[name], err = e.device(name); err != nil {
@@ -224,7 +227,7 @@ func (b *existing) entry(e journal.Entry) error {
 		if err := proto.Unmarshal(e.Data, r); err != nil {
 			return fmt.Errorf("reading %s: %w", e.Subject, err)
 		}
-		b.devices[name] = b.service.counting(r)
+		b.devices[name], b.at = b.service.counting(r), max(b.at, e.Sequence)
 	}
 	if name, ok := strings.CutPrefix(e.Subject, watch.GroupSubject); ok {
 		if _, wanted := b.groups[name]; !wanted {
@@ -234,7 +237,7 @@ func (b *existing) entry(e journal.Entry) error {
 		if err := proto.Unmarshal(e.Data, r); err != nil {
 			return fmt.Errorf("reading %s: %w", e.Subject, err)
 		}
-		b.groups[name] = b.service.countingGroup(r)
+		b.groups[name], b.at = b.service.countingGroup(r), max(b.at, e.Sequence)
 	}
 	return nil
 }
