@@ -37,7 +37,10 @@ func scheduledWithoutControl(w *world) {
 	}
 	w.again(root) // a scheduled start spares nobody
 	w.eventually(5*time.Second, "control records the start once it is back", func() bool {
-		now := w.must(root.Call(http.MethodGet, "/v1/lockdowns/"+l.Text("id"), nil))
+		now, err := root.Call(http.MethodGet, "/v1/lockdowns/"+l.Text("id"), nil)
+		if err != nil || now.Status == http.StatusServiceUnavailable {
+			return false // whoever asks has not found it again yet
+		}
 		return now.Text("status") == "ONGOING" && now.Value("started") == true
 	})
 	w.shut("alice", "db-1")
