@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"portcullis.dev/services/internal/rpc"
 )
 
@@ -234,6 +236,21 @@ func TestEveryRowReachesItsRPC(t *testing.T) {
 		p.called.Store("")
 		if a := p.call(t, r.verb, path, body); p.called.Load() != r.rpc || a.status == 500 {
 			t.Errorf("%s %s: reached %q, not %s (%d %s)", r.verb, path, p.called.Load(), r.rpc, a.status, a.body)
+		}
+	}
+}
+
+func TestEveryPOSTTakesARequestID(t *testing.T) {
+	for _, r := range routes() {
+		if r.verb != "POST" {
+			continue
+		}
+		taken := r.input
+		if r.body != "*" {
+			taken = r.input.Fields().ByName(protoreflect.Name(r.body)).Message()
+		}
+		if field := taken.Fields().ByName("request_id"); field == nil || field.JSONName() != "requestId" {
+			t.Errorf("POST %s takes none", r.pattern)
 		}
 	}
 }

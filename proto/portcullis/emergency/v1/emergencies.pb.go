@@ -1054,7 +1054,9 @@ type PreviewRequest struct {
 	//	*PreviewRequest_Termination
 	//	*PreviewRequest_Freeze
 	//	*PreviewRequest_Lockdown
-	Emergency     isPreviewRequest_Emergency `protobuf_oneof:"emergency"`
+	Emergency isPreviewRequest_Emergency `protobuf_oneof:"emergency"`
+	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1121,6 +1123,13 @@ func (x *PreviewRequest) GetLockdown() *ApplyLockdownRequest {
 		}
 	}
 	return nil
+}
+
+func (x *PreviewRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 type isPreviewRequest_Emergency interface {
@@ -2200,11 +2209,13 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"G\n" +
 	"\fFrozenDevice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
-	"\raccess_groups\x18\x02 \x03(\tR\faccessGroups\"\x87\x02\n" +
+	"\raccess_groups\x18\x02 \x03(\tR\faccessGroups\"\xaf\x02\n" +
 	"\x0ePreviewRequest\x12T\n" +
 	"\vtermination\x18\x01 \x01(\v20.portcullis.emergency.v1.ApplyTerminationRequestH\x00R\vtermination\x12E\n" +
 	"\x06freeze\x18\x02 \x01(\v2+.portcullis.emergency.v1.ApplyFreezeRequestH\x00R\x06freeze\x12K\n" +
-	"\blockdown\x18\x03 \x01(\v2-.portcullis.emergency.v1.ApplyLockdownRequestH\x00R\blockdownB\v\n" +
+	"\blockdown\x18\x03 \x01(\v2-.portcullis.emergency.v1.ApplyLockdownRequestH\x00R\blockdown\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestIdB\v\n" +
 	"\temergency\"\x8e\x05\n" +
 	"\x0fPreviewResponse\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12#\n" +

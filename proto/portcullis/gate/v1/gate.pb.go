@@ -205,7 +205,9 @@ type CheckRequest struct {
 	// Unset asks about the channel alone.
 	Device string `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
 	// INTERACTIVE, API, AGENT or SESSION.
-	Channel       Channel `protobuf:"varint,3,opt,name=channel,proto3,enum=portcullis.gate.v1.Channel" json:"channel,omitempty"`
+	Channel Channel `protobuf:"varint,3,opt,name=channel,proto3,enum=portcullis.gate.v1.Channel" json:"channel,omitempty"`
+	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,6 +261,13 @@ func (x *CheckRequest) GetChannel() Channel {
 		return x.Channel
 	}
 	return Channel_CHANNEL_UNSPECIFIED
+}
+
+func (x *CheckRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 type CheckResponse struct {
@@ -991,7 +1000,9 @@ type SetCredentialRequest struct {
 	Username string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
 	Password string                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
 	// PEM.
-	PrivateKey    string `protobuf:"bytes,4,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
+	PrivateKey string `protobuf:"bytes,4,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
+	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1054,9 +1065,18 @@ func (x *SetCredentialRequest) GetPrivateKey() string {
 	return ""
 }
 
+func (x *SetCredentialRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 type TrustDeviceRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1094,6 +1114,13 @@ func (*TrustDeviceRequest) Descriptor() ([]byte, []int) {
 func (x *TrustDeviceRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *TrustDeviceRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -2353,11 +2380,13 @@ var File_portcullis_gate_v1_gate_proto protoreflect.FileDescriptor
 
 const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\n" +
-	"\x1dportcullis/gate/v1/gate.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\x8f\x01\n" +
+	"\x1dportcullis/gate/v1/gate.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xb7\x01\n" +
 	"\fCheckRequest\x12\x1c\n" +
 	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04user\x12 \n" +
 	"\x06device\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06device\x12?\n" +
-	"\achannel\x18\x03 \x01(\x0e2\x1b.portcullis.gate.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\"\xc7\x03\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x1b.portcullis.gate.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc7\x03\n" +
 	"\rCheckResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12@\n" +
 	"\x06reason\x18\x02 \x01(\x0e2(.portcullis.gate.v1.CheckResponse.ReasonR\x06reason\x12\x18\n" +
@@ -2424,15 +2453,19 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\")\n" +
 	"\x13DeleteDeviceRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xa2\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xca\x01\n" +
 	"\x14SetCredentialRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12$\n" +
 	"\busername\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\busername\x12$\n" +
 	"\bpassword\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bpassword\x12*\n" +
 	"\vprivate_key\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\n" +
-	"privateKey\"(\n" +
+	"privateKey\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"P\n" +
 	"\x12TrustDeviceRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xa6\x03\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa6\x03\n" +
 	"\vAccessGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\x05users\x18\x02 \x03(\tB\n" +

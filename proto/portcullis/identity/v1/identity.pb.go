@@ -137,7 +137,9 @@ type CreateSignInRequest struct {
 	Username string                 `protobuf:"bytes,1,opt,name=username,proto3" json:"username,omitempty"`
 	Password string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	// Six digits of the MFA app, or a recovery code; required once the user has an active MFA.
-	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// Taken as with every POST, but not kept: a code works once, and each call answers a sign-in of its own.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,8 +195,17 @@ func (x *CreateSignInRequest) GetCode() string {
 	return ""
 }
 
+func (x *CreateSignInRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 type RefreshSignInRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
+	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -227,6 +238,13 @@ func (x *RefreshSignInRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RefreshSignInRequest.ProtoReflect.Descriptor instead.
 func (*RefreshSignInRequest) Descriptor() ([]byte, []int) {
 	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RefreshSignInRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 type DeleteSignInRequest struct {
@@ -331,7 +349,9 @@ type CreateGrantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Code  string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// terminate, freeze, lockdown, cancel, shorten, policy, user, token, access-group, …; any, if unset.
-	Purpose       string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Purpose string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Taken as with every POST, but not kept: a code works once, so the same id does not answer the same grant.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +396,13 @@ func (x *CreateGrantRequest) GetCode() string {
 func (x *CreateGrantRequest) GetPurpose() string {
 	if x != nil {
 		return x.Purpose
+	}
+	return ""
+}
+
+func (x *CreateGrantRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -924,7 +951,9 @@ type EnrollMfaRequest struct {
 	// For an administrator who replaces a working factor: a fresh grant made with the old one.
 	Grant string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
 	// For anybody who replaces a working factor, instead of a grant: a code of the old one, or a recovery code.
-	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// Taken as with every POST, but not kept: each call makes another secret, and the last one counts.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -976,6 +1005,13 @@ func (x *EnrollMfaRequest) GetGrant() string {
 func (x *EnrollMfaRequest) GetCode() string {
 	if x != nil {
 		return x.Code
+	}
+	return ""
+}
+
+func (x *EnrollMfaRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1035,9 +1071,11 @@ func (x *EnrollMfaResponse) GetQrPng() []byte {
 }
 
 type ActivateMfaRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Code  string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// Taken as with every POST, but not kept: a code works once, and recovery codes are shown once.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1082,6 +1120,13 @@ func (x *ActivateMfaRequest) GetName() string {
 func (x *ActivateMfaRequest) GetCode() string {
 	if x != nil {
 		return x.Code
+	}
+	return ""
+}
+
+func (x *ActivateMfaRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -3349,22 +3394,28 @@ var File_portcullis_identity_v1_identity_proto protoreflect.FileDescriptor
 
 const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
-	"%portcullis/identity/v1/identity.proto\x12\x16portcullis.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\x80\x01\n" +
+	"%portcullis/identity/v1/identity.proto\x12\x16portcullis.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xa8\x01\n" +
 	"\x13CreateSignInRequest\x12&\n" +
 	"\busername\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\busername\x12$\n" +
 	"\bpassword\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bpassword\x12\x1b\n" +
-	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\"\x16\n" +
-	"\x14RefreshSignInRequest\"\x15\n" +
+	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\">\n" +
+	"\x14RefreshSignInRequest\x12&\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x15\n" +
 	"\x13DeleteSignInRequest\"\x8d\x01\n" +
 	"\x06SignIn\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x120\n" +
-	"\x04user\x18\x03 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\"T\n" +
+	"\x04user\x18\x03 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\"|\n" +
 	"\x12CreateGrantRequest\x12\x1b\n" +
 	"\x04code\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12!\n" +
-	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\"h\n" +
+	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\x12&\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"h\n" +
 	"\x13CreateGrantResponse\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\tR\x05grant\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -3422,17 +3473,21 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"'\n" +
 	"\x11DeleteUserRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"Y\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x81\x01\n" +
 	"\x10EnrollMfaRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12\x1b\n" +
-	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\"<\n" +
+	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"<\n" +
 	"\x11EnrollMfaResponse\x12\x10\n" +
 	"\x03uri\x18\x01 \x01(\tR\x03uri\x12\x15\n" +
-	"\x06qr_png\x18\x02 \x01(\fR\x05qrPng\"E\n" +
+	"\x06qr_png\x18\x02 \x01(\fR\x05qrPng\"m\n" +
 	"\x12ActivateMfaRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
-	"\x04code\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\"\xab\x01\n" +
+	"\x04code\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xab\x01\n" +
 	"\x13ActivateMfaResponse\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12%\n" +
 	"\x0erecovery_codes\x18\x02 \x03(\tR\rrecoveryCodes\x12;\n" +

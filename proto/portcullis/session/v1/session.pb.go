@@ -465,6 +465,8 @@ type EndSessionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Justification string                 `protobuf:"bytes,2,opt,name=justification,proto3" json:"justification,omitempty"`
+	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -509,6 +511,13 @@ func (x *EndSessionRequest) GetId() string {
 func (x *EndSessionRequest) GetJustification() string {
 	if x != nil {
 		return x.Justification
+	}
+	return ""
+}
+
+func (x *EndSessionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1697,10 +1706,12 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x14ListSessionsResponse\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x123\n" +
-	"\x15incomplete_connectors\x18\x03 \x03(\tR\x14incompleteConnectors\"S\n" +
+	"\x15incomplete_connectors\x18\x03 \x03(\tR\x14incompleteConnectors\"{\n" +
 	"\x11EndSessionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
-	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x17\n" +
+	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12&\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x17\n" +
 	"\x15ListConnectorsRequest\"\x82\x01\n" +
 	"\x16ListConnectorsResponse\x12@\n" +
 	"\n" +
