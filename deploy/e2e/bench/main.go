@@ -23,6 +23,7 @@ var measurements = []struct {
 	{"watchers", watchers},
 	{"resume", resume},
 	{"append", appends},
+	{"sockets", sockets},
 	{"sessions", sessions},
 	{"snapshot", snapshots},
 }
