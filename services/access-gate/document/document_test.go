@@ -1,6 +1,7 @@
 package document
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -100,9 +101,22 @@ func TestADocumentOfAliasesDoesNotGrowWithoutBounds(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("devices:\n - &a0 {name: x, host: hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh}\n")
 	text.WriteString(" - &b [" + strings.Repeat("*a0,", 900) + "*a0]\n - &c [" + strings.Repeat("*b,", 900) + "*b]\n - [" + strings.Repeat("*c,", 900) + "*c]\n")
-	if _, err := Read(text.String()); err == nil {
-		t.Error("it was taken")
+	before := allocated()
+	if _, err := Read(text.String()); !fault.Is(err, fault.InvalidArgument) || !strings.Contains(err.Error(), "line 2: a document can't have anchors") {
+		t.Errorf("%.200v", err)
 	}
+	if grown := allocated() - before; grown > 16<<20 {
+		t.Errorf("reading it took %d bytes", grown)
+	}
+	if _, err := Read("devices: &all []\naccessGroups: *all\n"); !fault.Is(err, fault.InvalidArgument) {
+		t.Errorf("a short one: %v", err)
+	}
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
 
 func TestARowThatDoesNotFitIsRefusedWithoutQuotingSecrets(t *testing.T) {
