@@ -1,8 +1,16 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"portcullis.dev/deploy/e2e/stack"
 )
 
 // What follows is not reached from outside: the product's own packages measure it, each beside its limit.
