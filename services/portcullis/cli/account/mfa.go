@@ -76,7 +76,7 @@ func (c account) activate(ctx context.Context, code string) error {
 		return err
 	}
 	return c.Print(answer, func() *screen.Table {
-		t := app.Lines("mfa", "active", "opens the panel from", screen.Stamp(answer.GetUsableTime(), c.Zone))
+		t := app.Lines("mfa", "active", "opens the panel from", screen.Until(answer.GetUsableTime(), c.Zone))
 		for _, code := range answer.GetRecoveryCodes() {
 			t.Pair("recovery code", code)
 		}

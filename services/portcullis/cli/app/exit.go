@@ -101,7 +101,7 @@ func (a *App) DrawRefusal(to io.Writer, no *api.Refusal) error {
 	about := screen.Pairs()
 	about.Pair("  reason", no.Reason)
 	if !no.Until.IsZero() {
-		about.Pair("  until", fmt.Sprintf("%s (%s)", a.Moment(no.Until), screen.Span(no.Until.Sub(a.Now()))))
+		about.Pair("  until", fmt.Sprintf("%s (%s)", a.Moment(screen.RoundUp(no.Until)), screen.Span(no.Until.Sub(a.Now()))))
 	}
 	for _, name := range slices.Sorted(maps.Keys(no.Details)) {
 		if !slices.Contains([]string{"until", "usableTime", "retryTime"}, name) {

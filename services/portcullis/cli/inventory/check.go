@@ -59,7 +59,7 @@ func (i inventory) verdict(a *gatev1.CheckResponse) *screen.Table {
 	}
 	t.Cells(word, screen.Plain(a.GetMessage()))
 	t.Pair("reason", a.GetReason().String())
-	t.Pair("until", screen.Stamp(a.GetUntil(), i.Zone))
+	t.Pair("until", screen.Until(a.GetUntil(), i.Zone))
 	t.Pair("emergency", a.GetEmergency())
 	t.Pair("revision", a.GetRevision())
 	return t

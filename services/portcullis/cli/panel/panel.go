@@ -53,7 +53,7 @@ func (p panel) details(e *emergencyv1.Emergency) *screen.Table {
 	t.Pair("id", e.GetId())
 	t.Cells(screen.Plain("status"), statusCell(e))
 	t.Pair("starts", screen.Stamp(e.GetStartTime(), p.Zone))
-	t.Pair("ends", screen.Stamp(e.GetEndTime(), p.Zone))
+	t.Pair("ends", screen.Until(e.GetEndTime(), p.Zone))
 	t.Pair("left", p.left(e))
 	t.Pair("selects", selected(e.GetSelector()))
 	if e.GetKind() == emergencyv1.Emergency_TERMINATION {

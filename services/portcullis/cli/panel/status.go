@@ -59,7 +59,7 @@ func (p panel) showPosture(state *gatev1.PostureState) error {
 func (p panel) headline(state *gatev1.PostureState) string {
 	if lockdown := state.GetLockdown(); lockdown != nil {
 		until := lockdown.GetUntil().AsTime()
-		return screen.Closed.Render("Locked down") + fmt.Sprintf(" until %s, %s left.", p.Moment(until), screen.Span(until.Sub(p.Now())))
+		return screen.Closed.Render("Locked down") + fmt.Sprintf(" until %s, %s left.", p.Moment(screen.RoundUp(until)), screen.Span(until.Sub(p.Now())))
 	}
 	freezes, pending := uint32(0), uint32(0)
 	for _, e := range state.GetEmergencies() {

@@ -122,7 +122,7 @@ func (p panel) announce(ctx context.Context, act *app.Act, k kind, request func(
 func (p panel) applied(ctx context.Context, k kind, e *emergencyv1.Emergency, wait time.Duration) error {
 	if e.GetStatus() == emergencyv1.Emergency_ONGOING && wait > 0 {
 		if p.ForPeople() {
-			fmt.Fprintf(p.Term.Out, "%s is on until %s.\n", e.GetId(), screen.Stamp(e.GetEndTime(), p.Zone))
+			fmt.Fprintf(p.Term.Out, "%s is on until %s.\n", e.GetId(), screen.Until(e.GetEndTime(), p.Zone))
 		}
 		p.watchReceipts(ctx, e.GetId(), wait)
 	}
@@ -148,7 +148,7 @@ func (p panel) windows(all []*emergencyv1.Emergency) *screen.Table {
 	t := screen.NewTable("ID", "STATUS", "STARTS", "ENDS", "LEFT", "BY", "TICKET", "JUSTIFICATION")
 	for _, e := range all {
 		t.Cells(screen.Plain(e.GetId()), statusCell(e), screen.Plain(screen.Stamp(e.GetStartTime(), p.Zone)),
-			screen.Plain(screen.Stamp(e.GetEndTime(), p.Zone)), screen.Plain(p.left(e)), screen.Plain(e.GetCreatedBy()),
+			screen.Plain(screen.Until(e.GetEndTime(), p.Zone)), screen.Plain(p.left(e)), screen.Plain(e.GetCreatedBy()),
 			screen.Plain(e.GetGovernanceCode()), screen.Plain(e.GetJustification()))
 	}
 	return t

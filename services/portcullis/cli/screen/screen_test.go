@@ -74,6 +74,15 @@ func TestTimesAreInTheReadersZoneByName(t *testing.T) {
 	if got := screen.Stamp(timestamppb.New(at), zone); got != "2026-11-04 03:14:09 -03" {
 		t.Errorf("got %q", got)
 	}
+	if got := screen.Until(timestamppb.New(at.Truncate(time.Second).Add(time.Millisecond)), zone); got != "2026-11-04 03:14:10 -03" {
+		t.Error("an end is shown before it comes: ", got)
+	}
+	if got := screen.Until(timestamppb.New(at.Truncate(time.Second)), zone); got != "2026-11-04 03:14:09 -03" {
+		t.Error(got)
+	}
+	if got := screen.Until(nil, zone); got != "" {
+		t.Error(got)
+	}
 	if got := screen.Stamp(nil, zone); got != "" {
 		t.Errorf("an unset time is %q", got)
 	}

@@ -24,6 +24,23 @@ func Stamp(at *timestamppb.Timestamp, zone *time.Location) string {
 	return Moment(at.AsTime(), zone)
 }
 
+// Until is when something ends, as Moment has it, rounded up to a whole second as the server's sentences
+// are: nothing is still on when the clock shows that time. Empty if unset.
+func Until(at *timestamppb.Timestamp, zone *time.Location) string {
+	if at == nil {
+		return ""
+	}
+	return Moment(RoundUp(at.AsTime()), zone)
+}
+
+// RoundUp answers the whole second that is not before a time.
+func RoundUp(at time.Time) time.Time {
+	if whole := at.Truncate(time.Second); whole.Before(at) {
+		return whole.Add(time.Second)
+	}
+	return at
+}
+
 // Span is a length of time in its two largest units: 1h59m, 43s, 3d4h. It rounds up to whole seconds,
 // so that nothing is over before it says 0s.
 func Span(d time.Duration) string {
