@@ -124,7 +124,7 @@ func (s *Service) update(ctx context.Context, v *vault, o operation, c who.Calle
 			return err
 		}
 	}
-	if err := s.act(ctx, c, kind, name, e.in); err != nil {
+	if err := s.act(ctx, v, c, o, kind, name, e.in); err != nil {
 		return err
 	}
 	record, err := s.writeUser(ctx, v, o, name, func(record *identityv1.UserRecord) error {

@@ -2,7 +2,10 @@ package identity
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -11,6 +14,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/identity/people"
+	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -112,16 +116,18 @@ type backed interface {
 
 // act notes an act that takes a grant, and spends the grant, before it is done. It does nothing for an
 // empty kind.
-func (s *Service) act(ctx context.Context, c who.Caller, kind, target string, r backed) error {
+func (s *Service) act(ctx context.Context, v *vault, c who.Caller, o operation, kind, target string, r backed) error {
 	if kind == "" {
 		return nil
 	}
-	_, err := s.record(ctx, c, kind, target, r)
+	_, err := s.record(ctx, v, c, o, people.UserSubject+target, kind, r)
 	return err
 }
 
-// record answers the EMERGENCY revision that the act stands at.
-func (s *Service) record(ctx context.Context, c who.Caller, kind, target string, r backed) (string, error) {
+// record answers the EMERGENCY revision that the act stands at. The act is bound to the record of the
+// subject as it is, and to all that is asked: a crash in between can be followed by the same request, but
+// on a later state it needs a grant of its own.
+func (s *Service) record(ctx context.Context, v *vault, c who.Caller, o operation, subject, kind string, r backed) (string, error) {
 	if c.User == "" {
 		return "", fault.New(fault.PermissionDenied, "This takes a grant, and so a person who has signed in")
 	}
@@ -129,11 +135,21 @@ func (s *Service) record(ctx context.Context, c who.Caller, kind, target string,
 	if id == "" {
 		id = uuid.NewString()
 	}
+	last, err := v.identity.Last(ctx, subject) // of the journal itself: the roll may lag behind
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return "", refusal(fmt.Errorf("reading what an act changes: %w", err))
+	}
 	noted, err := s.deps.Acts.RecordAct(ctx, &emergencyv1.RecordActRequest{
-		Kind: kind, Target: target, Grant: r.GetGrant(), RequestId: id, Justification: r.GetJustification(),
+		Kind: kind, Target: targetOf(subject), Grant: r.GetGrant(), RequestId: id, Justification: r.GetJustification(),
+		At: last.Sequence, Operation: []byte(o.hash),
 	})
 	if err != nil {
 		return "", fault.From(err)
 	}
 	return noted.GetRevision(), nil
+}
+
+// targetOf is the user or the token that a subject is of.
+func targetOf(subject string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(subject, people.UserSubject), people.TokenSubject)
 }

@@ -78,7 +78,7 @@ func (s *Service) mayReplace(ctx context.Context, v *vault, c who.Caller, uid st
 		}
 		return s.useCode(ctx, v, usage{name: c.User, uid: uid, code: r.GetCode(), allowance: allowance, recovery: true})
 	case r.GetGrant() != "":
-		return s.act(ctx, c, actReplace, c.User, enrolling{r})
+		return s.act(ctx, v, c, operation{}, actReplace, c.User, enrolling{r})
 	}
 	return fault.New(fault.GrantRequired, "You have a working MFA. To replace it, send a code of it, a recovery code, or a grant along")
 }
@@ -214,7 +214,7 @@ func (s *Service) ResetMfa(ctx context.Context, r *identityv1.ResetMfaRequest) (
 		if err := s.mayReset(c, name); err != nil {
 			return nil, err
 		}
-		if err := s.act(ctx, c, actResetMFA, name, r); err != nil {
+		if err := s.act(ctx, v, c, o, actResetMFA, name, r); err != nil {
 			return nil, err
 		}
 	}

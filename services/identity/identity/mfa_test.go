@@ -3,6 +3,7 @@ package identity_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"fmt"
 	"image/png"
 	"strings"
 	"testing"
@@ -194,6 +195,31 @@ func TestResettingAnothersMFATakesAGrantAndEndsTheirSignIns(t *testing.T) {
 	if !w.verified(token) {
 		t.Error("the same request again ended a sign-in")
 	}
+}
+
+func TestASpentGrantResetsNothingAgain(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	w.user(ctx, "alice")
+	w.enrol(w.as(w.signIn("alice", password, "", away), away))
+	r := &identityv1.ResetMfaRequest{Name: "alice", Grant: w.grant(ctx, w.first.Secret, "user"), RequestId: "reset-1"}
+	w.control.lost = true
+	_, err := w.ResetMfa(ctx, r)
+	refused(t, err, fault.Unavailable)
+	if u, err := w.ResetMfa(ctx, r); err != nil || u.GetMfa() != identityv1.User_NONE {
+		t.Fatalf("the same request on the same state, after its grant was spent: %v, %v", u, err)
+	}
+	w.enrol(w.as(w.signIn("alice", password, "", away), away))
+	for i := range 9 { // more than a record remembers of its requests
+		id, email := fmt.Sprintf("edit-%d", i), fmt.Sprintf("a%d@example.com", i)
+		if _, err := w.UpdateUser(ctx, &identityv1.UpdateUserRequest{User: &identityv1.User{Name: "alice", Email: email, RequestId: &id}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := w.start() // it remembers no more than the records do
+	r.Grant = "forged"
+	_, err = again.ResetMfa(ctx, r)
+	refused(t, err, fault.RequestIDReused)
 }
 
 func TestMFASecretsAreSealedAtRest(t *testing.T) {

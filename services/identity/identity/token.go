@@ -22,6 +22,15 @@ import (
 // must not be good for much.
 func enforcerMay() []string { return []string{who.Read, who.CheckAccess, who.PublishEvents} }
 
+// readAll is what a token may that asks for nothing: read all that its maker and its channel can, and
+// change nothing.
+func (s *Service) readAll(c who.Caller, channel identityv1.Token_Channel) []string {
+	if channel == identityv1.Token_ENFORCER || !s.view().Holds(c, who.ReadAudit) {
+		return []string{who.Read}
+	}
+	return []string{who.Read, who.ReadAudit}
+}
+
 func noToken(id string) error {
 	return fault.New(fault.NotFound, "There is no token %q. GET /v1/tokens lists them", shortened(id))
 }
@@ -91,7 +100,7 @@ func (s *Service) newToken(c who.Caller, in *identityv1.Token) (*identityv1.Toke
 	}
 	asked := in.GetPermissions()
 	if len(asked) == 0 {
-		asked = []string{who.Read}
+		asked = s.readAll(c, in.GetChannel())
 	}
 	var err error
 	if t.Permissions, err = account.Permissions("permissions", asked); err != nil {
@@ -238,7 +247,7 @@ func (s *Service) RearmToken(ctx context.Context, r *identityv1.RearmTokenReques
 	if again, err := s.answered(o, people.TokenSubject+r.GetId()); err != nil || again {
 		return s.sameToken(o, err)
 	}
-	revision, err := s.record(ctx, c, actRearm, r.GetId(), r)
+	revision, err := s.record(ctx, v, c, o, people.TokenSubject+r.GetId(), actRearm, r)
 	if err != nil {
 		return nil, err
 	}

@@ -213,7 +213,7 @@ func (s *Service) createUser(ctx context.Context, v *vault, o operation, c who.C
 	if err != nil {
 		return err
 	}
-	if err := s.act(ctx, c, kind, u.GetName(), in); err != nil {
+	if err := s.act(ctx, v, c, o, kind, u.GetName(), in); err != nil {
 		return err
 	}
 	uid := rand.Text()

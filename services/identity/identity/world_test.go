@@ -14,7 +14,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"google.golang.org/protobuf/proto"
 	"portcullis.dev/pkg/audit"
+
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -110,7 +112,7 @@ func emptyWorld(t *testing.T, change ...func(*identity.Config)) *world {
 	}
 	w := &world{
 		t: t, server: server, log: &locked{}, clock: &clock{}, box: box, signer: private, trust: audit.Trust(public),
-		control: &fakeControl{spent: map[string]bool{}, done: map[string]string{}}, config: identity.Defaults(),
+		control: &fakeControl{spent: map[string]bool{}, done: map[string]string{}, hash: map[string]string{}}, config: identity.Defaults(),
 	}
 	for _, c := range change {
 		c(&w.config)
@@ -410,6 +412,8 @@ type fakeControl struct {
 	mu    sync.Mutex
 	spent map[string]bool
 	done  map[string]string // revision by request id
+	hash  map[string]string // of what was asked, by request id
+	lost  bool              // the next answer doesn't arrive
 	acts  []string
 }
 
@@ -424,7 +428,16 @@ func (f *fakeControl) for_(view *watch.Watcher, c *clock) fakeActs { return fake
 func (f fakeActs) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest, _ ...grpc.CallOption) (*emergencyv1.RecordActResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	hashed := proto.CloneOf(r)
+	hashed.Grant = ""
+	hash, err := proto.MarshalOptions{Deterministic: true}.Marshal(hashed)
+	if err != nil {
+		return nil, err
+	}
 	if revision, again := f.done[r.GetRequestId()]; again {
+		if f.hash[r.GetRequestId()] != string(hash) {
+			return nil, fault.New(fault.RequestIDReused, "The requestId belongs to another request")
+		}
 		return &emergencyv1.RecordActResponse{Revision: revision}, nil
 	}
 	purpose, _, _ := strings.Cut(r.GetKind(), ".")
@@ -437,6 +450,11 @@ func (f fakeActs) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 	}
 	f.spent[g.ID] = true
 	f.acts = append(f.acts, r.GetKind()+" "+r.GetTarget())
+	f.hash[r.GetRequestId()] = string(hash)
 	f.done[r.GetRequestId()] = f.view.State().Emergency.Revision().String()
+	if f.lost {
+		f.lost = false
+		return nil, fault.New(fault.Unavailable, "the answer got lost")
+	}
 	return &emergencyv1.RecordActResponse{Revision: f.done[r.GetRequestId()]}, nil
 }
