@@ -304,7 +304,14 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}{
 		{func() {}, "check its credential"},
 		{func() { w.setCredential("db-2", &gatev1.Credential{Username: "root", PrivateKey: "no key"}) }, "set it again"},
-		{func() { w.clearCredential("db-2") }, "no credential yet"},
+		{func() {
+			w.setCredential("db-2", &gatev1.Credential{Username: "root", Password: "another device's"})
+			w.gate.edit("db-2", func(d *gatev1.Device) { d.CredentialSet = false })
+		}, "no credential yet"},
+		{func() {
+			w.gate.edit("db-2", func(d *gatev1.Device) { d.CredentialSet = true })
+			w.clearCredential("db-2")
+		}, "no credential yet"},
 		{func() {
 			w.setCredential("db-2", &gatev1.Credential{Username: "root"})
 			w.gate.edit("db-2", func(d *gatev1.Device) { d.Port = 1 })

@@ -69,7 +69,7 @@ func (v *vault) credential(ctx context.Context, device string) (*gatev1.Credenti
 	}
 	e, err := stream.Last(ctx, subject)
 	if errors.Is(err, journal.ErrNotFound) {
-		return nil, fault.New(fault.NotFound, "%s has no credential yet. Ask an administrator to set one", device)
+		return nil, noCredential(device)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the credential of %s: %w", device, err)
@@ -79,7 +79,7 @@ func (v *vault) credential(ctx context.Context, device string) (*gatev1.Credenti
 		return nil, fmt.Errorf("reading the credential of %s: %w", device, err)
 	}
 	if len(record.GetSealed()) == 0 {
-		return nil, fault.New(fault.NotFound, "%s has no credential yet. Ask an administrator to set one", device)
+		return nil, noCredential(device)
 	}
 	plain, err := v.opener.Open(record.GetSealed(), subject)
 	if err != nil {
@@ -90,6 +90,10 @@ func (v *vault) credential(ctx context.Context, device string) (*gatev1.Credenti
 		return nil, fmt.Errorf("reading the credential of %s: %w", device, err)
 	}
 	return credential, nil
+}
+
+func noCredential(device string) error {
+	return fault.New(fault.NotFound, "%s has no credential yet. Ask an administrator to set one", device)
 }
 
 // dial signs in at the device with its credential, and only if it shows the host key that was pinned.
@@ -105,6 +109,9 @@ func (s *Service) dial(ctx context.Context, name string) (*ssh.Client, error) {
 	}
 	if device.GetHostKey() == "" {
 		return nil, fault.New(fault.PermissionDenied, "The host key of %s is not known yet. Ask an administrator to run: portcullis device trust %s", name, name)
+	}
+	if !device.GetCredentialSet() { // what is left under the name may be another device's
+		return nil, noCredential(name)
 	}
 	pinned, _, _, _, err := ssh.ParseAuthorizedKey([]byte(device.GetHostKey()))
 	if err != nil {

@@ -179,7 +179,7 @@ func (w *world) addSSHD(name string) *gatev1.Device {
 	must(t, err)
 	me, err := user.Current()
 	must(t, err)
-	d := &gatev1.Device{Name: name, Host: "127.0.0.1", Port: uint32(port), Protocol: gatev1.Protocol_SSH, HostKey: string(ssh.MarshalAuthorizedKey(hostKey))}
+	d := &gatev1.Device{Name: name, Host: "127.0.0.1", Port: uint32(port), Protocol: gatev1.Protocol_SSH, HostKey: string(ssh.MarshalAuthorizedKey(hostKey)), CredentialSet: true}
 	w.gate.add(d)
 	w.setCredential(name, &gatev1.Credential{Username: me.Username, PrivateKey: string(private)})
 	return d
