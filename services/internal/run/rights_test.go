@@ -16,8 +16,8 @@ import (
 	"portcullis.dev/services/internal/seal"
 )
 
-// hosts runs all services and answers what each was given.
-func hosts(t *testing.T) map[string]*Host {
+// started runs all services and answers what each was given.
+func started(t *testing.T) map[string]*Host {
 	t.Helper()
 	var mu sync.Mutex
 	all := map[string]*Host{}
@@ -52,7 +52,7 @@ var streams = []struct {
 }
 
 func TestEachServiceWritesAndReadsItsOwnStreamsAndNoOthers(t *testing.T) {
-	all := hosts(t)
+	all := started(t)
 	var trying sync.WaitGroup
 	for _, stream := range streams {
 		for name, h := range all {
@@ -125,7 +125,7 @@ func matches(pattern, subject string) bool {
 }
 
 func TestEachServiceGetsItsOwnKeysAndNoOthers(t *testing.T) {
-	all := hosts(t)
+	all := started(t)
 	for name, keys := range map[string]struct {
 		of  string
 		get func(seal.Keys) error
