@@ -86,19 +86,6 @@ func (g *ground) reach(ctx context.Context, name string, s Service) error {
 	return nil
 }
 
-// await says that the service is there, once it says so itself if it can.
-func (g *ground) await(ctx context.Context, name string, s Service) error {
-	if opening, ok := s.(Opening); ok {
-		select {
-		case <-opening.Ready():
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	g.health.reached(name)
-	return nil
-}
-
 // lasting runs what should end with its context only, and turns a panic into an error.
 func lasting(ctx context.Context, what string, run func(context.Context) error) (err error) {
 	defer func() {

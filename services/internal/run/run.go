@@ -31,12 +31,6 @@ type Service interface {
 	Run(context.Context) error
 }
 
-// Opening is a Service that is not ready as soon as it runs: the process waits until the channel is closed
-// before it calls itself ready.
-type Opening interface {
-	Ready() <-chan struct{}
-}
-
 // Entry is one service as a process knows it.
 type Entry struct {
 	Name  string

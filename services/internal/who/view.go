@@ -78,15 +78,6 @@ func (v *View) personal(bearer string, now time.Time) (Caller, error) {
 	return Caller{User: t.user, SignIn: t.id, Issued: t.issued, Channel: emergency.Interactive, Admission: t.admission}, nil
 }
 
-// Expiry is when a sign-in token that Verify has taken stops working; zero for a program's token.
-func (v *View) Expiry(bearer string) time.Time {
-	t, err := v.parse(bearer, signInFor)
-	if err != nil {
-		return time.Time{}
-	}
-	return t.expires
-}
-
 // Grant reads a grant for the caller who presents it. That it was not spent yet is the record's business.
 func (v *View) Grant(signed string, c Caller, purpose string, now time.Time) (Grant, error) {
 	if signed == "" {
