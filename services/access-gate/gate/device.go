@@ -97,7 +97,14 @@ func (s *Service) UpdateDevice(ctx context.Context, r *gatev1.UpdateDeviceReques
 	})
 }
 
-// reshape changes a device that is there.
+// moved reports whether a device with a credential is somewhere else afterwards, or somebody else. Its
+// credential must not be shown there. A host key where there was none moves nothing.
+func moved(before, after *gatev1.Device) bool {
+	anotherKey := before.GetHostKey() != "" && before.GetHostKey() != after.GetHostKey()
+	return before.GetCredentialSet() && (before.GetHost() != after.GetHost() || before.GetPort() != after.GetPort() || anotherKey)
+}
+
+// reshape changes a device that is there. One that is moved loses its credential.
 func (s *Service) reshape(ctx context.Context, op operation, name string, change func(*gatev1.Device) error) (*gatev1.Device, error) {
 	if !inventory.ValidName(name) {
 		return nil, inventory.BadName("name")
@@ -121,6 +128,12 @@ func (s *Service) reshape(ctx context.Context, op operation, name string, change
 		}
 		if proto.Equal(after, before.GetDevice()) {
 			return nil
+		}
+		if moved(before.GetDevice(), after) {
+			after.CredentialSet = false
+			if err := s.dropCredential(ctx, name); err != nil {
+				return err
+			}
 		}
 		return e.putDevice(name, &gatev1.DeviceRecord{Device: after, Operations: before.GetOperations()})
 	})

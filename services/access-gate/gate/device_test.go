@@ -246,6 +246,47 @@ func TestACredentialIsSealedForTheBastionAndNeverShown(t *testing.T) {
 	wantReason(t, err, fault.NotFound)
 }
 
+func TestADeviceThatIsMovedLosesItsCredential(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	const pinned = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4T0fFq3a1RWQqDn0kfgvJxwq1h5pQ0X5Yj1m0b3u2X"
+	update := func(path string, change func(*gatev1.Device)) *gatev1.Device {
+		d := &gatev1.Device{Name: "db"}
+		change(d)
+		return must(g.UpdateDevice(p.admin(), &gatev1.UpdateDeviceRequest{Device: d, UpdateMask: mask(path)}))
+	}
+	imported := func(document string) *gatev1.Device {
+		must(g.Import(p.admin(), &gatev1.ImportRequest{Document: document}))
+		return must(g.GetDevice(p.admin(), &gatev1.GetDeviceRequest{Name: "db"}))
+	}
+	p.devices(g, "db")
+	for what, move := range map[string]func() *gatev1.Device{
+		"another host": func() *gatev1.Device { return update("host", func(d *gatev1.Device) { d.Host = "evil.example" }) },
+		"another port": func() *gatev1.Device { return update("port", func(d *gatev1.Device) { d.Port = 2022 }) },
+		"an import":    func() *gatev1.Device { return imported(`{"devices":[{"name":"db","host":"worse.example"}]}`) },
+	} {
+		must(g.SetCredential(p.admin(), &gatev1.SetCredentialRequest{Name: "db", Username: "root", Password: "s3cret"}))
+		if d := update("labels", func(d *gatev1.Device) { d.Labels = map[string]string{"why": "x"} }); !d.GetCredentialSet() {
+			t.Error("a label moved it")
+		}
+		if d := move(); d.GetCredentialSet() {
+			t.Errorf("%s: the credential is still there", what)
+		}
+		stream := must(p.journal.Stream(t.Context(), "CREDENTIAL"))
+		record := new(gatev1.CredentialRecord)
+		if err := proto.Unmarshal(must(stream.Last(t.Context(), "credential.device.db")).Data, record); err != nil || len(record.GetSealed()) > 0 {
+			t.Errorf("%s: it still stands in the journal (%v)", what, err)
+		}
+		_ = update("port", func(d *gatev1.Device) { d.Port = 22 })
+	}
+	key := func(k string) bool {
+		return moved(&gatev1.Device{CredentialSet: true, HostKey: k}, &gatev1.Device{HostKey: pinned})
+	}
+	if key("") || !key("ssh-ed25519 another") {
+		t.Error("the first host key moves nothing; another does")
+	}
+}
+
 func TestDevicesAreListedByPageAndFilter(t *testing.T) {
 	p := newPlatform(t)
 	g := p.gate()

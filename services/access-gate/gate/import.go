@@ -140,6 +140,8 @@ type staging struct {
 	usersImport string
 	// Devices that it brings only a credential for.
 	extra []wanted[*gatev1.Device]
+	// Devices that it moves, whose credentials are dropped.
+	moved []string
 }
 
 // run stages the import until it is committed. It is tried again when another gate has changed the
@@ -186,6 +188,11 @@ func (g *staging) attempt() (*gatev1.ImportRecord, error) {
 	}
 	if err == nil { // last, for a call that is refused doesn't spend its grant
 		err = opens.backed(e, g.proof)
+	}
+	for _, name := range g.moved { // before it counts: they must not be shown where the devices are then
+		if err == nil {
+			err = g.service.dropCredential(g, name)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -215,22 +215,6 @@ func groupFilter(f filter, known *emergency.Snapshot) (func(string) bool, error)
 	return keep, nil
 }
 
-// ListFrozen lists what a freeze closes, or would: the devices of the groups that block during freezes.
-func (s *Service) ListFrozen(_ context.Context, r *gatev1.ListFrozenRequest) (*gatev1.ListFrozenResponse, error) {
-	after, err := pageAfter(r.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	known := s.snapshot()
-	frozen := known.FrozenDevices("")
-	names, next := page(slices.Values(frozen), r.GetPageSize(), after, func(string) bool { return true })
-	response := &gatev1.ListFrozenResponse{NextPageToken: next, Total: uint32(len(frozen)), AccessGroups: known.FrozenGroups()}
-	for _, name := range names {
-		response.Devices = append(response.Devices, &gatev1.FrozenDevice{Name: name, AccessGroups: known.BlockingGroups(name)})
-	}
-	return response, nil
-}
-
 // ListMembers tells which devices are in the named groups now.
 func (s *Service) ListMembers(_ context.Context, r *gatev1.ListMembersRequest) (*gatev1.ListMembersResponse, error) {
 	known := s.snapshot()

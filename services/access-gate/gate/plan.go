@@ -74,6 +74,7 @@ func (g *staging) sealed(e *edit) (map[string][]byte, error) {
 }
 
 func (g *staging) planDevices(e *edit, id string, before map[string]*gatev1.DeviceRecord, sealed map[string][]byte) error {
+	g.moved = nil
 	for _, w := range append(g.sheet.devices[:len(g.sheet.devices):len(g.sheet.devices)], g.extra...) {
 		name := w.thing.GetName()
 		was := before[name]
@@ -88,6 +89,10 @@ func (g *staging) planDevices(e *edit, id string, before map[string]*gatev1.Devi
 		if err := inventory.CheckDevice(d); err != nil {
 			g.sheet.note("device", name, err)
 			continue
+		}
+		if moved(was.GetDevice(), d) {
+			d.CredentialSet = false
+			g.moved = append(g.moved, name)
 		}
 		d.CredentialSet = d.GetCredentialSet() || sealed[name] != nil
 		if sealed[name] == nil && proto.Equal(d, was.GetDevice()) {
