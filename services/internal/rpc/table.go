@@ -185,7 +185,6 @@ func gateRows() map[string]Row {
 		"gate.v1.AccessGroups/ListAccessGroups":  read,
 
 		"gate.v1.Directory/Import":        {Owner: Gate, Carry: public, Need: []string{who.ManageDevices}, Bytes: large},
-		"gate.v1.Directory/ListFrozen":    {Owner: Gate, Own: []string{Control, Broker}},
 		"gate.v1.Directory/ListMembers":   {Owner: Gate, Own: []string{Control, Broker}},
 		"gate.v1.Directory/ResolveDevice": {Owner: Gate, Own: []string{Bastion}},
 	}

@@ -1722,178 +1722,6 @@ func (x *ImportResponse) GetCredentials() uint32 {
 	return 0
 }
 
-type ListFrozenRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListFrozenRequest) Reset() {
-	*x = ListFrozenRequest{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[24]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListFrozenRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListFrozenRequest) ProtoMessage() {}
-
-func (x *ListFrozenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[24]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListFrozenRequest.ProtoReflect.Descriptor instead.
-func (*ListFrozenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{24}
-}
-
-func (x *ListFrozenRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListFrozenRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-type ListFrozenResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Devices       []*FrozenDevice        `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	Total         uint32                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
-	AccessGroups  []string               `protobuf:"bytes,4,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListFrozenResponse) Reset() {
-	*x = ListFrozenResponse{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListFrozenResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListFrozenResponse) ProtoMessage() {}
-
-func (x *ListFrozenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListFrozenResponse.ProtoReflect.Descriptor instead.
-func (*ListFrozenResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *ListFrozenResponse) GetDevices() []*FrozenDevice {
-	if x != nil {
-		return x.Devices
-	}
-	return nil
-}
-
-func (x *ListFrozenResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-func (x *ListFrozenResponse) GetTotal() uint32 {
-	if x != nil {
-		return x.Total
-	}
-	return 0
-}
-
-func (x *ListFrozenResponse) GetAccessGroups() []string {
-	if x != nil {
-		return x.AccessGroups
-	}
-	return nil
-}
-
-type FrozenDevice struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	AccessGroups  []string               `protobuf:"bytes,2,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FrozenDevice) Reset() {
-	*x = FrozenDevice{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FrozenDevice) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FrozenDevice) ProtoMessage() {}
-
-func (x *FrozenDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FrozenDevice.ProtoReflect.Descriptor instead.
-func (*FrozenDevice) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *FrozenDevice) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *FrozenDevice) GetAccessGroups() []string {
-	if x != nil {
-		return x.AccessGroups
-	}
-	return nil
-}
-
 type ResolveDeviceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1903,7 +1731,7 @@ type ResolveDeviceRequest struct {
 
 func (x *ResolveDeviceRequest) Reset() {
 	*x = ResolveDeviceRequest{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +1743,7 @@ func (x *ResolveDeviceRequest) String() string {
 func (*ResolveDeviceRequest) ProtoMessage() {}
 
 func (x *ResolveDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +1756,7 @@ func (x *ResolveDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveDeviceRequest.ProtoReflect.Descriptor instead.
 func (*ResolveDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResolveDeviceRequest) GetName() string {
@@ -1947,7 +1775,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1959,7 +1787,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1972,7 +1800,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListMembersRequest) GetAccessGroups() []string {
@@ -1991,7 +1819,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +1831,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +1844,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListMembersResponse) GetDevices() []string {
@@ -2043,7 +1871,7 @@ type DeviceRecord struct {
 
 func (x *DeviceRecord) Reset() {
 	*x = DeviceRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +1883,7 @@ func (x *DeviceRecord) String() string {
 func (*DeviceRecord) ProtoMessage() {}
 
 func (x *DeviceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +1896,7 @@ func (x *DeviceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceRecord.ProtoReflect.Descriptor instead.
 func (*DeviceRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeviceRecord) GetDevice() *Device {
@@ -2127,7 +1955,7 @@ type AccessGroupRecord struct {
 
 func (x *AccessGroupRecord) Reset() {
 	*x = AccessGroupRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2139,7 +1967,7 @@ func (x *AccessGroupRecord) String() string {
 func (*AccessGroupRecord) ProtoMessage() {}
 
 func (x *AccessGroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2152,7 +1980,7 @@ func (x *AccessGroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessGroupRecord.ProtoReflect.Descriptor instead.
 func (*AccessGroupRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AccessGroupRecord) GetAccessGroup() *AccessGroup {
@@ -2206,7 +2034,7 @@ type ImportRecord struct {
 
 func (x *ImportRecord) Reset() {
 	*x = ImportRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2046,7 @@ func (x *ImportRecord) String() string {
 func (*ImportRecord) ProtoMessage() {}
 
 func (x *ImportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2059,7 @@ func (x *ImportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRecord.ProtoReflect.Descriptor instead.
 func (*ImportRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ImportRecord) GetId() string {
@@ -2274,7 +2102,7 @@ type CredentialRecord struct {
 
 func (x *CredentialRecord) Reset() {
 	*x = CredentialRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2114,7 @@ func (x *CredentialRecord) String() string {
 func (*CredentialRecord) ProtoMessage() {}
 
 func (x *CredentialRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2127,7 @@ func (x *CredentialRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialRecord.ProtoReflect.Descriptor instead.
 func (*CredentialRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CredentialRecord) GetSealed() []byte {
@@ -2327,7 +2155,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[34]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2167,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[34]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2180,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{34}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Credential) GetUsername() string {
@@ -2518,19 +2346,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x05users\x18\x01 \x01(\rR\x05users\x12\x18\n" +
 	"\adevices\x18\x02 \x01(\rR\adevices\x12#\n" +
 	"\raccess_groups\x18\x03 \x01(\rR\faccessGroups\x12 \n" +
-	"\vcredentials\x18\x04 \x01(\rR\vcredentials\"O\n" +
-	"\x11ListFrozenRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"\xb3\x01\n" +
-	"\x12ListFrozenResponse\x12:\n" +
-	"\adevices\x18\x01 \x03(\v2 .portcullis.gate.v1.FrozenDeviceR\adevices\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\rR\x05total\x12#\n" +
-	"\raccess_groups\x18\x04 \x03(\tR\faccessGroups\"G\n" +
-	"\fFrozenDevice\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
-	"\raccess_groups\x18\x02 \x03(\tR\faccessGroups\"*\n" +
+	"\vcredentials\x18\x04 \x01(\rR\vcredentials\"*\n" +
 	"\x14ResolveDeviceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"9\n" +
 	"\x12ListMembersRequest\x12#\n" +
@@ -2601,11 +2417,9 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x0eGetAccessGroup\x12).portcullis.gate.v1.GetAccessGroupRequest\x1a\x1f.portcullis.gate.v1.AccessGroup\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/access-groups/{name}\x12\x88\x01\n" +
 	"\x10ListAccessGroups\x12+.portcullis.gate.v1.ListAccessGroupsRequest\x1a,.portcullis.gate.v1.ListAccessGroupsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/access-groups\x12\x9f\x01\n" +
 	"\x11UpdateAccessGroup\x12,.portcullis.gate.v1.UpdateAccessGroupRequest\x1a\x1f.portcullis.gate.v1.AccessGroup\";\x82\xd3\xe4\x93\x025:\faccess_group2%/v1/access-groups/{access_group.name}\x12{\n" +
-	"\x11DeleteAccessGroup\x12,.portcullis.gate.v1.DeleteAccessGroupRequest\x1a\x16.google.protobuf.Empty\" \x82\xd3\xe4\x93\x02\x1a*\x18/v1/access-groups/{name}2\x91\x03\n" +
+	"\x11DeleteAccessGroup\x12,.portcullis.gate.v1.DeleteAccessGroupRequest\x1a\x16.google.protobuf.Empty\" \x82\xd3\xe4\x93\x02\x1a*\x18/v1/access-groups/{name}2\xb4\x02\n" +
 	"\tDirectory\x12p\n" +
-	"\x06Import\x12!.portcullis.gate.v1.ImportRequest\x1a\".portcullis.gate.v1.ImportResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/directory:import\x12[\n" +
-	"\n" +
-	"ListFrozen\x12%.portcullis.gate.v1.ListFrozenRequest\x1a&.portcullis.gate.v1.ListFrozenResponse\x12U\n" +
+	"\x06Import\x12!.portcullis.gate.v1.ImportRequest\x1a\".portcullis.gate.v1.ImportResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/directory:import\x12U\n" +
 	"\rResolveDevice\x12(.portcullis.gate.v1.ResolveDeviceRequest\x1a\x1a.portcullis.gate.v1.Device\x12^\n" +
 	"\vListMembers\x12&.portcullis.gate.v1.ListMembersRequest\x1a'.portcullis.gate.v1.ListMembersResponseB0Z.portcullis.dev/proto/portcullis/gate/v1;gatev1b\x06proto3"
 
@@ -2622,7 +2436,7 @@ func file_portcullis_gate_v1_gate_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_gate_v1_gate_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_portcullis_gate_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_portcullis_gate_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_portcullis_gate_v1_gate_proto_goTypes = []any{
 	(Channel)(0),                     // 0: portcullis.gate.v1.Channel
 	(Protocol)(0),                    // 1: portcullis.gate.v1.Protocol
@@ -2651,102 +2465,96 @@ var file_portcullis_gate_v1_gate_proto_goTypes = []any{
 	(*DeleteAccessGroupRequest)(nil), // 24: portcullis.gate.v1.DeleteAccessGroupRequest
 	(*ImportRequest)(nil),            // 25: portcullis.gate.v1.ImportRequest
 	(*ImportResponse)(nil),           // 26: portcullis.gate.v1.ImportResponse
-	(*ListFrozenRequest)(nil),        // 27: portcullis.gate.v1.ListFrozenRequest
-	(*ListFrozenResponse)(nil),       // 28: portcullis.gate.v1.ListFrozenResponse
-	(*FrozenDevice)(nil),             // 29: portcullis.gate.v1.FrozenDevice
-	(*ResolveDeviceRequest)(nil),     // 30: portcullis.gate.v1.ResolveDeviceRequest
-	(*ListMembersRequest)(nil),       // 31: portcullis.gate.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),      // 32: portcullis.gate.v1.ListMembersResponse
-	(*DeviceRecord)(nil),             // 33: portcullis.gate.v1.DeviceRecord
-	(*AccessGroupRecord)(nil),        // 34: portcullis.gate.v1.AccessGroupRecord
-	(*ImportRecord)(nil),             // 35: portcullis.gate.v1.ImportRecord
-	(*CredentialRecord)(nil),         // 36: portcullis.gate.v1.CredentialRecord
-	(*Credential)(nil),               // 37: portcullis.gate.v1.Credential
-	nil,                              // 38: portcullis.gate.v1.Device.LabelsEntry
-	(*timestamppb.Timestamp)(nil),    // 39: google.protobuf.Timestamp
-	(*v1.Admission)(nil),             // 40: portcullis.emergency.v1.Admission
-	(*v1.Emergency)(nil),             // 41: portcullis.emergency.v1.Emergency
-	(*fieldmaskpb.FieldMask)(nil),    // 42: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),          // 43: google.protobuf.Struct
-	(*emptypb.Empty)(nil),            // 44: google.protobuf.Empty
+	(*ResolveDeviceRequest)(nil),     // 27: portcullis.gate.v1.ResolveDeviceRequest
+	(*ListMembersRequest)(nil),       // 28: portcullis.gate.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),      // 29: portcullis.gate.v1.ListMembersResponse
+	(*DeviceRecord)(nil),             // 30: portcullis.gate.v1.DeviceRecord
+	(*AccessGroupRecord)(nil),        // 31: portcullis.gate.v1.AccessGroupRecord
+	(*ImportRecord)(nil),             // 32: portcullis.gate.v1.ImportRecord
+	(*CredentialRecord)(nil),         // 33: portcullis.gate.v1.CredentialRecord
+	(*Credential)(nil),               // 34: portcullis.gate.v1.Credential
+	nil,                              // 35: portcullis.gate.v1.Device.LabelsEntry
+	(*timestamppb.Timestamp)(nil),    // 36: google.protobuf.Timestamp
+	(*v1.Admission)(nil),             // 37: portcullis.emergency.v1.Admission
+	(*v1.Emergency)(nil),             // 38: portcullis.emergency.v1.Emergency
+	(*fieldmaskpb.FieldMask)(nil),    // 39: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),          // 40: google.protobuf.Struct
+	(*emptypb.Empty)(nil),            // 41: google.protobuf.Empty
 }
 var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	0,  // 0: portcullis.gate.v1.CheckRequest.channel:type_name -> portcullis.gate.v1.Channel
 	2,  // 1: portcullis.gate.v1.CheckResponse.reason:type_name -> portcullis.gate.v1.CheckResponse.Reason
-	39, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
-	40, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
+	36, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
+	37, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
 	8,  // 4: portcullis.gate.v1.PostureState.lockdown:type_name -> portcullis.gate.v1.LockdownNow
-	41, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
-	39, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
-	39, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
+	38, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
+	36, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
+	36, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
 	1,  // 8: portcullis.gate.v1.Device.protocol:type_name -> portcullis.gate.v1.Protocol
-	38, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
-	39, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
+	35, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
+	36, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
 	9,  // 11: portcullis.gate.v1.CreateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
 	9,  // 12: portcullis.gate.v1.ListDevicesResponse.devices:type_name -> portcullis.gate.v1.Device
 	9,  // 13: portcullis.gate.v1.UpdateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
-	42, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
+	39, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
 	18, // 16: portcullis.gate.v1.CreateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
 	18, // 17: portcullis.gate.v1.ListAccessGroupsResponse.access_groups:type_name -> portcullis.gate.v1.AccessGroup
 	18, // 18: portcullis.gate.v1.UpdateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	42, // 19: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	43, // 20: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
-	43, // 21: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
-	43, // 22: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
-	43, // 23: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
-	29, // 24: portcullis.gate.v1.ListFrozenResponse.devices:type_name -> portcullis.gate.v1.FrozenDevice
-	9,  // 25: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
-	9,  // 26: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
-	18, // 27: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	18, // 28: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
-	26, // 29: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
-	39, // 30: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
-	3,  // 31: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
-	3,  // 32: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
-	5,  // 33: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
-	6,  // 34: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
-	10, // 35: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
-	11, // 36: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
-	12, // 37: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
-	14, // 38: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
-	15, // 39: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
-	16, // 40: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
-	17, // 41: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
-	19, // 42: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
-	20, // 43: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
-	21, // 44: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
-	23, // 45: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
-	24, // 46: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
-	25, // 47: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
-	27, // 48: portcullis.gate.v1.Directory.ListFrozen:input_type -> portcullis.gate.v1.ListFrozenRequest
-	30, // 49: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
-	31, // 50: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
-	4,  // 51: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
-	4,  // 52: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
-	7,  // 53: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
-	7,  // 54: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
-	9,  // 55: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
-	9,  // 56: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
-	13, // 57: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
-	9,  // 58: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
-	44, // 59: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
-	44, // 60: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
-	9,  // 61: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
-	18, // 62: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	18, // 63: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	22, // 64: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
-	18, // 65: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	44, // 66: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
-	26, // 67: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
-	28, // 68: portcullis.gate.v1.Directory.ListFrozen:output_type -> portcullis.gate.v1.ListFrozenResponse
-	9,  // 69: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
-	32, // 70: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
-	51, // [51:71] is the sub-list for method output_type
-	31, // [31:51] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	39, // 19: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 20: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
+	40, // 21: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
+	40, // 22: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
+	40, // 23: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
+	9,  // 24: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
+	9,  // 25: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
+	18, // 26: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	18, // 27: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
+	26, // 28: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
+	36, // 29: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
+	3,  // 30: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
+	3,  // 31: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
+	5,  // 32: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
+	6,  // 33: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
+	10, // 34: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
+	11, // 35: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
+	12, // 36: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
+	14, // 37: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
+	15, // 38: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
+	16, // 39: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
+	17, // 40: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
+	19, // 41: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
+	20, // 42: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
+	21, // 43: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
+	23, // 44: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
+	24, // 45: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
+	25, // 46: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
+	27, // 47: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
+	28, // 48: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
+	4,  // 49: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
+	4,  // 50: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
+	7,  // 51: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
+	7,  // 52: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
+	9,  // 53: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
+	9,  // 54: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
+	13, // 55: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
+	9,  // 56: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
+	41, // 57: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
+	41, // 58: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
+	9,  // 59: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
+	18, // 60: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	18, // 61: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	22, // 62: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
+	18, // 63: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	41, // 64: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
+	26, // 65: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
+	9,  // 66: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
+	29, // 67: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
+	49, // [49:68] is the sub-list for method output_type
+	30, // [30:49] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_gate_proto_init() }
@@ -2762,7 +2570,7 @@ func file_portcullis_gate_v1_gate_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_gate_v1_gate_proto_rawDesc), len(file_portcullis_gate_v1_gate_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   36,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -900,7 +900,6 @@ var AccessGroups_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	Directory_Import_FullMethodName        = "/portcullis.gate.v1.Directory/Import"
-	Directory_ListFrozen_FullMethodName    = "/portcullis.gate.v1.Directory/ListFrozen"
 	Directory_ResolveDevice_FullMethodName = "/portcullis.gate.v1.Directory/ResolveDevice"
 	Directory_ListMembers_FullMethodName   = "/portcullis.gate.v1.Directory/ListMembers"
 )
@@ -913,8 +912,6 @@ const (
 type DirectoryClient interface {
 	// Import takes users, devices and groups in one document, all or nothing.
 	Import(ctx context.Context, in *ImportRequest, opts ...grpc.CallOption) (*ImportResponse, error)
-	// ListFrozen lists what a freeze closes now. For services.
-	ListFrozen(ctx context.Context, in *ListFrozenRequest, opts ...grpc.CallOption) (*ListFrozenResponse, error)
 	// ResolveDevice tells the bastion where a device is. For services.
 	ResolveDevice(ctx context.Context, in *ResolveDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	// ListMembers tells which devices are in the named groups now. For services.
@@ -933,16 +930,6 @@ func (c *directoryClient) Import(ctx context.Context, in *ImportRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ImportResponse)
 	err := c.cc.Invoke(ctx, Directory_Import_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *directoryClient) ListFrozen(ctx context.Context, in *ListFrozenRequest, opts ...grpc.CallOption) (*ListFrozenResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListFrozenResponse)
-	err := c.cc.Invoke(ctx, Directory_ListFrozen_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -977,8 +964,6 @@ func (c *directoryClient) ListMembers(ctx context.Context, in *ListMembersReques
 type DirectoryServer interface {
 	// Import takes users, devices and groups in one document, all or nothing.
 	Import(context.Context, *ImportRequest) (*ImportResponse, error)
-	// ListFrozen lists what a freeze closes now. For services.
-	ListFrozen(context.Context, *ListFrozenRequest) (*ListFrozenResponse, error)
 	// ResolveDevice tells the bastion where a device is. For services.
 	ResolveDevice(context.Context, *ResolveDeviceRequest) (*Device, error)
 	// ListMembers tells which devices are in the named groups now. For services.
@@ -995,9 +980,6 @@ type UnimplementedDirectoryServer struct{}
 
 func (UnimplementedDirectoryServer) Import(context.Context, *ImportRequest) (*ImportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Import not implemented")
-}
-func (UnimplementedDirectoryServer) ListFrozen(context.Context, *ListFrozenRequest) (*ListFrozenResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListFrozen not implemented")
 }
 func (UnimplementedDirectoryServer) ResolveDevice(context.Context, *ResolveDeviceRequest) (*Device, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveDevice not implemented")
@@ -1040,24 +1022,6 @@ func _Directory_Import_Handler(srv interface{}, ctx context.Context, dec func(in
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DirectoryServer).Import(ctx, req.(*ImportRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Directory_ListFrozen_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListFrozenRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(DirectoryServer).ListFrozen(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Directory_ListFrozen_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(DirectoryServer).ListFrozen(ctx, req.(*ListFrozenRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1108,10 +1072,6 @@ var Directory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Import",
 			Handler:    _Directory_Import_Handler,
-		},
-		{
-			MethodName: "ListFrozen",
-			Handler:    _Directory_ListFrozen_Handler,
 		},
 		{
 			MethodName: "ResolveDevice",
