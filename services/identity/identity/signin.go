@@ -127,35 +127,42 @@ func (s *Service) CreateSignIn(ctx context.Context, r *identityv1.CreateSignInRe
 	if err != nil {
 		return nil, err
 	}
-	if err := s.letIn(p.name()); err != nil {
+	known := entrance{s.emergencies(), s.deps.Now()}
+	if err := s.letIn(p.name(), known); err != nil {
 		return nil, err
 	}
 	if err := s.prove(ctx, v, p, r.GetCode()); err != nil {
 		return nil, err
 	}
 	s.remember(ctx, v, p)
-	return s.admit(v, p)
+	return s.admit(v, p, known)
+}
+
+// entrance is what a sign-in is decided by, and stamped with: a lockdown that comes after the decision must
+// end it, however long the rest of the sign-in takes.
+type entrance struct {
+	emergencies *emergency.Snapshot
+	now         time.Time
 }
 
 // letIn refuses with the lockdown that is in the way of a person at the console.
-func (s *Service) letIn(name string) error {
-	now := s.deps.Now()
-	verdict := emergency.Decide(s.emergencies(), emergency.Request{User: name, Channel: emergency.Interactive}, now)
+func (s *Service) letIn(name string, known entrance) error {
+	verdict := emergency.Decide(known.emergencies, emergency.Request{User: name, Channel: emergency.Interactive}, known.now)
 	if verdict.Reason != emergency.LockedDown {
 		return nil
 	}
-	return rpc.Lockdown(s.deps.Texts, verdict, now)
+	return rpc.Lockdown(s.deps.Texts, verdict, known.now)
 }
 
-// admit stamps and signs a new sign-in. The stamp is what identity knows now: whatever comes later ends it.
-func (s *Service) admit(v *vault, p person) (*identityv1.SignIn, error) {
-	now := s.deps.Now()
-	issued := now
+// admit stamps and signs a new sign-in. The stamp is what the decision was made by: whatever comes later
+// ends it.
+func (s *Service) admit(v *vault, p person, known entrance) (*identityv1.SignIn, error) {
+	issued := known.now
 	if after := p.record.GetSignInCutoff().AsTime().Add(1); after.After(issued) {
 		issued = after
 	}
-	in := who.SignIn{ID: rand.Text(), User: p.name(), Admission: s.emergencies().Admission(now), Issued: issued}
-	return s.sign(v, in, now)
+	in := who.SignIn{ID: rand.Text(), User: p.name(), Admission: known.emergencies.Admission(known.now), Issued: issued}
+	return s.sign(v, in, known.now)
 }
 
 func (s *Service) sign(v *vault, in who.SignIn, now time.Time) (*identityv1.SignIn, error) {

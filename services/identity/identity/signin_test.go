@@ -297,6 +297,26 @@ func TestASignInThatWasSignedOutIsOver(t *testing.T) {
 	}
 }
 
+func TestALockdownThatLandsDuringASignInEndsIt(t *testing.T) {
+	for n := 1; n <= 4; n++ {
+		w := newWorld(t)
+		w.user(w.admin(), "alice")
+		w.signIn("alice", password, "", away)
+		w.clock.meanwhile(n, func() { w.lockdown("L-0001") })
+		in, err := w.CreateSignIn(from(away), &identityv1.CreateSignInRequest{Username: "alice", Password: password})
+		if err != nil {
+			refused(t, err, fault.Lockdown)
+			continue
+		}
+		if w.clock.meanwhile(0, nil); w.entries == 0 {
+			continue // it was over before that
+		}
+		if _, err := w.RefreshSignIn(w.as(in.GetToken(), away), &identityv1.RefreshSignInRequest{}); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("the lockdown came at question %d, and the sign-in outlives it: %v", n, err)
+		}
+	}
+}
+
 func TestARefreshIsRefusedOnceTheSignInIsOver(t *testing.T) {
 	w := newWorld(t)
 	w.user(w.admin(), "alice")
