@@ -70,9 +70,10 @@ type Connector struct {
 	boot   string
 
 	mu         sync.Mutex
-	sessions   map[string]*Session // those that are over stay until their ids are told
+	sessions   map[string]*Session // those that are over stay until that is confirmed
 	live       int
-	cuts       []*cut // the newest first
+	inOrder    []*Session // as they came, which is how they lie in memory; some are over
+	cuts       []*cut     // the newest first
 	progress   map[string]*progress
 	recent     []string // the keys of progress, the oldest first
 	held       emergency.Revision
@@ -82,13 +83,12 @@ type Connector struct {
 	linked     bool // a broker has had the hello
 	closed     bool
 
-	opened      []*Session // to be told of, since they were last
-	ended       []gone
-	unconfirmed map[string]gone
-	oldest      *Session // admitted under the lowest revision; nil if that must be found out
-	changed     bool     // since the last heartbeat
-	urgent      bool     // and it can't wait
-	wake        chan struct{}
+	opened  []*Session // to be told of, since they were last
+	ended   []*Session
+	oldest  *Session // admitted under the lowest revision; nil if that must be found out
+	changed bool     // since the last heartbeat
+	urgent  bool     // and it can't wait
+	wake    chan struct{}
 }
 
 // New answers a connector that does nothing until Run.
@@ -107,7 +107,7 @@ func New(c Config, d Deps) (*Connector, error) {
 	}
 	return &Connector{
 		config: c, deps: d, boot: rand.Text(), sessions: map[string]*Session{}, progress: map[string]*progress{},
-		unconfirmed: map[string]gone{}, wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1),
 	}, nil
 }
 

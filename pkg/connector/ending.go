@@ -7,7 +7,7 @@ import (
 )
 
 // patience is how long the callers of End may make no headway before there are twice as many of them.
-const patience = 2 * time.Millisecond
+const patience = 10 * time.Millisecond
 
 // cutOff calls End on each, once, from a few goroutines: as many as there are processors while each
 // call is quick, and soon one for each session when they are not. It does not wait.
@@ -61,7 +61,8 @@ func (w *crew) work() {
 		if s.gone.Load() {
 			continue
 		}
-		s.request.End(s.ending.reason)
+		s.stop(s.ending.reason)
+		w.done.Add(1)
 		over[n] = s
 		if n++; n == len(over) {
 			w.note(over[:n])
@@ -79,5 +80,4 @@ func (w *crew) note(over []*Session) {
 		w.c.settle(s)
 		w.c.finish(s, now)
 	}
-	w.done.Add(int64(len(over)))
 }

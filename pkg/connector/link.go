@@ -82,7 +82,7 @@ func (c *Connector) unlink() {
 	for _, s := range c.opened {
 		s.queued = false
 	}
-	c.opened, c.linked = nil, false
+	c.opened, c.ended, c.linked = nil, nil, false
 }
 
 func (c *Connector) listen(stream sessionv1.Connectors_AttachClient, deaf *time.Timer, heard *bool) error {
@@ -156,7 +156,6 @@ func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage,
 	if !flush {
 		return out, c.changed || len(c.ended) > 0
 	}
-	c.bury()
 	for len(c.ended) > 0 {
 		var ended *sessionv1.Ended
 		ended, c.ended = tellEnded(c.ended)
@@ -166,54 +165,27 @@ func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage,
 	return out, false
 }
 
-// bury takes those that are over off the list, and keeps their ids until they are confirmed.
-func (c *Connector) bury() {
-	if len(c.unconfirmed) == 0 {
-		c.unconfirmed = make(map[string]gone, len(c.ended))
-	}
-	for _, g := range c.ended {
-		delete(c.sessions, g.s.id)
-		if len(c.unconfirmed) < maxUnconfirmed {
-			c.unconfirmed[g.s.id] = g
-		}
-	}
-}
-
-// gone is a session that is over.
-type gone struct {
-	s     *Session
-	cause string
-}
-
-func (g gone) proto() *sessionv1.EndedSession {
-	e := &sessionv1.EndedSession{Id: g.s.id, Cause: g.cause, Time: timestamppb.New(g.s.end)}
-	if !g.s.said {
-		e.Session = g.s.proto()
+func (s *Session) ended() *sessionv1.EndedSession {
+	e := &sessionv1.EndedSession{Id: s.id, Cause: s.cause, Time: timestamppb.New(s.end)}
+	if !s.said {
+		e.Session = s.proto()
 	}
 	return e
 }
 
 // tellEnded tells of the first that have one cause, as many as go into a message, and answers the rest.
-func tellEnded(all []gone) (*sessionv1.Ended, []gone) {
-	e := &sessionv1.Ended{Cause: all[0].cause}
+func tellEnded(all []*Session) (*sessionv1.Ended, []*Session) {
+	e := &sessionv1.Ended{Cause: all[0].cause, Ids: make([]string, 0, min(batch, len(all)))}
 	n := 0
 	for ; n < min(batch, len(all)) && all[n].cause == e.Cause; n++ {
-		if !all[n].s.said {
-			e.Sessions = append(e.Sessions, all[n].proto())
+		if !all[n].said {
+			e.Sessions = append(e.Sessions, all[n].ended())
 			continue
 		}
-		e.Ids = append(e.Ids, all[n].s.id)
+		e.Ids = append(e.Ids, all[n].id)
 	}
-	e.Time = timestamppb.New(all[n-1].s.end)
+	e.Time = timestamppb.New(all[n-1].end)
 	return e, all[n:]
-}
-
-func inFull(all map[string]gone) []*sessionv1.EndedSession {
-	var ended []*sessionv1.EndedSession
-	for _, g := range all {
-		ended = append(ended, g.proto())
-	}
-	return ended
 }
 
 // newlyOpened takes the sessions to be told of, as they are now. Of one that came and went without being
@@ -243,8 +215,8 @@ func (c *Connector) cutProgress() []*emergencyv1.CutProgress {
 // oldestAdmission is the lowest revision that a live session was admitted under. It is looked for at most
 // once a heartbeat, when the session that it was of is over.
 func (c *Connector) oldestAdmission(search bool) string {
-	if c.oldest == nil && search {
-		for _, s := range c.sessions {
+	if c.oldest == nil && search && c.live > 0 {
+		for _, s := range c.inOrder {
 			if s.judged && !s.gone.Load() && (c.oldest == nil || s.seen.Admission.Revision.Less(c.oldest.seen.Admission.Revision)) {
 				c.oldest = s
 			}
@@ -260,22 +232,20 @@ func (c *Connector) oldestAdmission(search bool) string {
 func (c *Connector) hello() []*sessionv1.Hello {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bury()
 	c.opened, c.ended, c.changed, c.linked = nil, nil, false, true
 	first := &sessionv1.Hello{
 		Connector: c.config.ID, BootId: c.boot, Protocols: c.config.Protocols, HeldRevision: c.held.String(),
 		Cuts: c.cutProgress(), Generation: c.generation,
 	}
 	parts := []*sessionv1.Hello{first}
-	for ends := range slices.Chunk(inFull(c.unconfirmed), helloPart) {
-		last := parts[len(parts)-1]
-		last.Ended, last.More = ends, true
-		parts = append(parts, &sessionv1.Hello{Connector: first.Connector, BootId: first.BootId})
-	}
-	for sessions := range slices.Chunk(slices.Collect(maps.Values(c.sessions)), helloPart) {
+	for part := range slices.Chunk(slices.Collect(maps.Values(c.sessions)), helloPart) {
 		last := parts[len(parts)-1]
 		last.More = true
-		for _, s := range sessions {
+		for _, s := range part {
+			if s.gone.Load() {
+				last.Ended = append(last.Ended, s.ended())
+				continue
+			}
 			s.said = true
 			last.Sessions = append(last.Sessions, s.proto())
 		}
@@ -288,7 +258,9 @@ func (c *Connector) confirm(ids []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, id := range ids {
-		delete(c.unconfirmed, id)
+		if s := c.sessions[id]; s != nil && s.gone.Load() {
+			delete(c.sessions, id)
+		}
 	}
 }
 
@@ -296,13 +268,13 @@ func (c *Connector) confirm(ids []string) {
 func (c *Connector) repeat() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.unconfirmed) == 0 || len(c.ended) > 0 {
+	if len(c.sessions) == c.live || len(c.ended) > 0 {
 		return
 	}
 	before := c.config.Now().Add(-repeatAfter)
-	for _, end := range c.unconfirmed {
-		if end.s.end.Before(before) {
-			c.ended = append(c.ended, end)
+	for _, s := range c.sessions {
+		if s.gone.Load() && s.end.Before(before) {
+			c.ended = append(c.ended, s)
 		}
 	}
 }

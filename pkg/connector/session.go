@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,24 +20,27 @@ const Closed = "closed"
 // Session is one that a host holds. Everything below is guarded by its connector's lock, but for what
 // never changes.
 type Session struct {
+	// What every cut looks at and every end writes is side by side: there may be very many sessions.
+	seen   emergency.Session // what selectors look at
+	state  sessionv1.Session_State
+	judged bool        // the gate has answered
+	mine   bool        // Open has returned it: the host answers for it
+	queued bool        // among those to be told of
+	said   bool        // a broker has been told of it
+	let    bool        // it has been let in
+	gone   atomic.Bool // set when it is over; read without the lock
+	ending *ending
+	hit    []*progress  // the cuts that end it
+	first  [1]*progress // room for the one that there mostly is
+	stop   func(reason string)
+	end    time.Time
+	cause  string // of the end
+
+	maybe   []*progress // the cuts that came before the gate's answer
 	c       *Connector
 	id      string
 	request Request
 	start   time.Time
-
-	state  sessionv1.Session_State
-	seen   emergency.Session // what selectors look at
-	judged bool              // the gate has answered
-	mine   bool              // Open has returned it: the host answers for it
-	hit    []*progress       // the cuts that end it
-	first  [1]*progress      // room for the one that there mostly is
-	gone   atomic.Bool       // set when it is over; read without the lock
-	maybe  []*progress       // the cuts that came before the gate's answer
-	queued bool              // among those to be told of
-	said   bool              // a broker has been told of it
-	let    bool              // it has been let in
-	ending *ending
-	end    time.Time
 }
 
 // ending is why a session must go.
@@ -72,11 +76,15 @@ func (c *Connector) register(r Request) (*Session, error) {
 	if !c.stood || c.closed {
 		return nil, fault.New(fault.Unavailable, "No session broker has been heard yet, and what nobody could end must not begin. Try again in a moment")
 	}
-	s := &Session{c: c, id: rand.Text(), request: r, start: c.config.Now(), state: sessionv1.Session_OPENING,
+	s := &Session{c: c, id: rand.Text(), request: r, stop: r.End, start: c.config.Now(), state: sessionv1.Session_OPENING,
 		seen: emergency.Session{User: r.User, Device: r.Device, Connector: c.config.ID, Protocol: r.Protocol}}
 	s.hit = s.first[:0]
 	c.sessions[s.id] = s
 	c.live++
+	if len(c.inOrder) > 2*c.live+batch {
+		c.inOrder = slices.DeleteFunc(c.inOrder, func(s *Session) bool { return s.gone.Load() })
+	}
+	c.inOrder = append(c.inOrder, s)
 	c.tell(s)
 	return s, nil
 }
@@ -197,9 +205,9 @@ func (c *Connector) finish(s *Session, now time.Time) {
 	if c.oldest == s {
 		c.oldest = nil
 	}
-	cause := Closed
+	s.cause = Closed
 	if s.ending != nil {
-		cause = s.ending.cause
+		s.cause = s.ending.cause
 	}
 	for _, p := range s.hit {
 		p.open--
@@ -211,12 +219,14 @@ func (c *Connector) finish(s *Session, now time.Time) {
 		c.nudge()
 		return
 	}
-	if len(c.ended) >= maxUnconfirmed {
-		c.bury()
-		c.ended = nil
+	c.changed = true
+	if len(c.sessions)-c.live > maxUnconfirmed { // it is not repeated
+		delete(c.sessions, s.id)
 	}
-	c.ended, c.changed = append(c.ended, gone{s, cause}), true
-	if c.urgent || len(c.ended) == 1 {
+	if !c.linked {
+		return // the next hello tells of it
+	}
+	if c.ended = append(c.ended, s); c.urgent || len(c.ended) == 1 {
 		c.nudge()
 	}
 }

@@ -36,7 +36,6 @@ func (c *Connector) stand(st *sessionv1.Standing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation, c.version, c.changed = max(c.generation, st.GetGeneration()), st.GetVersion(), true
-	c.urgent = true
 	defer c.nudge()
 	if revision.Less(c.held) {
 		return nil
@@ -49,7 +48,8 @@ func (c *Connector) stand(st *sessionv1.Standing) error {
 		old.disarm()
 	}
 	c.cuts, c.held, c.stood = next, revision, true
-	c.biteAll()
+	// What ends sessions is acknowledged when the last of them is over, or as soon as it takes a while.
+	c.urgent = !c.biteAll() || c.urgent
 	return nil
 }
 
@@ -93,9 +93,9 @@ func (c *Connector) biteDue() {
 	c.biteAll()
 }
 
-// biteAll applies each cut that has started and was not applied yet, and arms a timer for the others.
-// Callers hold the lock.
-func (c *Connector) biteAll() {
+// biteAll applies each cut that has started and was not applied yet, and arms a timer for the others. It
+// reports whether any session ends by it. Callers hold the lock.
+func (c *Connector) biteAll() bool {
 	now := c.config.Now()
 	var over []*Session
 	for _, cut := range c.cuts {
@@ -109,6 +109,7 @@ func (c *Connector) biteAll() {
 		}
 	}
 	c.cutOff(over)
+	return len(over) > 0
 }
 
 func (c *Connector) biteOnTime(cut *cut) func() {
@@ -129,10 +130,10 @@ func (cut *cut) disarm() {
 
 // bite answers the sessions that must end and were not ending yet.
 func (c *Connector) bite(cut *cut, now time.Time) []*Session {
-	c.changed, c.urgent = true, true
+	c.changed = true
 	defer c.nudge()
 	var over []*Session
-	for _, s := range c.sessions {
+	for _, s := range c.inOrder {
 		switch {
 		case s.state == sessionv1.Session_ENDED:
 		case !s.judged && cut.Selects(&s.seen) && !slices.Contains(s.maybe, cut.progress):

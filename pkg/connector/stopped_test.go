@@ -24,12 +24,12 @@ import (
 const hostAt = "CONNECTOR_TEST_BROKER"
 
 func TestMain(m *testing.M) {
-	if addr := os.Getenv(hostAt); addr != "" {
-		if err := host(addr); err != nil {
-			fmt.Println("failed:", err)
+	roles := map[string]func(string) error{hostAt: host, peersAt: bePeers}
+	for name, role := range roles {
+		if value := os.Getenv(name); value != "" {
+			fmt.Println("failed:", role(value))
 			os.Exit(1)
 		}
-		return
 	}
 	os.Exit(m.Run())
 }
