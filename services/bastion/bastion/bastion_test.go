@@ -208,11 +208,11 @@ func TestASessionThatOpensAfterATerminationGoesOn(t *testing.T) {
 
 func TestAPeerThatReadsNothingIsCutOffAllTheSame(t *testing.T) {
 	w := newWorld(t)
-	k := start(t, w.ssh("alice", "db-1", nil, "echo begun; cat /dev/zero"))
+	k := start(t, w.ssh("alice", "db-1", nil, "echo begun; sleep 0.5; cat /dev/zero"))
 	k.awaits(t, "begun")
 	must(t, k.Process.Signal(syscall.SIGSTOP))
 	defer func() { _ = k.Process.Signal(syscall.SIGCONT) }()
-	time.Sleep(200 * time.Millisecond) // until every buffer is full
+	time.Sleep(time.Second) // until every buffer is full
 	struck := time.Now()
 	w.strike(termination(&emergencyv1.Selector{All: true}))
 	eventually(t, "the session is over", func() bool { return w.connector.Live() == 0 })
