@@ -27,6 +27,8 @@ type indexer struct {
 	log   *slog.Logger
 	wake  chan struct{}
 
+	flushing sync.Mutex // what is written first was wanted first
+
 	mu      sync.Mutex
 	waiting map[*host]map[string]*sessionv1.Session // nil: it is to be forgotten
 	drops   []dropped
@@ -111,6 +113,8 @@ func (x *indexer) report(ctx context.Context, err error) {
 
 // flush writes what waits. What can't be written is written by a later renewal: the hosts know.
 func (x *indexer) flush(ctx context.Context) error {
+	x.flushing.Lock()
+	defer x.flushing.Unlock()
 	x.mu.Lock()
 	for _, d := range x.drops {
 		for _, id := range d.ids {
