@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/fault"
@@ -143,7 +144,7 @@ func (s *Service) row(c who.Caller, in *identityv1.User) (row, error) {
 		return row{&identityv1.UserRecord{User: u, Uid: rand.Text(), SignInCutoff: record.GetSignInCutoff(), Operations: record.GetOperations()}, in.GetPassword()}, nil
 	}
 	before := record.GetUser()
-	after := edit{fields: everything(), in: u}.apply(before)
+	after := edit{fields: filled(in), in: u}.apply(before)
 	kind, err := s.review(c, before, after, false)
 	guarded := people.IsAdministrator(before) && (!people.IsAdministrator(after) || before.GetDisabled() != after.GetDisabled())
 	if err != nil || kind != "" || guarded {
@@ -151,6 +152,12 @@ func (s *Service) row(c who.Caller, in *identityv1.User) (row, error) {
 	}
 	record.User, record.Previous = after, before
 	return row{record: record}, nil
+}
+
+// filled are the fields that a row fills in: an import changes no others of a user who is there.
+func filled(in *identityv1.User) []string {
+	known := in.ProtoReflect().Descriptor().Fields()
+	return slices.DeleteFunc(everything(), func(f string) bool { return !in.ProtoReflect().Has(known.ByName(protoreflect.Name(f))) })
 }
 
 func orByItself(err error) error {

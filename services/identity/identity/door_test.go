@@ -145,7 +145,7 @@ func TestAnImportIsRefusedWholeAndNamesEachRow(t *testing.T) {
 		&identityv1.User{Name: "good"},
 		&identityv1.User{Name: "bad name"},
 		&identityv1.User{Name: "boss", Roles: []string{emergency.Administrator}},
-		&identityv1.User{Name: "berta"}, // without her role
+		&identityv1.User{Name: "berta", Roles: []string{who.Auditor}}, // another role than hers
 		&identityv1.User{Name: "alice", Password: proto.String("another good password")},
 		&identityv1.User{Name: "good"},
 	)
@@ -169,6 +169,25 @@ func TestAnImportIsRefusedWholeAndNamesEachRow(t *testing.T) {
 	refused(t, err, fault.PermissionDenied)
 	_, err = w.StageUsers(ctx, &identityv1.StageUsersRequest{ImportId: "a.b/c"})
 	refused(t, err, fault.InvalidArgument)
+}
+
+func TestAnImportChangesOfAUserWhoIsThereWhatItsRowFillsInAlone(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	w.user(ctx, "alice")
+	if err := w.change(ctx, &identityv1.User{Name: "alice", Email: "alice@mail.test", Disabled: true}, "email", "disabled"); err != nil {
+		t.Fatal(err)
+	}
+	if errs := w.stage(ctx, "import-1", &identityv1.User{Name: "alice", DisplayName: "Alice Amaral"}); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if _, err := w.CommitUsers(t.Context(), &identityv1.CommitUsersRequest{ImportId: "import-1"}); err != nil {
+		t.Fatal(err)
+	}
+	u, err := w.GetUser(ctx, &identityv1.GetUserRequest{Name: "alice"})
+	if err != nil || u.GetDisplayName() != "Alice Amaral" || u.GetEmail() != "alice@mail.test" || !u.GetDisabled() {
+		t.Errorf("alice is %v, %v", u, err)
+	}
 }
 
 func TestAnEditAfterStagingWinsOverTheImport(t *testing.T) {
