@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -102,9 +103,11 @@ func TestAGateThatLagsLetsNobodyPastACut(t *testing.T) {
 	run(t, newHub(), func(w *world) {
 		w.send(standing("1-7", termination(7, all())))
 		w.gate.knows(6)
-		if _, err := w.try("alice", "db-1"); !fault.Is(err, fault.Aborted) {
+		_, err := w.Open(t.Context(), Request{User: "alice", End: func(string) { t.Error("End was called of what was never opened") }})
+		if !fault.Is(err, fault.Aborted) {
 			t.Errorf("got %v", err)
 		}
+		w.settle()
 		if w.Live() != 0 {
 			t.Error("it stayed")
 		}
@@ -405,5 +408,39 @@ func TestWhatCameAndWentWithoutABrokerIsToldOfInFull(t *testing.T) {
 		if len(got) == 0 || got[0].GetSession().GetUser() != "alice" || w.hub.sessions[s.ID()] != nil {
 			t.Errorf("the broker heard %v", got)
 		}
+	})
+}
+
+func TestABrokerThatIsThereIsKept(t *testing.T) {
+	run(t, newHub(), func(w *world) {
+		w.pass(10 * silence)
+		if len(w.hub.links) != 1 {
+			t.Errorf("it attached %d times to a broker that was there all along", len(w.hub.links))
+		}
+	})
+}
+
+func TestAClockThatIsSetBringsAStartAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		h, g := newHub(), &gate{}
+		g.knows(1)
+		c, err := New(Config{ID: "host-1", Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}, Deps{Broker: h, Gate: g.check})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		synctest.Wait()
+		w := &world{Connector: c, t: t, hub: h, gate: g}
+		s := w.open("alice", "db-1")
+		w.send(standing("1-7", lockdown(7, time.Now().Add(time.Hour))))
+		w.mustLive(s)
+		ahead.Store(int64(time.Hour)) // as after a suspended machine wakes
+		w.pass(time.Second)
+		w.mustBeOver(s, "")
+		stop()
+		<-done
 	})
 }
