@@ -14,6 +14,7 @@ wanted=(
   mkfs.ext4:e2fsprogs
   mount:mount
   losetup:mount
+  curl:curl
 )
 
 PATH="$PATH:/usr/sbin:/sbin"

@@ -5,11 +5,13 @@ package scenario
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -43,10 +45,13 @@ var scenarios = []struct {
 	{"AScheduledLockdownEndsSessionsWithControlDead", scheduledWithoutControl, separately, 1},
 	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately, 2},
 	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2},
+	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2},
+	{"KillingAnyProcessLosesNothing", anyProcessKilled, separately, 2},
 	{"ATerminationIsReSentAndEndsNothingNewer", terminationResent, separately, 1},
 }
 
 func TestOnTheAllInOne(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios {
 		if s.where == separately {
 			continue
@@ -59,6 +64,7 @@ func TestOnTheAllInOne(t *testing.T) {
 }
 
 func TestOnSeparateProcesses(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +116,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(servers)
+	// Worlds wait most of their time: for the clock, for codes. One more than there are processors fills it.
+	if err := flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)+1)); err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	code := m.Run()
 	for _, s := range running {
 		s.Stop()

@@ -4,6 +4,15 @@ import "path/filepath"
 
 // AllInOne starts `portcullis serve` on an empty data folder.
 func AllInOne(folder string, o Options) (*Stack, error) {
+	return serve(folder, o, "serve")
+}
+
+// Demo starts `portcullis serve --demo`, with its data in the folder data, as `make run` does.
+func Demo(folder string, o Options) (*Stack, error) {
+	return serve(folder, o, "serve", "--demo")
+}
+
+func serve(folder string, o Options, arguments ...string) (*Stack, error) {
 	binary, err := Binary("portcullis")
 	if err != nil {
 		return nil, err
@@ -24,7 +33,7 @@ func AllInOne(folder string, o Options) (*Stack, error) {
 		"PORTCULLIS_ADMIN_TOTP_SECRET="+s.Admin.TOTPSecret,
 	), o.Environment...)
 	s.starts["portcullis"] = func() (*Process, error) {
-		return spawn(folder, "portcullis", binary, env, "serve")
+		return spawn(folder, "portcullis", binary, env, arguments...)
 	}
 	s.readiness["portcullis"] = s.HTTP + "/readyz"
 	return s, s.Restart("portcullis")

@@ -1,0 +1,77 @@
+package scenario
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"time"
+
+	"portcullis.dev/deploy/e2e/stack"
+)
+
+func cutsHold(w *world) {
+	root, other := w.root(), w.root()
+	// Cancelled before its start, a lockdown ends nothing, then or later.
+	early := w.hold("alice", "db-1")
+	start := time.Now().Add(3 * time.Second).UTC()
+	scheduled := w.must(w.ask(root, "lockdown", "/v1/lockdowns", object{"startTime": start.Format(time.RFC3339Nano), "duration": "60s"}))
+	knowing := w.hold("alice", "web-1")
+	w.cancel(root, "lockdowns", scheduled.Text("id"))
+	if early.Wait(time.Until(start)+time.Second) || !knowing.Alive() {
+		w.Errorf("a lockdown that was cancelled before its start ended a session: %s%s", early.Output(), knowing.Output())
+	}
+
+	// A later revision of a lockdown, its cancel, ends nothing that was admitted while it was on.
+	l := w.lockdown(other, object{"breakGlassUsers": []string{"bruno"}})
+	w.endsWithin(early, time.Now(), time.Second)
+	w.endsWithin(knowing, time.Now(), time.Second)
+	during := w.hold("bruno", "web-1")
+	w.cancel(other, "lockdowns", l.Text("id"))
+	if during.Wait(1500 * time.Millisecond) {
+		w.Errorf("the cancel ended what was admitted after the lockdown's start: %s", during.Output())
+	}
+	w.open("alice", "web-1")
+}
+
+func anyProcessKilled(w *world) {
+	root, other := w.root(), w.root()
+	alice := w.person("alice")
+	f := w.freeze(root, nil)
+	w.everyDoorHolds(root, f.Text("id"))
+	live := w.hold("alice", "web-1")
+	for _, name := range []string{"emergency-control", "identity", "gateway", "session-broker", "notifier", "nats", "access-gate", "redis"} {
+		w.Process(name).Kill()
+		if name != "access-gate" { // without the gate nobody is let in; with it, the freeze holds whatever else is gone
+			w.shut("alice", "db-1")
+		}
+		if err := w.Restart(name); err != nil {
+			w.Fatalf("%s does not come back: %v", name, err)
+		}
+		if !live.Alive() {
+			w.Fatalf("killing %s ended a session: %s", name, live.Output())
+		}
+	}
+	w.eventually(10*time.Second, "the gate answers again", func() bool {
+		a, err := alice.Call(http.MethodPost, "/v1/access:check", object{"user": "alice", "device": "db-1", "channel": "SESSION"})
+		return err == nil && a.Text("reason") == "FROZEN"
+	})
+	w.shut("alice", "db-1")
+	w.cancel(other, "freezes", f.Text("id"))
+	w.counts(w.terminate(root, object{"all": true}), 1)
+	w.endsWithin(live, time.Now(), time.Second)
+	w.verify(root.Token)
+}
+
+// verify has the product's own command check the record.
+func (w *world) verify(token string) {
+	w.Helper()
+	binary, err := stack.Binary("portcullis")
+	if err != nil {
+		w.Fatal(err)
+	}
+	cmd := exec.Command(binary, "audit", "verify")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.door.Folder, "PORTCULLIS_ADDRESS=" + w.HTTP, "PORTCULLIS_TOKEN=" + token}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		w.Errorf("portcullis audit verify: %v: %s", err, out)
+	}
+}
