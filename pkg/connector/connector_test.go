@@ -438,9 +438,35 @@ func TestAClockThatIsSetBringsAStartAtOnce(t *testing.T) {
 		w.send(standing("1-7", lockdown(7, time.Now().Add(time.Hour))))
 		w.mustLive(s)
 		ahead.Store(int64(time.Hour)) // as after a suspended machine wakes
+		if err := s.Check(t.Context()); !fault.Is(err, fault.Lockdown) {
+			t.Errorf("a new channel before anybody has looked at the clock: %v", err)
+		}
 		w.pass(time.Second)
 		w.mustBeOver(s, "")
 		stop()
 		<-done
+	})
+}
+
+func TestACutThatIsSaidAnewWhileItEndsASessionCountsItOnce(t *testing.T) {
+	run(t, newHub(), func(w *world) {
+		hold := make(chan struct{})
+		s, err := w.Open(t.Context(), Request{User: "alice", End: func(string) { <-hold }})
+		if err != nil || s.Admit(t.Context()) != nil {
+			t.Fatal(err)
+		}
+		for i := range uint64(3) {
+			cut := termination(7, all())
+			cut.MemberDevices = []string{fmt.Sprint("db-", i)}
+			w.send(&sessionv1.Standing{Revision: "1-7", Version: i, Cuts: []*emergencyv1.Cut{cut}})
+		}
+		if got := w.hub.beat.GetCuts()[0]; got.GetOpen() != 1 || got.GetEnded() != 0 {
+			t.Errorf("while it ends: %v", got)
+		}
+		close(hold)
+		w.settle()
+		if got := w.hub.beat.GetCuts()[0]; got.GetOpen() != 0 || got.GetEnded() != 1 {
+			t.Errorf("when it has ended: %v", got)
+		}
 	})
 }
