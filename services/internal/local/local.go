@@ -31,6 +31,7 @@ import (
 const (
 	readyIn     = 10 * time.Second // once the store is recovered
 	healthEvery = time.Second
+	illFor      = 3 // checks in a row
 	maxPayload  = 1 << 20
 	maxMemory   = 256 << 20 // of memory streams, which nobody makes: a bound on mistakes
 )
@@ -176,16 +177,20 @@ func (s *Server) URL() string { return s.nats.ClientURL() }
 
 // Run blocks until ctx ends, and then returns nil, or until the store fails:
 // after a write that failed (a full disk) a stream takes nothing more until
-// the server is started anew, even when there is space again.
+// the server is started anew, even when there is space again. That stays so;
+// one bad answer alone may only be a busy machine's.
 func (s *Server) Run(ctx context.Context) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
-	for {
+	for ill := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if h := s.nats.Healthz(nil); h.Error != "" {
+			h := s.nats.Healthz(nil)
+			if h.Error == "" {
+				ill = 0
+			} else if ill++; ill >= illFor {
 				return fmt.Errorf("storing in the embedded NATS server: %s", h.Error)
 			}
 		}
