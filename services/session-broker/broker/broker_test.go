@@ -279,7 +279,11 @@ func TestAWipedIndexFillsAgainAndReadsUnknownUntilThen(t *testing.T) {
 	if err != nil || counted.GetSessions() < 300 && !slices.Equal(counted.GetUnreachableConnectors(), []string{"host-1"}) {
 		t.Errorf("just wiped: %v, %v", counted, err)
 	}
+	wiped := time.Now()
 	eventually(t, "the list is full again", func() bool { return len(here.list(t, "")) == 300 })
+	if took := time.Since(wiped); took > 4*look {
+		t.Errorf("it took %v", took)
+	}
 }
 
 func TestAMissingIndexHoldsUpNoEnding(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/session-broker/registry"
 )
 
@@ -59,4 +60,10 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func newIndex() both { return registry.NewMemory() }
+
+func session(connector, id string) *sessionv1.Session {
+	return &sessionv1.Session{Id: id, Connector: connector, User: "alice", Device: "db-1", Protocol: "SSH", State: sessionv1.Session_OPEN}
 }
