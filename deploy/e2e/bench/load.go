@@ -11,8 +11,9 @@ import (
 
 const (
 	inFlight = 64
-	lap      = 2 * time.Second // of one side of a comparison
-	laps     = 5
+	// Short laps by turns: what else the machine does hits both sides of each pair alike.
+	lap  = 250 * time.Millisecond
+	laps = 40
 )
 
 // rate answers how many calls a second end well, with so many in flight.
@@ -45,11 +46,10 @@ func rate(ctx context.Context, flight int, call func(ctx context.Context, i int)
 	return float64(done.Load()) / time.Since(began).Seconds(), nil
 }
 
-// versus runs both sides by turns, so that what else the machine does hits both, and answers the median
-// of each and of their ratio.
+// versus runs both sides by turns, and answers the median of each and of the ratios of the pairs.
 func versus(a, b func() (float64, error)) (ofA, ofB, ratio float64, err error) {
 	var as, bs, ratios []float64
-	for i := range laps + 1 {
+	for i := range laps + 4 {
 		x, err := a()
 		if err != nil {
 			return 0, 0, 0, err
@@ -58,7 +58,7 @@ func versus(a, b func() (float64, error)) (ofA, ofB, ratio float64, err error) {
 		if err != nil {
 			return 0, 0, 0, err
 		}
-		if i == 0 {
+		if i < 4 {
 			continue // to warm up
 		}
 		as, bs, ratios = append(as, x), append(bs, y), append(ratios, x/y)
