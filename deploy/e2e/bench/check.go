@@ -44,12 +44,12 @@ func checks(ctx context.Context) ([]row, error) {
 			return empty.Invoke(ctx, emptyMethod, &emptypb.Empty{}, &emptypb.Empty{})
 		})
 	}
-	ofCheck, ofEmpty, _, err := versus(unary, nothing)
+	ofCheck, ofEmpty, ratio, err := versus(unary, nothing)
 	if err != nil {
 		return nil, err
 	}
-	first := beside("access:check over gRPC, 64 in flight", ofCheck, "per second", "empty unary handler", ofEmpty, atLeast(0.90))
-	ofStream, ofUnary, _, err := versus(func() (float64, error) {
+	first := beside("access:check over gRPC, 64 in flight", ofCheck, "per second", "empty unary handler", ofEmpty, atLeast(0.90)).by(ratio)
+	ofStream, ofUnary, ratio, err := versus(func() (float64, error) {
 		s, err := access.CheckStream(ctx)
 		if err != nil {
 			return 0, err
@@ -61,7 +61,7 @@ func checks(ctx context.Context) ([]row, error) {
 	}
 	return []row{
 		first,
-		beside("checks on one bidi stream, 64 in flight", ofStream, "per second", "access:check, 64 in flight", ofUnary, atLeast(4)),
+		beside("checks on one bidi stream, 64 in flight", ofStream, "per second", "access:check, 64 in flight", ofUnary, atLeast(4)).by(ratio),
 	}, nil
 }
 

@@ -54,6 +54,9 @@ func beside(name string, value float64, unit, limitName string, limit float64, t
 	return r
 }
 
+// by takes the ratio as it was measured pair by pair, which what else the machine does disturbs least.
+func (r row) by(ratio float64) row { r.Ratio = ratio; return r }
+
 // alone answers a row without a limit beside it.
 func alone(name string, value float64, unit string, t target) row {
 	return row{Name: name, Value: value, Unit: unit, LimitName: "none", target: t.absolute()}
