@@ -26,6 +26,8 @@ const (
 	usual = 4 << 20  // bytes of a message
 	large = 32 << 20 // of one that carries a directory
 
+	workers = 64 // goroutines that answer one call after the other, with stacks that have grown already
+
 	inside  = 10_000 // streams on a connection between services: the gateway has one for everybody's
 	outside = 100    // and on one from the outside
 
@@ -87,7 +89,7 @@ func NewServer(c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams)}
-	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service), inside), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}))...)
+	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service), inside), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}), grpc.NumStreamWorkers(workers))...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus("live", grpc_health_v1.HealthCheckResponse_SERVING)
 	s.health.SetServingStatus("ready", grpc_health_v1.HealthCheckResponse_NOT_SERVING) // until something is known

@@ -42,6 +42,7 @@ func All(ctx context.Context, entries []Entry, s *Settings, ready func()) error 
 		return err
 	}
 	defer server.Shutdown()
+	defer roomy()()
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return lasting(ctx, "keeping the journal", server.Run) })
 	for _, e := range entries {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -35,6 +36,14 @@ type ground struct {
 	journal     func(ctx context.Context, service string) (*journal.Journal, error)
 	dial        func(from, to string) (*grpc.ClientConn, error)
 	listen      func(service string) (net.Listener, error)
+}
+
+// roomy keeps the collector from running a hundred times a second until done is called: it waits for as
+// much to be thrown away as is kept, and a service keeps some MiB only. The bytes are never touched, so
+// that they take no memory.
+func roomy() (done func()) {
+	untouched := make([]byte, 64<<20)
+	return func() { runtime.KeepAlive(untouched) }
 }
 
 // life runs a service until the context ends, which is nil, or until it fails.

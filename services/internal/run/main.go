@@ -53,6 +53,7 @@ func alone(ctx context.Context, e Entry, args, environ []string) error {
 	if err != nil {
 		return err
 	}
+	defer roomy()()
 	parts, ctx := errgroup.WithContext(ctx)
 	if own.Health != "" {
 		parts.Go(func() error { return g.health.serve(ctx, own.Health, g.registry) })
