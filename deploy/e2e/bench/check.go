@@ -27,12 +27,13 @@ func checks(ctx context.Context) ([]row, error) {
 	}
 	defer stop()
 	access := gatev1.NewAccessClient(p.gates[0])
-	question := func(i int) *gatev1.CheckRequest {
-		return &gatev1.CheckRequest{User: "alice", Device: deviceName(i % checked), Channel: gatev1.Channel_SESSION}
+	questions := make([]*gatev1.CheckRequest, checked)
+	for i := range questions {
+		questions[i] = &gatev1.CheckRequest{User: "alice", Device: deviceName(i), Channel: gatev1.Channel_SESSION}
 	}
 	unary := func() (float64, error) {
 		return rate(ctx, inFlight, func(ctx context.Context, i int) error {
-			answer, err := access.Check(ctx, question(i))
+			answer, err := access.Check(ctx, questions[i%checked])
 			if err == nil && !answer.GetAllowed() {
 				err = fmt.Errorf("refused: %v", answer)
 			}
@@ -54,7 +55,7 @@ func checks(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return 0, err
 		}
-		return streamRate(inFlight, &checkStream{s, question})
+		return streamRate(inFlight, &checkStream{s, questions, new(gatev1.CheckResponse)})
 	}, unary)
 	if err != nil {
 		return nil, err
@@ -65,19 +66,20 @@ func checks(ctx context.Context) ([]row, error) {
 	}, nil
 }
 
-// checkStream asks on one stream.
+// checkStream asks on one stream, of which it uses each message again.
 type checkStream struct {
 	grpc.BidiStreamingClient[gatev1.CheckRequest, gatev1.CheckResponse]
-	question func(i int) *gatev1.CheckRequest
+	questions []*gatev1.CheckRequest
+	response  *gatev1.CheckResponse
 }
 
-func (s *checkStream) ask(i int) error { return s.Send(s.question(i)) }
+func (s *checkStream) ask(i int) error { return s.Send(s.questions[i%checked]) }
 func (s *checkStream) end() error      { return s.CloseSend() }
 
 func (s *checkStream) answer() error {
-	answer, err := s.Recv()
-	if err == nil && !answer.GetAllowed() {
-		err = fmt.Errorf("refused: %v", answer)
+	err := s.RecvMsg(s.response)
+	if err == nil && !s.response.GetAllowed() {
+		err = fmt.Errorf("refused: %v", s.response)
 	}
 	return err
 }
