@@ -379,6 +379,9 @@ func TestAHelloOfManySessionsComesInParts(t *testing.T) {
 
 func TestWhatComesAndGoesQuicklyIsToldOfOnlyIfItWasLetIn(t *testing.T) {
 	run(t, newHub(), func(w *world) {
+		w.hub.busy.Add(1)
+		first := w.open("bob", "db-1")
+		synctest.Wait() // the connector is telling of it, and of nothing else before the broker listens
 		s := w.open("alice", "db-1")
 		s.Close()
 		w.gate.refuses(fault.New(fault.Frozen, "db-1 is frozen"))
@@ -386,11 +389,12 @@ func TestWhatComesAndGoesQuicklyIsToldOfOnlyIfItWasLetIn(t *testing.T) {
 		if !fault.Is(err, fault.Frozen) {
 			t.Fatal(err)
 		}
+		w.hub.busy.Done()
 		w.settle()
 		if got := w.hub.sessions[s.ID()]; got.GetUser() != "alice" || len(w.hub.ended[s.ID()]) != 1 {
 			t.Errorf("the broker heard of %v and of its end %v", got, w.hub.ended[s.ID()])
 		}
-		if len(w.hub.sessions) != 1 || len(w.hub.ended) != 1 {
+		if len(w.hub.sessions) != 2 || w.hub.sessions[first.ID()] == nil || len(w.hub.ended) != 1 {
 			t.Errorf("the broker heard of %v, and of the ends %v", w.hub.sessions, w.hub.ended)
 		}
 	})

@@ -25,6 +25,7 @@ type hub struct {
 	standing *sessionv1.Standing
 	down     bool
 	frozen   bool
+	busy     sync.WaitGroup // nothing that is sent passes before it is done
 	confirms bool
 	links    []*link
 	hellos   []*sessionv1.Hello
@@ -98,6 +99,7 @@ func (l *link) Recv() (*sessionv1.BrokerMessage, error) {
 
 func (l *link) Send(m *sessionv1.ConnectorMessage) error {
 	h := l.hub
+	h.busy.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if l.ctx.Err() != nil || h.down {
