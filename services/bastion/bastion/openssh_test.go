@@ -233,7 +233,17 @@ type client struct {
 	in     io.WriteCloser
 	mu     sync.Mutex
 	text   bytes.Buffer
+	errs   bytes.Buffer
 	exited chan struct{}
+}
+
+// complaints is the client's other output, apart: nothing that it had still to show pushes it out of sight.
+type complaints struct{ *client }
+
+func (e complaints) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.errs.Write(p)
 }
 
 // start runs a client whose output, both kinds, is kept.
@@ -243,7 +253,7 @@ func start(t testing.TB, c *exec.Cmd) *client {
 	var err error
 	k.in, err = c.StdinPipe()
 	must(t, err)
-	c.Stdout, c.Stderr = k, k
+	c.Stdout, c.Stderr = k, complaints{k}
 	must(t, c.Start())
 	t.Cleanup(func() { _ = c.Process.Kill(); <-k.exited })
 	go func() { _ = c.Wait(); close(k.exited) }()
@@ -262,7 +272,7 @@ func (k *client) Write(p []byte) (int, error) {
 func (k *client) said() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.text.String()
+	return k.text.String() + k.errs.String()
 }
 
 func (k *client) awaits(t testing.TB, text string) {

@@ -66,6 +66,8 @@ func (p *pty) start(t testing.TB, c *exec.Cmd) *client {
 	t.Cleanup(func() { _ = c.Process.Kill(); <-k.exited })
 	go func() {
 		_ = c.Wait()
+		_ = p.screen.Close() // nobody writes on it any more: what it shows has an end
+		<-shown
 		close(k.exited)
 	}()
 	return k

@@ -108,9 +108,14 @@ func (r *relay) close() {
 // stop holds both directions: from here on not a byte passes.
 func (r *relay) stop() { r.stopped.Store(true) }
 
-// explain writes the reason on the person's screen.
+// explain writes the reason on the person's screen: on a terminal behind all that is on its way there, so
+// that it is the last thing seen.
 func (r *relay) explain(reason string) {
-	_, _ = io.WriteString(r.person.Stderr(), line(reason, r.pty.Load()))
+	var screen io.Writer = r.person
+	if !r.pty.Load() {
+		screen = r.person.Stderr()
+	}
+	_, _ = io.WriteString(screen, line(reason, r.pty.Load()))
 	_, _ = r.person.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{cutStatus}))
 	_ = r.person.Close()
 }
