@@ -84,6 +84,11 @@ func (l *ledger) follow() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.live = true
+	for _, e := range l.records {
+		if _, missing := missingEdge(e); missing && !e.GetStarted() {
+			l.written(e) // what is still to come is listened for from its start on
+		}
+	}
 	close(l.ready)
 }
 

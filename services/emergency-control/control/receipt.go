@@ -47,7 +47,8 @@ type enforcer struct {
 // timing is when one emergency was durable, and what was heard of it first when, by this clock alone.
 type timing struct {
 	revision emergency.Revision
-	durable  time.Time
+	begun    emergency.Revision // of the entry of its start; zero while there is none
+	durable  time.Time          // zero if it was written before this process could see it
 	held     map[string]time.Time
 	ended    map[string]uint32 // by connector and life
 	lastEnd  time.Time
@@ -57,25 +58,43 @@ func newReceipts(now func() time.Time) *receipts {
 	return &receipts{now: now, since: now(), enforcers: map[string]*enforcer{}, times: map[string]*timing{}, heardOne: make(chan struct{})}
 }
 
-// durable notes that an emergency is on disk, the first time that it is seen.
+// durable notes that an emergency is on disk, the first time that it is seen, and that its start is.
 func (r *receipts) durable(e *emergencyv1.Emergency) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.times[e.GetId()] != nil {
-		return
+	t := r.times[e.GetId()]
+	if t == nil {
+		t = r.timing(e)
+		r.times[e.GetId()] = t
+		r.order = append(r.order, e.GetId())
 	}
-	t := &timing{revision: first(e), durable: r.now(), held: map[string]time.Time{}, ended: map[string]uint32{}}
-	for key, enforcer := range r.enforcers {
-		if !enforcer.revision.Less(t.revision) {
-			t.held[key] = enforcer.seen // it was faster than our own acknowledgement
-		}
+	if e.GetStarted() && t.begun.IsZero() {
+		t.begun = latest(e)
 	}
-	r.times[e.GetId()] = t
-	r.order = append(r.order, e.GetId())
 	if len(r.order) > remembered {
 		delete(r.times, r.order[0])
 		r.order = r.order[1:]
 	}
+}
+
+// timing begins with what enforcers have said already: they may be faster than our own acknowledgement.
+func (r *receipts) timing(e *emergencyv1.Emergency) *timing {
+	t := &timing{revision: first(e), held: map[string]time.Time{}, ended: map[string]uint32{}}
+	if !t.revision.Less(latest(e)) {
+		t.durable = r.now()
+	}
+	for key, enforcer := range r.enforcers {
+		if !enforcer.revision.Less(t.revision) {
+			t.held[key] = enforcer.seen
+		}
+		if n := enforcer.progress(e.GetId()).GetEnded(); n > 0 {
+			t.ended[key+"/"+enforcer.beat.GetBootId()] = n
+			if enforcer.seen.After(t.lastEnd) {
+				t.lastEnd = enforcer.seen
+			}
+		}
+	}
+	return t
 }
 
 // take folds one beat. A beat of an older attachment of the same process is passed over.
@@ -124,49 +143,115 @@ func (e *enforcer) progress(emergency string) *emergencyv1.CutProgress {
 // connectorService is the service of those who hold sessions.
 const connectorService = "connector"
 
-// progress fills in how far a termination is: what connectors say, and nothing else. A connector that
-// is silent is unreachable, never ended.
+// window reports whether it is a freeze or a lockdown: its status is the clock's, not the receipts'.
+func window(e *emergencyv1.Emergency) bool {
+	return e.GetKind() == emergencyv1.Emergency_FREEZE || e.GetKind() == emergencyv1.Emergency_LOCKDOWN
+}
+
+// progress fills in how far an emergency that has started is with the sessions that it ends: what
+// connectors say, and nothing else. A connector that is silent is unreachable, never ended. Of a window
+// that nobody says anything of any more nothing is filled in.
 func (r *receipts) progress(e *emergencyv1.Emergency, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var open, ended, unreachable uint32
-	confirmed, cut := true, first(e)
-	for _, enforcer := range r.enforcers {
-		if enforcer.beat.GetService() != connectorService {
-			continue
-		}
-		p := enforcer.progress(e.GetId())
-		ended += p.GetEnded()
-		if enforcer.reachable(now) {
-			open += p.GetOpen()
-			if p == nil && enforcer.revision.Less(cut) && e.GetSelector().GetAll() {
-				open += enforcer.beat.GetOpenSessions() // it has not heard of it yet
-			}
-			confirmed = confirmed && !enforcer.revision.Less(cut) && p.GetOpen() == 0
-			continue
-		}
-		left := p.GetOpen()
-		if p == nil && enforcer.revision.Less(cut) {
-			left = enforcer.beat.GetOpenSessions() // whom it selects is not known: all that it had
-		}
-		unreachable += left
-		confirmed = confirmed && left == 0
+	f, t := r.sum(e, now), r.times[e.GetId()]
+	from, listened := r.listened(e, t)
+	if window(e) && !listened && !f.told {
+		return
 	}
-	if t := r.times[e.GetId()]; t != nil {
-		ended = t.total() // a connector that starts again begins to count anew
+	if t != nil {
+		f.ended = t.total() // a connector that starts again begins to count anew
 	}
-	e.Open, e.Ended, e.Unreachable = &open, &ended, &unreachable
-	if t := r.times[e.GetId()]; t != nil && !t.lastEnd.IsZero() {
-		e.LastEndedMs = new(uint32(t.lastEnd.Sub(t.durable).Milliseconds()))
+	e.Open, e.Ended, e.Unreachable = &f.open, &f.ended, &f.unreachable
+	if listened && !t.lastEnd.IsZero() {
+		e.LastEndedMs = new(uint32(max(0, t.lastEnd.Sub(from).Milliseconds()))) // their clocks may be ahead of this one
 	}
 	switch {
-	case confirmed && r.heard(now):
+	case window(e):
+	case f.confirmed && r.heard(now):
 		e.Status = emergencyv1.Emergency_DONE
 	case now.Sub(e.GetCreateTime().AsTime()) > partialAfter:
 		e.Status = emergencyv1.Emergency_PARTIAL
 	default:
 		e.Status = emergencyv1.Emergency_RUNNING
 	}
+}
+
+// far is how far one emergency is with all connectors.
+type far struct {
+	open, ended, unreachable uint32
+	confirmed                bool // by every connector
+	told                     bool // there is a connector that tells of it, or has yet to hear of it
+}
+
+func (r *receipts) sum(e *emergencyv1.Emergency, now time.Time) far {
+	f := far{confirmed: true}
+	selects, _ := emergency.CutOf(e)
+	cut, begun := first(e), r.begun(e)
+	for _, enforcer := range r.enforcers {
+		if enforcer.beat.GetService() != connectorService {
+			continue
+		}
+		p, unheard := enforcer.progress(e.GetId()), enforcer.unheard(e, begun)
+		f.ended += p.GetEnded()
+		f.told = f.told || p != nil || unheard
+		if enforcer.reachable(now) {
+			f.open += p.GetOpen()
+			if unheard && selects.Selector.GetAll() {
+				f.open += enforcer.beat.GetOpenSessions()
+			}
+			f.confirmed = f.confirmed && !enforcer.revision.Less(cut) && p.GetOpen() == 0
+			continue
+		}
+		left := p.GetOpen()
+		if unheard {
+			left = enforcer.beat.GetOpenSessions() // whom it selects is not known: all that it had
+		}
+		f.unreachable += left
+		f.confirmed = f.confirmed && left == 0
+	}
+	return f
+}
+
+// begun is the revision that who holds it knows an emergency to be on; zero while the start of a window
+// is not on record.
+func (r *receipts) begun(e *emergencyv1.Emergency) emergency.Revision {
+	t := r.times[e.GetId()]
+	switch {
+	case !window(e):
+		return first(e)
+	case t != nil && !t.begun.IsZero():
+		return t.begun
+	case e.GetStarted():
+		return latest(e)
+	}
+	return emergency.Revision{}
+}
+
+// unheard reports whether a connector has yet to say what an emergency selects there. That a window has
+// ended nobody yet says nothing if it was said before the start.
+func (e *enforcer) unheard(of *emergencyv1.Emergency, begun emergency.Revision) bool {
+	p, itself := e.progress(of.GetId()), !e.beat.GetUnreachable()
+	if p.GetOpen()+p.GetEnded() > 0 || p != nil && !itself {
+		return false // a broker that speaks for it has looked
+	}
+	if begun.IsZero() {
+		return !itself || e.seen.Before(of.GetStartTime().AsTime())
+	}
+	return e.revision.Less(begun)
+}
+
+// listened answers from when on an emergency ends sessions, and whether this process has heard connectors
+// since then.
+func (r *receipts) listened(e *emergencyv1.Emergency, t *timing) (from time.Time, since bool) {
+	if t == nil {
+		return time.Time{}, false
+	}
+	from = t.durable
+	if window(e) {
+		from = e.GetStartTime().AsTime()
+	}
+	return from, !r.since.After(from)
 }
 
 // total is how many sessions the connectors have confirmed to have ended.
@@ -220,7 +305,7 @@ func (r *receipts) of(e *emergencyv1.Emergency, now time.Time) []*emergencyv1.Re
 		case enforcer.revision.Less(cut):
 			receipt.State = emergencyv1.Receipt_WAITING
 		}
-		if times != nil {
+		if times != nil && !times.durable.IsZero() {
 			if at, held := times.held[key]; held {
 				receipt.HeldMs = new(uint32(max(0, at.Sub(times.durable).Milliseconds())))
 			}

@@ -27,12 +27,12 @@ func (s *Service) GetTermination(_ context.Context, r *emergencyv1.GetEmergencyR
 	return s.get(r.GetId(), emergencyv1.Emergency_TERMINATION)
 }
 
-// GetFreeze answers a freeze with its status now.
+// GetFreeze answers a freeze with its status now, and with how far it is if it ends sessions.
 func (s *Service) GetFreeze(_ context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
 	return s.get(r.GetId(), emergencyv1.Emergency_FREEZE)
 }
 
-// GetLockdown answers a lockdown with its status now.
+// GetLockdown answers a lockdown with its status now and how far it is.
 func (s *Service) GetLockdown(_ context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
 	return s.get(r.GetId(), emergencyv1.Emergency_LOCKDOWN)
 }
@@ -88,6 +88,15 @@ func (s *Service) list(r *emergencyv1.ListEmergenciesRequest, kind emergencyv1.E
 // first is the revision of an emergency's first entry.
 func first(e *emergencyv1.Emergency) emergency.Revision {
 	r, err := emergency.ParseRevision(e.GetCutoffRevision())
+	if err != nil {
+		return emergency.Revision{}
+	}
+	return r
+}
+
+// latest is the revision of an emergency's latest entry.
+func latest(e *emergencyv1.Emergency) emergency.Revision {
+	r, err := emergency.ParseRevision(e.GetRevision())
 	if err != nil {
 		return emergency.Revision{}
 	}
@@ -171,12 +180,13 @@ func parseFilter(filter string, keys ...string) (map[string]string, error) {
 	return wanted, nil
 }
 
-// shown is a record as it is answered: with its status now, and how far it is.
+// shown is a record as it is answered: with its status now, and how far it is if it ends sessions and has
+// started.
 func (s *Service) shown(e *emergencyv1.Emergency) *emergencyv1.Emergency {
 	e = proto.CloneOf(e)
 	now := s.now()
 	e.Status = emergency.StatusOf(e, now)
-	if e.GetKind() == emergencyv1.Emergency_TERMINATION {
+	if _, cuts := emergency.CutOf(e); cuts && e.GetStatus() != emergencyv1.Emergency_PENDING {
 		s.receipts.progress(e, now)
 	}
 	return e

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -71,21 +72,29 @@ func (b *Broker) publish(h *host, unreachable bool) {
 	b.send(subjectHosts+h.id, beat)
 }
 
-// estimate counts what the recent cuts select among the sessions that the connector last had.
+// estimate counts what the recent cuts select among the sessions that the connector last had. What it has
+// said of a window before it fell silent may be older than the start, so if it had nothing to say of it,
+// that is counted too, or left unsaid.
 func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
-	known := map[string]*emergencyv1.CutProgress{}
-	for _, c := range h.beat.GetCuts() {
-		known[c.GetEmergency()] = c
-	}
-	cuts := h.beat.GetCuts()
+	cuts := slices.Clone(h.beat.GetCuts())
+	nothing := func(c *emergencyv1.CutProgress) bool { return c.GetOpen()+c.GetEnded() == 0 }
 	state, now := b.deps.View.State(), b.config.Now()
 	if state == nil || len(h.sessions) == 0 {
-		return cuts
+		return slices.DeleteFunc(cuts, func(c *emergencyv1.CutProgress) bool { return nothing(c) && h.beat.GetOpenSessions() > 0 })
+	}
+	known := map[string]int{}
+	for i, c := range cuts {
+		known[c.GetEmergency()] = i
 	}
 	all := state.Emergency.Cuts()
 	for i := range all[:min(len(all), recentCuts)] {
-		if cut := &all[i]; known[cut.Emergency] == nil {
+		cut := &all[i]
+		at, said := known[cut.Emergency]
+		switch {
+		case !said:
 			cuts = append(cuts, &emergencyv1.CutProgress{Emergency: cut.Emergency, Open: b.selected(h, cut, state.Emergency, now)})
+		case cut.Kind != emergency.Termination && nothing(cuts[at]):
+			cuts[at] = &emergencyv1.CutProgress{Emergency: cut.Emergency, Open: b.selected(h, cut, state.Emergency, now)}
 		}
 	}
 	return cuts

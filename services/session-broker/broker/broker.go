@@ -75,13 +75,14 @@ type Deps struct {
 type Broker struct {
 	sessionv1.UnimplementedSessionsServer
 	sessionv1.UnimplementedConnectorsServer
-	config Config
-	deps   Deps
-	boot   string
-	cuts   *resolver
-	record *recorder
-	index  *indexer
-	orders *orders
+	config  Config
+	deps    Deps
+	boot    string
+	cuts    *resolver
+	record  *recorder
+	index   *indexer
+	orders  *orders
+	history *history
 
 	records atomic.Pointer[Records] // nil until the journal is there
 
@@ -100,7 +101,7 @@ func New(c Config, d Deps) (*Broker, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{config: c, deps: d, boot: newBoot(), hosts: map[string]*host{}, cuts: newResolver(c.Now), orders: newOrders()}
+	b := &Broker{config: c, deps: d, boot: newBoot(), hosts: map[string]*host{}, cuts: newResolver(c.Now), orders: newOrders(), history: newHistory()}
 	b.record = newRecorder(d.Log)
 	b.index = newIndexer(d.Store, c.Now, d.Log)
 	return b, nil
@@ -139,6 +140,8 @@ func (b *Broker) keepRecords(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.followOrders(ctx, records) })
 	g.Go(func() error { return b.record.run(ctx, records) })
+	g.Go(func() error { return b.followHistory(ctx, records) })
+	g.Go(func() error { return b.keepHistory(ctx, records) })
 	return g.Wait()
 }
 

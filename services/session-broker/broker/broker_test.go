@@ -185,6 +185,27 @@ func TestASilentConnectorIsUnreachableAndNothingOnItIsCalledEnded(t *testing.T) 
 	eventually(t, "the list has let go of it", func() bool { return again.Live() == 0 && len(r.list(t, "")) == 0 })
 }
 
+func TestAConnectorThatFellSilentBeforeALockdownsStartIsUnreachableWithAllThatItHad(t *testing.T) {
+	g := newGround(t, registry.NewMemory())
+	r := g.replica()
+	site := g.site("host-1", r.addr)
+	site.open("alice", "db-1")
+	l := g.view.lockdown(time.Now().Add(4 * time.Second))
+	eventually(t, "the connector knows of the lockdown, and has nothing to say of it", func() bool {
+		cut := g.pulses.cut("host-1", l.GetId())
+		return site.Held() == g.view.State().Emergency.Revision() && cut != nil && cut.GetOpen()+cut.GetEnded() == 0
+	})
+	site.stop()
+	eventually(t, "the receipts say that it is unreachable", func() bool { return g.pulses.of("host-1").GetUnreachable() })
+	if early := g.pulses.cut("host-1", l.GetId()); early.GetOpen() != 0 && time.Now().Before(l.GetStartTime().AsTime()) {
+		t.Errorf("before the start the receipts say %v", early)
+	}
+	eventually(t, "the receipts say, after the start, that its session may be open", func() bool {
+		cut := g.pulses.cut("host-1", l.GetId())
+		return cut.GetOpen() == 1 && cut.GetEnded() == 0
+	})
+}
+
 func TestWhoIsDisabledOrRemovedLosesTheirSessions(t *testing.T) {
 	g := newGround(t, registry.NewMemory())
 	r := g.replica()

@@ -238,13 +238,17 @@ type Emergency struct {
 	DirectorySequence uint64 `protobuf:"varint,21,opt,name=directory_sequence,json=directorySequence,proto3" json:"directory_sequence,omitempty"`
 	// Termination: whom it ends.
 	Selector *Selector `protobuf:"bytes,30,opt,name=selector,proto3" json:"selector,omitempty"`
-	// Termination: how many sessions it selects and are still open, as the connectors say.
+	// The progress of a termination, and from its start on that of a lockdown or of a freeze that ends live
+	// sessions; unset for others, and of a window that nobody says anything of any more.
+	//
+	// How many sessions it selects and are still open, as the connectors say.
 	Open *uint32 `protobuf:"varint,31,opt,name=open,proto3,oneof" json:"open,omitempty"`
-	// Termination: how many sessions the connectors confirm to have ended on it.
+	// How many sessions the connectors confirm to have ended on it.
 	Ended *uint32 `protobuf:"varint,32,opt,name=ended,proto3,oneof" json:"ended,omitempty"`
-	// Termination: how many selected sessions sit on connectors that can't be reached.
+	// How many selected sessions sit on connectors that can't be reached.
 	Unreachable *uint32 `protobuf:"varint,33,opt,name=unreachable,proto3,oneof" json:"unreachable,omitempty"`
-	// Termination: milliseconds from the durable entry to the last confirmed end.
+	// Milliseconds to the last confirmed end: from a termination's durable entry, from the start of a window.
+	// Unset while none is confirmed, and where nobody listened from the beginning.
 	LastEndedMs *uint32 `protobuf:"varint,34,opt,name=last_ended_ms,json=lastEndedMs,proto3,oneof" json:"last_ended_ms,omitempty"`
 	// Freeze: live sessions on the frozen devices end too.
 	EndLiveSessions *bool `protobuf:"varint,40,opt,name=end_live_sessions,json=endLiveSessions,proto3,oneof" json:"end_live_sessions,omitempty"`

@@ -132,7 +132,7 @@ func (x Connector_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Connector_State.Descriptor instead.
 func (Connector_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{7, 0}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{10, 0}
 }
 
 type Session struct {
@@ -461,6 +461,173 @@ func (x *ListSessionsResponse) GetIncompleteConnectors() []string {
 	return nil
 }
 
+type GetSessionHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many hours back from now, 1 to 168; 24 if unset.
+	Hours         *int32 `protobuf:"varint,1,opt,name=hours,proto3,oneof" json:"hours,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSessionHistoryRequest) Reset() {
+	*x = GetSessionHistoryRequest{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSessionHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSessionHistoryRequest) ProtoMessage() {}
+
+func (x *GetSessionHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSessionHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetSessionHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetSessionHistoryRequest) GetHours() int32 {
+	if x != nil && x.Hours != nil {
+		return *x.Hours
+	}
+	return 0
+}
+
+type GetSessionHistoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first, five minutes apart for up to 28 hours; further apart for more, so that there are at most
+	// 336. A mark without a point was not counted: no broker was there, or none could put it on record.
+	Points []*SessionCount `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// The oldest count that is on record, at most 168 hours back: before it nothing is known. Unset while
+	// there is none.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSessionHistoryResponse) Reset() {
+	*x = GetSessionHistoryResponse{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSessionHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSessionHistoryResponse) ProtoMessage() {}
+
+func (x *GetSessionHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSessionHistoryResponse.ProtoReflect.Descriptor instead.
+func (*GetSessionHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetSessionHistoryResponse) GetPoints() []*SessionCount {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *GetSessionHistoryResponse) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// SessionCount is how many sessions there were at one moment, as their connectors said. On the stream
+// SESSION it is `session.count.<mark>`, the mark in Unix seconds.
+type SessionCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A multiple of five minutes, UTC.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Sessions that connectors held open.
+	Open uint32 `protobuf:"varint,2,opt,name=open,proto3" json:"open,omitempty"`
+	// Sessions last heard of from connectors that could not be reached then: whether they were open is not
+	// known, and they are not among those that were.
+	Unreachable   uint32 `protobuf:"varint,3,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionCount) Reset() {
+	*x = SessionCount{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionCount) ProtoMessage() {}
+
+func (x *SessionCount) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionCount.ProtoReflect.Descriptor instead.
+func (*SessionCount) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SessionCount) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *SessionCount) GetOpen() uint32 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *SessionCount) GetUnreachable() uint32 {
+	if x != nil {
+		return x.Unreachable
+	}
+	return 0
+}
+
 type EndSessionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -473,7 +640,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[4]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +652,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[4]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +665,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{4}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EndSessionRequest) GetId() string {
@@ -530,7 +697,7 @@ type ListConnectorsRequest struct {
 
 func (x *ListConnectorsRequest) Reset() {
 	*x = ListConnectorsRequest{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[5]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +709,7 @@ func (x *ListConnectorsRequest) String() string {
 func (*ListConnectorsRequest) ProtoMessage() {}
 
 func (x *ListConnectorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[5]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +722,7 @@ func (x *ListConnectorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectorsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectorsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{8}
 }
 
 type ListConnectorsResponse struct {
@@ -568,7 +735,7 @@ type ListConnectorsResponse struct {
 
 func (x *ListConnectorsResponse) Reset() {
 	*x = ListConnectorsResponse{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[6]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +747,7 @@ func (x *ListConnectorsResponse) String() string {
 func (*ListConnectorsResponse) ProtoMessage() {}
 
 func (x *ListConnectorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[6]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +760,7 @@ func (x *ListConnectorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectorsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectorsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListConnectorsResponse) GetConnectors() []*Connector {
@@ -626,7 +793,7 @@ type Connector struct {
 
 func (x *Connector) Reset() {
 	*x = Connector{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[7]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +805,7 @@ func (x *Connector) String() string {
 func (*Connector) ProtoMessage() {}
 
 func (x *Connector) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[7]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +818,7 @@ func (x *Connector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connector.ProtoReflect.Descriptor instead.
 func (*Connector) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Connector) GetId() string {
@@ -712,7 +879,7 @@ type CountSelectedRequest struct {
 
 func (x *CountSelectedRequest) Reset() {
 	*x = CountSelectedRequest{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +891,7 @@ func (x *CountSelectedRequest) String() string {
 func (*CountSelectedRequest) ProtoMessage() {}
 
 func (x *CountSelectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +904,7 @@ func (x *CountSelectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSelectedRequest.ProtoReflect.Descriptor instead.
 func (*CountSelectedRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CountSelectedRequest) GetSelector() *v1.Selector {
@@ -760,7 +927,7 @@ type CountSelectedResponse struct {
 
 func (x *CountSelectedResponse) Reset() {
 	*x = CountSelectedResponse{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +939,7 @@ func (x *CountSelectedResponse) String() string {
 func (*CountSelectedResponse) ProtoMessage() {}
 
 func (x *CountSelectedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +952,7 @@ func (x *CountSelectedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSelectedResponse.ProtoReflect.Descriptor instead.
 func (*CountSelectedResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CountSelectedResponse) GetSessions() uint32 {
@@ -839,7 +1006,7 @@ type ConnectorMessage struct {
 
 func (x *ConnectorMessage) Reset() {
 	*x = ConnectorMessage{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +1018,7 @@ func (x *ConnectorMessage) String() string {
 func (*ConnectorMessage) ProtoMessage() {}
 
 func (x *ConnectorMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1031,7 @@ func (x *ConnectorMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectorMessage.ProtoReflect.Descriptor instead.
 func (*ConnectorMessage) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConnectorMessage) GetMessage() isConnectorMessage_Message {
@@ -960,7 +1127,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1139,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1152,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Hello) GetConnector() string {
@@ -1061,7 +1228,7 @@ type Opened struct {
 
 func (x *Opened) Reset() {
 	*x = Opened{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1240,7 @@ func (x *Opened) String() string {
 func (*Opened) ProtoMessage() {}
 
 func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1253,7 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opened.ProtoReflect.Descriptor instead.
 func (*Opened) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Opened) GetSessions() []*Session {
@@ -1109,7 +1276,7 @@ type EndedSession struct {
 
 func (x *EndedSession) Reset() {
 	*x = EndedSession{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1288,7 @@ func (x *EndedSession) String() string {
 func (*EndedSession) ProtoMessage() {}
 
 func (x *EndedSession) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1301,7 @@ func (x *EndedSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedSession.ProtoReflect.Descriptor instead.
 func (*EndedSession) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EndedSession) GetId() string {
@@ -1179,7 +1346,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1358,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1371,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Ended) GetSessions() []*EndedSession {
@@ -1250,7 +1417,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1429,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1442,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Heartbeat) GetHeldRevision() string {
@@ -1328,7 +1495,7 @@ type BrokerMessage struct {
 
 func (x *BrokerMessage) Reset() {
 	*x = BrokerMessage{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1507,7 @@ func (x *BrokerMessage) String() string {
 func (*BrokerMessage) ProtoMessage() {}
 
 func (x *BrokerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1520,7 @@ func (x *BrokerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerMessage.ProtoReflect.Descriptor instead.
 func (*BrokerMessage) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BrokerMessage) GetMessage() isBrokerMessage_Message {
@@ -1428,7 +1595,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1607,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1620,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Standing) GetRevision() string {
@@ -1497,7 +1664,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1676,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1689,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *End) GetIds() []string {
@@ -1563,7 +1730,7 @@ type Confirm struct {
 
 func (x *Confirm) Reset() {
 	*x = Confirm{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +1742,7 @@ func (x *Confirm) String() string {
 func (*Confirm) ProtoMessage() {}
 
 func (x *Confirm) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +1755,7 @@ func (x *Confirm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirm.ProtoReflect.Descriptor instead.
 func (*Confirm) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Confirm) GetIds() []string {
@@ -1612,7 +1779,7 @@ type SessionRecord struct {
 
 func (x *SessionRecord) Reset() {
 	*x = SessionRecord{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1624,7 +1791,7 @@ func (x *SessionRecord) String() string {
 func (*SessionRecord) ProtoMessage() {}
 
 func (x *SessionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1637,7 +1804,7 @@ func (x *SessionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRecord.ProtoReflect.Descriptor instead.
 func (*SessionRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SessionRecord) GetSession() *Session {
@@ -1706,7 +1873,18 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x14ListSessionsResponse\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x123\n" +
-	"\x15incomplete_connectors\x18\x03 \x03(\tR\x14incompleteConnectors\"{\n" +
+	"\x15incomplete_connectors\x18\x03 \x03(\tR\x14incompleteConnectors\"K\n" +
+	"\x18GetSessionHistoryRequest\x12%\n" +
+	"\x05hours\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xa8\x01(\x01H\x00R\x05hours\x88\x01\x01B\b\n" +
+	"\x06_hours\"\x8a\x01\n" +
+	"\x19GetSessionHistoryResponse\x12;\n" +
+	"\x06points\x18\x01 \x03(\v2#.portcullis.session.v1.SessionCountR\x06points\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"t\n" +
+	"\fSessionCount\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04open\x18\x02 \x01(\rR\x04open\x12 \n" +
+	"\vunreachable\x18\x03 \x01(\rR\vunreachable\"{\n" +
 	"\x11EndSessionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12&\n" +
@@ -1796,11 +1974,12 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\rSessionRecord\x128\n" +
 	"\asession\x18\x01 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
-	"\rjustification\x18\x03 \x01(\tR\rjustification2\xea\x04\n" +
+	"\rjustification\x18\x03 \x01(\tR\rjustification2\x81\x06\n" +
 	"\bSessions\x12q\n" +
 	"\n" +
 	"GetSession\x12(.portcullis.session.v1.GetSessionRequest\x1a\x1e.portcullis.session.v1.Session\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/sessions/{id}\x12}\n" +
-	"\fListSessions\x12*.portcullis.session.v1.ListSessionsRequest\x1a+.portcullis.session.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x12x\n" +
+	"\fListSessions\x12*.portcullis.session.v1.ListSessionsRequest\x1a+.portcullis.session.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x12\x94\x01\n" +
+	"\x11GetSessionHistory\x12/.portcullis.session.v1.GetSessionHistoryRequest\x1a0.portcullis.session.v1.GetSessionHistoryResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/sessions:history\x12x\n" +
 	"\n" +
 	"EndSession\x12(.portcullis.session.v1.EndSessionRequest\x1a\x1e.portcullis.session.v1.Session\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/sessions/{id}:end\x12\x85\x01\n" +
 	"\x0eListConnectors\x12,.portcullis.session.v1.ListConnectorsRequest\x1a-.portcullis.session.v1.ListConnectorsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/connectors\x12j\n" +
@@ -1822,83 +2001,91 @@ func file_portcullis_session_v1_session_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_session_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_portcullis_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_portcullis_session_v1_session_proto_goTypes = []any{
-	(Session_State)(0),             // 0: portcullis.session.v1.Session.State
-	(Connector_State)(0),           // 1: portcullis.session.v1.Connector.State
-	(*Session)(nil),                // 2: portcullis.session.v1.Session
-	(*GetSessionRequest)(nil),      // 3: portcullis.session.v1.GetSessionRequest
-	(*ListSessionsRequest)(nil),    // 4: portcullis.session.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),   // 5: portcullis.session.v1.ListSessionsResponse
-	(*EndSessionRequest)(nil),      // 6: portcullis.session.v1.EndSessionRequest
-	(*ListConnectorsRequest)(nil),  // 7: portcullis.session.v1.ListConnectorsRequest
-	(*ListConnectorsResponse)(nil), // 8: portcullis.session.v1.ListConnectorsResponse
-	(*Connector)(nil),              // 9: portcullis.session.v1.Connector
-	(*CountSelectedRequest)(nil),   // 10: portcullis.session.v1.CountSelectedRequest
-	(*CountSelectedResponse)(nil),  // 11: portcullis.session.v1.CountSelectedResponse
-	(*ConnectorMessage)(nil),       // 12: portcullis.session.v1.ConnectorMessage
-	(*Hello)(nil),                  // 13: portcullis.session.v1.Hello
-	(*Opened)(nil),                 // 14: portcullis.session.v1.Opened
-	(*EndedSession)(nil),           // 15: portcullis.session.v1.EndedSession
-	(*Ended)(nil),                  // 16: portcullis.session.v1.Ended
-	(*Heartbeat)(nil),              // 17: portcullis.session.v1.Heartbeat
-	(*BrokerMessage)(nil),          // 18: portcullis.session.v1.BrokerMessage
-	(*Standing)(nil),               // 19: portcullis.session.v1.Standing
-	(*End)(nil),                    // 20: portcullis.session.v1.End
-	(*Confirm)(nil),                // 21: portcullis.session.v1.Confirm
-	(*SessionRecord)(nil),          // 22: portcullis.session.v1.SessionRecord
-	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
-	(*v1.Admission)(nil),           // 24: portcullis.emergency.v1.Admission
-	(*v1.Selector)(nil),            // 25: portcullis.emergency.v1.Selector
-	(*v1.CutProgress)(nil),         // 26: portcullis.emergency.v1.CutProgress
-	(*v1.Cut)(nil),                 // 27: portcullis.emergency.v1.Cut
+	(Session_State)(0),                // 0: portcullis.session.v1.Session.State
+	(Connector_State)(0),              // 1: portcullis.session.v1.Connector.State
+	(*Session)(nil),                   // 2: portcullis.session.v1.Session
+	(*GetSessionRequest)(nil),         // 3: portcullis.session.v1.GetSessionRequest
+	(*ListSessionsRequest)(nil),       // 4: portcullis.session.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),      // 5: portcullis.session.v1.ListSessionsResponse
+	(*GetSessionHistoryRequest)(nil),  // 6: portcullis.session.v1.GetSessionHistoryRequest
+	(*GetSessionHistoryResponse)(nil), // 7: portcullis.session.v1.GetSessionHistoryResponse
+	(*SessionCount)(nil),              // 8: portcullis.session.v1.SessionCount
+	(*EndSessionRequest)(nil),         // 9: portcullis.session.v1.EndSessionRequest
+	(*ListConnectorsRequest)(nil),     // 10: portcullis.session.v1.ListConnectorsRequest
+	(*ListConnectorsResponse)(nil),    // 11: portcullis.session.v1.ListConnectorsResponse
+	(*Connector)(nil),                 // 12: portcullis.session.v1.Connector
+	(*CountSelectedRequest)(nil),      // 13: portcullis.session.v1.CountSelectedRequest
+	(*CountSelectedResponse)(nil),     // 14: portcullis.session.v1.CountSelectedResponse
+	(*ConnectorMessage)(nil),          // 15: portcullis.session.v1.ConnectorMessage
+	(*Hello)(nil),                     // 16: portcullis.session.v1.Hello
+	(*Opened)(nil),                    // 17: portcullis.session.v1.Opened
+	(*EndedSession)(nil),              // 18: portcullis.session.v1.EndedSession
+	(*Ended)(nil),                     // 19: portcullis.session.v1.Ended
+	(*Heartbeat)(nil),                 // 20: portcullis.session.v1.Heartbeat
+	(*BrokerMessage)(nil),             // 21: portcullis.session.v1.BrokerMessage
+	(*Standing)(nil),                  // 22: portcullis.session.v1.Standing
+	(*End)(nil),                       // 23: portcullis.session.v1.End
+	(*Confirm)(nil),                   // 24: portcullis.session.v1.Confirm
+	(*SessionRecord)(nil),             // 25: portcullis.session.v1.SessionRecord
+	(*timestamppb.Timestamp)(nil),     // 26: google.protobuf.Timestamp
+	(*v1.Admission)(nil),              // 27: portcullis.emergency.v1.Admission
+	(*v1.Selector)(nil),               // 28: portcullis.emergency.v1.Selector
+	(*v1.CutProgress)(nil),            // 29: portcullis.emergency.v1.CutProgress
+	(*v1.Cut)(nil),                    // 30: portcullis.emergency.v1.Cut
 }
 var file_portcullis_session_v1_session_proto_depIdxs = []int32{
-	23, // 0: portcullis.session.v1.Session.start_time:type_name -> google.protobuf.Timestamp
+	26, // 0: portcullis.session.v1.Session.start_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: portcullis.session.v1.Session.state:type_name -> portcullis.session.v1.Session.State
-	23, // 2: portcullis.session.v1.Session.end_time:type_name -> google.protobuf.Timestamp
-	24, // 3: portcullis.session.v1.Session.admission:type_name -> portcullis.emergency.v1.Admission
+	26, // 2: portcullis.session.v1.Session.end_time:type_name -> google.protobuf.Timestamp
+	27, // 3: portcullis.session.v1.Session.admission:type_name -> portcullis.emergency.v1.Admission
 	2,  // 4: portcullis.session.v1.ListSessionsResponse.sessions:type_name -> portcullis.session.v1.Session
-	9,  // 5: portcullis.session.v1.ListConnectorsResponse.connectors:type_name -> portcullis.session.v1.Connector
-	1,  // 6: portcullis.session.v1.Connector.state:type_name -> portcullis.session.v1.Connector.State
-	23, // 7: portcullis.session.v1.Connector.last_seen_time:type_name -> google.protobuf.Timestamp
-	25, // 8: portcullis.session.v1.CountSelectedRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	13, // 9: portcullis.session.v1.ConnectorMessage.hello:type_name -> portcullis.session.v1.Hello
-	14, // 10: portcullis.session.v1.ConnectorMessage.opened:type_name -> portcullis.session.v1.Opened
-	16, // 11: portcullis.session.v1.ConnectorMessage.ended:type_name -> portcullis.session.v1.Ended
-	17, // 12: portcullis.session.v1.ConnectorMessage.heartbeat:type_name -> portcullis.session.v1.Heartbeat
-	2,  // 13: portcullis.session.v1.Hello.sessions:type_name -> portcullis.session.v1.Session
-	15, // 14: portcullis.session.v1.Hello.ended:type_name -> portcullis.session.v1.EndedSession
-	26, // 15: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	2,  // 16: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
-	23, // 17: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
-	2,  // 18: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
-	15, // 19: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
-	23, // 20: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
-	26, // 21: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	19, // 22: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	20, // 23: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	21, // 24: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	27, // 25: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	23, // 26: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 27: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 28: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 29: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 30: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	7,  // 31: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	10, // 32: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	12, // 33: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 34: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 35: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	2,  // 36: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	8,  // 37: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	11, // 38: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	18, // 39: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	34, // [34:40] is the sub-list for method output_type
-	28, // [28:34] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	8,  // 5: portcullis.session.v1.GetSessionHistoryResponse.points:type_name -> portcullis.session.v1.SessionCount
+	26, // 6: portcullis.session.v1.GetSessionHistoryResponse.since:type_name -> google.protobuf.Timestamp
+	26, // 7: portcullis.session.v1.SessionCount.time:type_name -> google.protobuf.Timestamp
+	12, // 8: portcullis.session.v1.ListConnectorsResponse.connectors:type_name -> portcullis.session.v1.Connector
+	1,  // 9: portcullis.session.v1.Connector.state:type_name -> portcullis.session.v1.Connector.State
+	26, // 10: portcullis.session.v1.Connector.last_seen_time:type_name -> google.protobuf.Timestamp
+	28, // 11: portcullis.session.v1.CountSelectedRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	16, // 12: portcullis.session.v1.ConnectorMessage.hello:type_name -> portcullis.session.v1.Hello
+	17, // 13: portcullis.session.v1.ConnectorMessage.opened:type_name -> portcullis.session.v1.Opened
+	19, // 14: portcullis.session.v1.ConnectorMessage.ended:type_name -> portcullis.session.v1.Ended
+	20, // 15: portcullis.session.v1.ConnectorMessage.heartbeat:type_name -> portcullis.session.v1.Heartbeat
+	2,  // 16: portcullis.session.v1.Hello.sessions:type_name -> portcullis.session.v1.Session
+	18, // 17: portcullis.session.v1.Hello.ended:type_name -> portcullis.session.v1.EndedSession
+	29, // 18: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	2,  // 19: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
+	26, // 20: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
+	2,  // 21: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
+	18, // 22: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
+	26, // 23: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
+	29, // 24: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	22, // 25: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	23, // 26: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	24, // 27: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	30, // 28: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	26, // 29: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 30: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 31: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 32: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 33: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
+	9,  // 34: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	10, // 35: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	13, // 36: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	15, // 37: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 38: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 39: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	7,  // 40: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
+	2,  // 41: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	11, // 42: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	14, // 43: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	21, // 44: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	38, // [38:45] is the sub-list for method output_type
+	31, // [31:38] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }
@@ -1906,13 +2093,14 @@ func file_portcullis_session_v1_session_proto_init() {
 	if File_portcullis_session_v1_session_proto != nil {
 		return
 	}
-	file_portcullis_session_v1_session_proto_msgTypes[10].OneofWrappers = []any{
+	file_portcullis_session_v1_session_proto_msgTypes[4].OneofWrappers = []any{}
+	file_portcullis_session_v1_session_proto_msgTypes[13].OneofWrappers = []any{
 		(*ConnectorMessage_Hello)(nil),
 		(*ConnectorMessage_Opened)(nil),
 		(*ConnectorMessage_Ended)(nil),
 		(*ConnectorMessage_Heartbeat)(nil),
 	}
-	file_portcullis_session_v1_session_proto_msgTypes[16].OneofWrappers = []any{
+	file_portcullis_session_v1_session_proto_msgTypes[19].OneofWrappers = []any{
 		(*BrokerMessage_Standing)(nil),
 		(*BrokerMessage_End)(nil),
 		(*BrokerMessage_Confirm)(nil),
@@ -1923,7 +2111,7 @@ func file_portcullis_session_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_session_v1_session_proto_rawDesc), len(file_portcullis_session_v1_session_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

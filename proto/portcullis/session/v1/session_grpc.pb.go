@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Sessions_GetSession_FullMethodName     = "/portcullis.session.v1.Sessions/GetSession"
-	Sessions_ListSessions_FullMethodName   = "/portcullis.session.v1.Sessions/ListSessions"
-	Sessions_EndSession_FullMethodName     = "/portcullis.session.v1.Sessions/EndSession"
-	Sessions_ListConnectors_FullMethodName = "/portcullis.session.v1.Sessions/ListConnectors"
-	Sessions_CountSelected_FullMethodName  = "/portcullis.session.v1.Sessions/CountSelected"
+	Sessions_GetSession_FullMethodName        = "/portcullis.session.v1.Sessions/GetSession"
+	Sessions_ListSessions_FullMethodName      = "/portcullis.session.v1.Sessions/ListSessions"
+	Sessions_GetSessionHistory_FullMethodName = "/portcullis.session.v1.Sessions/GetSessionHistory"
+	Sessions_EndSession_FullMethodName        = "/portcullis.session.v1.Sessions/EndSession"
+	Sessions_ListConnectors_FullMethodName    = "/portcullis.session.v1.Sessions/ListConnectors"
+	Sessions_CountSelected_FullMethodName     = "/portcullis.session.v1.Sessions/CountSelected"
 )
 
 // SessionsClient is the client API for Sessions service.
@@ -34,6 +35,8 @@ const (
 type SessionsClient interface {
 	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*Session, error)
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
+	// GetSessionHistory says how many sessions were open at each five-minute mark of the last hours.
+	GetSessionHistory(ctx context.Context, in *GetSessionHistoryRequest, opts ...grpc.CallOption) (*GetSessionHistoryResponse, error)
 	// EndSession ends one session now; it answers when the connector has confirmed, or says that it has not.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*Session, error)
 	ListConnectors(ctx context.Context, in *ListConnectorsRequest, opts ...grpc.CallOption) (*ListConnectorsResponse, error)
@@ -63,6 +66,16 @@ func (c *sessionsClient) ListSessions(ctx context.Context, in *ListSessionsReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSessionsResponse)
 	err := c.cc.Invoke(ctx, Sessions_ListSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionsClient) GetSessionHistory(ctx context.Context, in *GetSessionHistoryRequest, opts ...grpc.CallOption) (*GetSessionHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSessionHistoryResponse)
+	err := c.cc.Invoke(ctx, Sessions_GetSessionHistory_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +120,8 @@ func (c *sessionsClient) CountSelected(ctx context.Context, in *CountSelectedReq
 type SessionsServer interface {
 	GetSession(context.Context, *GetSessionRequest) (*Session, error)
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
+	// GetSessionHistory says how many sessions were open at each five-minute mark of the last hours.
+	GetSessionHistory(context.Context, *GetSessionHistoryRequest) (*GetSessionHistoryResponse, error)
 	// EndSession ends one session now; it answers when the connector has confirmed, or says that it has not.
 	EndSession(context.Context, *EndSessionRequest) (*Session, error)
 	ListConnectors(context.Context, *ListConnectorsRequest) (*ListConnectorsResponse, error)
@@ -127,6 +142,9 @@ func (UnimplementedSessionsServer) GetSession(context.Context, *GetSessionReques
 }
 func (UnimplementedSessionsServer) ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSessions not implemented")
+}
+func (UnimplementedSessionsServer) GetSessionHistory(context.Context, *GetSessionHistoryRequest) (*GetSessionHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSessionHistory not implemented")
 }
 func (UnimplementedSessionsServer) EndSession(context.Context, *EndSessionRequest) (*Session, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndSession not implemented")
@@ -190,6 +208,24 @@ func _Sessions_ListSessions_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SessionsServer).ListSessions(ctx, req.(*ListSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Sessions_GetSessionHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSessionHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionsServer).GetSessionHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Sessions_GetSessionHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionsServer).GetSessionHistory(ctx, req.(*GetSessionHistoryRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -262,6 +298,10 @@ var Sessions_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSessions",
 			Handler:    _Sessions_ListSessions_Handler,
+		},
+		{
+			MethodName: "GetSessionHistory",
+			Handler:    _Sessions_GetSessionHistory_Handler,
 		},
 		{
 			MethodName: "EndSession",

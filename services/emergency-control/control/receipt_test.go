@@ -1,0 +1,187 @@
+package control
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+// host is a session host as a service hears of it.
+type host struct {
+	s    *Service
+	id   string
+	mute bool // a broker speaks for it
+}
+
+// says is a beat: the revision that it holds, what it has open, and what it says of one emergency.
+func (h host) says(revision string, all uint32, id string, open, ended uint32) {
+	b := &emergencyv1.Beat{Enforcer: h.id, Service: connectorService, BootId: "b", Revision: revision, OpenSessions: &all, Unreachable: h.mute}
+	if id != "" {
+		b.Cuts = []*emergencyv1.CutProgress{{Emergency: id, Open: open, Ended: ended}}
+	}
+	h.s.receipts.take(b)
+}
+
+func (p *platform) lockdownNow(s *Service, id string) *emergencyv1.Emergency {
+	p.t.Helper()
+	return must(s.GetLockdown(p.t.Context(), &emergencyv1.GetEmergencyRequest{Id: id}))
+}
+
+// progressOf fails unless an emergency says this of its sessions.
+func progressOf(t *testing.T, e *emergencyv1.Emergency, open, ended, unreachable uint32) {
+	t.Helper()
+	if e.Open == nil || e.Ended == nil || e.Unreachable == nil || e.GetOpen() != open || e.GetEnded() != ended || e.GetUnreachable() != unreachable {
+		t.Fatalf("want %d open, %d ended, %d unreachable of %v", open, ended, unreachable, e)
+	}
+}
+
+func noProgress(t *testing.T, e *emergencyv1.Emergency) {
+	t.Helper()
+	if e.Open != nil || e.Ended != nil || e.Unreachable != nil || e.LastEndedMs != nil {
+		t.Fatalf("nothing is known of its sessions, and it says %v", e)
+	}
+}
+
+func TestALockdownSaysHowFarItIsInItsConnectorsOwnWords(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	c1, c2 := host{s: s, id: "c1"}, host{s: s, id: "c2", mute: true}
+	c1.says("", 3, "", 0, 0)
+	c2.says("", 2, "", 0, 0)
+	l := must(s.ApplyLockdown(p.as("admin"), p.lockdown(0, time.Hour)))
+	if progressOf(t, l, 3, 0, 2); l.GetStatus() != emergencyv1.Emergency_ONGOING || l.LastEndedMs != nil {
+		t.Fatalf("just applied: %v", l)
+	}
+	p.clock.advance(2 * time.Second)
+	c1.says(l.GetRevision(), 0, l.GetId(), 0, 3)
+	c2.says("", 2, l.GetId(), 2, 0)
+	got := p.lockdownNow(s, l.GetId())
+	if progressOf(t, got, 0, 3, 2); got.GetStatus() != emergencyv1.Emergency_ONGOING {
+		t.Fatalf("its status is its window's, and it is %v", got.GetStatus())
+	}
+	if ms := got.GetLastEndedMs(); ms < 2000 || ms > 10_000 {
+		t.Fatalf("the last of them ended after %d ms, of some 2000", ms)
+	}
+	host{s: s, id: "c2"}.says(l.GetRevision(), 0, l.GetId(), 0, 2)
+	listed := must(s.ListLockdowns(t.Context(), &emergencyv1.ListEmergenciesRequest{Filter: "status=ONGOING"})).GetLockdowns()
+	progressOf(t, listed[0], 0, 5, 0)
+}
+
+func TestAScheduledLockdownSaysNothingBeforeItsStartAndCountsFromThere(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	c1 := host{s: s, id: "c1"}
+	l := must(s.ApplyLockdown(p.as("admin"), p.lockdown(time.Hour, time.Hour)))
+	noProgress(t, l)
+	c1.says(l.GetRevision(), 4, l.GetId(), 0, 0)
+	noProgress(t, p.lockdownNow(s, l.GetId()))
+	p.clock.advance(time.Hour) // the timer, an hour of real time away, does not see it
+	progressOf(t, p.lockdownNow(s, l.GetId()), 0, 0, 4)
+	p.clock.advance(2 * time.Second)
+	c1.says(l.GetRevision(), 1, l.GetId(), 1, 3)
+	got := p.lockdownNow(s, l.GetId())
+	if progressOf(t, got, 1, 3, 0); got.GetStatus() != emergencyv1.Emergency_ONGOING {
+		t.Fatalf("it is %v", got)
+	}
+	if ms := got.GetLastEndedMs(); ms < 1000 || ms > 10_000 {
+		t.Fatalf("the last of them ended %d ms after the start, of some 2000", ms)
+	}
+}
+
+func TestWhatAConnectorSaidBeforeTheStartIsNotThatNothingIsOpen(t *testing.T) {
+	c := &clock{}
+	r := newReceipts(c.now)
+	s := &Service{receipts: r}
+	l := &emergencyv1.Emergency{Id: "L-0002", Kind: emergencyv1.Emergency_LOCKDOWN, CutoffRevision: "7-2", Revision: "7-2",
+		StartTime: timestamppb.New(c.now().Add(time.Second)), EndTime: timestamppb.New(c.now().Add(time.Hour))}
+	r.durable(l)
+	host{s: s, id: "c1"}.says("7-2", 4, "L-0002", 0, 0)
+	host{s: s, id: "c2", mute: true}.says("7-2", 2, "", 0, 0)
+	c.advance(1500 * time.Millisecond)
+	far := func() *emergencyv1.Emergency { r.progress(l, c.now()); return l }
+	progressOf(t, far(), 4, 0, 2)
+	l.Started, l.Revision = true, "7-3"
+	r.durable(l)
+	host{s: s, id: "c1"}.says("7-2", 4, "L-0002", 0, 0) // its clock is behind, and it has not heard of the start
+	progressOf(t, far(), 4, 0, 2)
+	host{s: s, id: "c1"}.says("7-3", 1, "L-0002", 0, 4) // one has come back
+	host{s: s, id: "c2", mute: true}.says("7-2", 2, "L-0002", 0, 0)
+	progressOf(t, far(), 0, 4, 0) // the broker has looked at what it had: none of it is meant
+}
+
+func TestALockdownCancelledBeforeItsStartHasNoProgressAndOneCancelledAfterKeepsIt(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	c1 := host{s: s, id: "c1"}
+	before := must(s.ApplyLockdown(p.as("admin"), p.lockdown(time.Minute, time.Hour)))
+	c1.says(before.GetRevision(), 2, before.GetId(), 0, 0)
+	noProgress(t, must(s.CancelLockdown(p.as("admin"), p.cancel(before.GetId()))))
+	p.clock.advance(2 * time.Minute)
+	if got := p.lockdownNow(s, before.GetId()); got.GetStatus() != emergencyv1.Emergency_CANCELLED {
+		t.Fatalf("it is %v", got)
+	} else {
+		noProgress(t, got)
+	}
+	after := must(s.ApplyLockdown(p.as("admin"), p.lockdown(0, time.Hour)))
+	c1.says(after.GetRevision(), 1, after.GetId(), 1, 1)
+	took := p.lockdownNow(s, after.GetId()).GetLastEndedMs()
+	cancelled := must(s.CancelLockdown(p.as("admin"), p.cancel(after.GetId())))
+	if progressOf(t, cancelled, 1, 1, 0); cancelled.GetStatus() != emergencyv1.Emergency_CANCELLED || cancelled.GetLastEndedMs() != took {
+		t.Fatalf("what was cut stays cut, after %d ms, and it is %v", took, cancelled)
+	}
+	c1.says(cancelled.GetRevision(), 0, after.GetId(), 0, 2)
+	progressOf(t, p.lockdownNow(s, after.GetId()), 0, 2, 0)
+}
+
+func TestAFreezeHasProgressOnlyIfItEndsLiveSessions(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	c1 := host{s: s, id: "c1"}
+	noProgress(t, must(s.ApplyFreeze(p.as("admin"), p.freeze())))
+	r := p.freeze()
+	r.EndLiveSessions = true
+	f := must(s.ApplyFreeze(p.as("admin"), r))
+	c1.says(f.GetRevision(), 5, f.GetId(), 1, 2)
+	got := must(s.GetFreeze(t.Context(), &emergencyv1.GetEmergencyRequest{Id: f.GetId()}))
+	if progressOf(t, got, 1, 2, 0); got.GetStatus() != emergencyv1.Emergency_ONGOING || got.LastEndedMs == nil {
+		t.Fatalf("it is %v", got)
+	}
+}
+
+func TestAControlThatCameLaterClaimsOnlyWhatItHasHeard(t *testing.T) {
+	p := newPlatform(t)
+	l := must(p.replica().ApplyLockdown(p.as("admin"), p.lockdown(time.Minute, time.Hour)))
+	between := p.replica() // it listens from the start on, though it did not see it scheduled
+	p.clock.advance(62 * time.Second)
+	host{s: between, id: "c1"}.says(l.GetRevision(), 0, l.GetId(), 0, 3)
+	got := p.lockdownNow(between, l.GetId())
+	if progressOf(t, got, 0, 3, 0); got.GetLastEndedMs() < 1000 || got.GetLastEndedMs() > 10_000 {
+		t.Fatalf("they ended some 2000 ms after the start, and it is %v", got)
+	}
+	p.clock.advance(time.Minute)
+	after := p.replica()
+	noProgress(t, p.lockdownNow(after, l.GetId()))
+	host{s: after, id: "c1"}.says(l.GetRevision(), 0, l.GetId(), 0, 3)
+	cancelled := must(after.CancelLockdown(p.as("admin"), p.cancel(l.GetId())))
+	if progressOf(t, cancelled, 0, 3, 0); cancelled.LastEndedMs != nil {
+		t.Fatalf("when they ended it has not heard, and it says %d ms", cancelled.GetLastEndedMs())
+	}
+	for _, receipt := range must(after.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: l.GetId()})).GetReceipts() {
+		if receipt.HeldMs != nil {
+			t.Fatalf("since when it is held it has not heard, and it says %v", receipt)
+		}
+	}
+}
+
+func TestWhatEndedBeforeTheAcknowledgementIsCountedAtOnce(t *testing.T) {
+	r := newReceipts(time.Now)
+	e := &emergencyv1.Emergency{Id: "T-0002", Kind: emergencyv1.Emergency_TERMINATION, CutoffRevision: "7-2", CreateTime: timestamppb.Now()}
+	host{s: &Service{receipts: r}, id: "c1"}.says("7-2", 0, "T-0002", 0, 3)
+	r.durable(e)
+	if r.progress(e, time.Now()); e.GetEnded() != 3 || e.LastEndedMs == nil || e.GetLastEndedMs() != 0 {
+		t.Fatalf("3 have ended already, and it is %v", e)
+	}
+}
