@@ -118,10 +118,10 @@ func unknown(id string, kind emergencyv1.Emergency_Kind) error {
 		emergencyv1.Emergency_TERMINATION: "termination", emergencyv1.Emergency_FREEZE: "freeze", emergencyv1.Emergency_LOCKDOWN: "lockdown",
 	}[kind]
 	if !ok {
-		name = "emergency"
+		name, kind = "emergency", emergencyv1.Emergency_FREEZE
 	}
 	if !idPattern.MatchString(id) {
-		return fault.New(fault.InvalidArgument, "%q is not the id of a %s: ids look like F-0042", id, name).With("field", "id")
+		return fault.New(fault.InvalidArgument, "%q is not the id of a %s: ids look like %s-0042", id, name, kind.String()[:1]).With("field", "id")
 	}
 	return fault.New(fault.NotFound, "There is no %s %s. List them to see which there are", name, id)
 }

@@ -2129,58 +2129,58 @@ var File_portcullis_emergency_v1_emergencies_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\n" +
-	")portcullis/emergency/v1/emergencies.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xc4\x02\n" +
+	")portcullis/emergency/v1/emergencies.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xc8\x02\n" +
 	"\x17ApplyTerminationRequest\x12=\n" +
 	"\bselector\x18\x01 \x01(\v2!.portcullis.emergency.v1.SelectorR\bselector\x12$\n" +
 	"\rjustification\x18\x02 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\x03 \x01(\tR\x0egovernanceCode\x12\x1e\n" +
-	"\x05grant\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12&\n" +
+	"\x05grant\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x121\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x121\n" +
 	"\x14justification_public\x18\x06 \x01(\bR\x13justificationPublic\x12 \n" +
-	"\x06digest\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\"\x9e\x03\n" +
+	"\x06digest\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\"\xa2\x03\n" +
 	"\x12ApplyFreezeRequest\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12$\n" +
 	"\rjustification\x18\x03 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\x04 \x01(\tR\x0egovernanceCode\x12\x1e\n" +
-	"\x05grant\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12&\n" +
+	"\x05grant\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x121\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x121\n" +
 	"\x14justification_public\x18\a \x01(\bR\x13justificationPublic\x12 \n" +
 	"\x06digest\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\x12*\n" +
-	"\x11end_live_sessions\x18\t \x01(\bR\x0fendLiveSessions\"\x87\x04\n" +
+	"\x11end_live_sessions\x18\t \x01(\bR\x0fendLiveSessions\"\x8b\x04\n" +
 	"\x14ApplyLockdownRequest\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12$\n" +
 	"\rjustification\x18\x03 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\x04 \x01(\tR\x0egovernanceCode\x12\x1e\n" +
-	"\x05grant\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12&\n" +
+	"\x05grant\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x121\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x121\n" +
 	"\x14justification_public\x18\a \x01(\bR\x13justificationPublic\x12 \n" +
 	"\x06digest\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\x124\n" +
 	"\x11break_glass_users\x18\t \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\x0fbreakGlassUsers\x126\n" +
 	"\x12break_glass_tokens\x18\n" +
 	" \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\x10breakGlassTokens\x12#\n" +
-	"\rrevoke_tokens\x18\v \x01(\bR\frevokeTokens\"\xb6\x01\n" +
+	"\rrevoke_tokens\x18\v \x01(\bR\frevokeTokens\"\xba\x01\n" +
 	"\rCancelRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\rjustification\x18\x02 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\x03 \x01(\tR\x0egovernanceCode\x12\x1e\n" +
-	"\x05grant\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12&\n" +
+	"\x05grant\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xee\x01\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xf2\x01\n" +
 	"\x0eShortenRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12$\n" +
 	"\rjustification\x18\x03 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\x04 \x01(\tR\x0egovernanceCode\x12\x1e\n" +
-	"\x05grant\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12&\n" +
+	"\x05grant\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"%\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"%\n" +
 	"\x13GetEmergencyRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x8c\x01\n" +
 	"\x16ListEmergenciesRequest\x12'\n" +
@@ -2209,13 +2209,13 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"G\n" +
 	"\fFrozenDevice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
-	"\raccess_groups\x18\x02 \x03(\tR\faccessGroups\"\xaf\x02\n" +
+	"\raccess_groups\x18\x02 \x03(\tR\faccessGroups\"\xb3\x02\n" +
 	"\x0ePreviewRequest\x12T\n" +
 	"\vtermination\x18\x01 \x01(\v20.portcullis.emergency.v1.ApplyTerminationRequestH\x00R\vtermination\x12E\n" +
 	"\x06freeze\x18\x02 \x01(\v2+.portcullis.emergency.v1.ApplyFreezeRequestH\x00R\x06freeze\x12K\n" +
-	"\blockdown\x18\x03 \x01(\v2-.portcullis.emergency.v1.ApplyLockdownRequestH\x00R\blockdown\x12&\n" +
+	"\blockdown\x18\x03 \x01(\v2-.portcullis.emergency.v1.ApplyLockdownRequestH\x00R\blockdown\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestIdB\v\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestIdB\v\n" +
 	"\temergency\"\x8e\x05\n" +
 	"\x0fPreviewResponse\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12#\n" +
@@ -2297,14 +2297,14 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x13UpdatePolicyRequest\x12?\n" +
 	"\x06policy\x18\x01 \x01(\v2\x1f.portcullis.emergency.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\xc3\x02\n" +
+	"updateMask\"\xc7\x02\n" +
 	"\x10RecordActRequest\x12\x1d\n" +
 	"\x04kind\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04kind\x12 \n" +
 	"\x06target\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06target\x12 \n" +
 	"\x06detail\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06detail\x12\x1e\n" +
-	"\x05grant\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12&\n" +
+	"\x05grant\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12$\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12$\n" +
 	"\rjustification\x18\x06 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\a \x01(\tR\x0egovernanceCode\x12\x0e\n" +
 	"\x02at\x18\b \x01(\x04R\x02at\x12%\n" +

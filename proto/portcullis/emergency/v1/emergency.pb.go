@@ -993,7 +993,7 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\fspared_users\x18\t \x03(\tR\vsparedUsers\x12$\n" +
 	"\x0espared_sign_in\x18\n" +
 	" \x01(\tR\fsparedSignIn\x12\x14\n" +
-	"\x05begun\x18\v \x01(\bR\x05begun\"\xf7\x04\n" +
+	"\x05begun\x18\v \x01(\bR\x05begun\"\xf8\x04\n" +
 	"\x06Policy\x12S\n" +
 	"\x0fgovernance_code\x18\x01 \x01(\x0e2*.portcullis.emergency.v1.Policy.GovernanceR\x0egovernanceCode\x127\n" +
 	"\x12governance_pattern\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11governancePattern\x124\n" +
@@ -1005,10 +1005,10 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x19\n" +
 	"\x05grant\x18\b \x01(\tH\x00R\x05grant\x88\x01\x01\x123\n" +
-	"\rjustification\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x01R\rjustification\x88\x01\x01\x12+\n" +
+	"\rjustification\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x01R\rjustification\x88\x01\x01\x12,\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18@H\x02R\trequestId\x88\x01\x01\"Q\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\"Q\n" +
 	"\n" +
 	"Governance\x12\x1a\n" +
 	"\x16GOVERNANCE_UNSPECIFIED\x10\x00\x12\f\n" +

@@ -2208,13 +2208,13 @@ var File_portcullis_gate_v1_gate_proto protoreflect.FileDescriptor
 
 const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\n" +
-	"\x1dportcullis/gate/v1/gate.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xb7\x01\n" +
+	"\x1dportcullis/gate/v1/gate.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xbb\x01\n" +
 	"\fCheckRequest\x12\x1c\n" +
 	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04user\x12 \n" +
 	"\x06device\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06device\x12?\n" +
-	"\achannel\x18\x03 \x01(\x0e2\x1b.portcullis.gate.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12&\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x1b.portcullis.gate.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc7\x03\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xc7\x03\n" +
 	"\rCheckResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12@\n" +
 	"\x06reason\x18\x02 \x01(\x0e2(.portcullis.gate.v1.CheckResponse.ReasonR\x06reason\x12\x18\n" +
@@ -2243,7 +2243,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\tR\brevision\x12%\n" +
 	"\x0efrozen_devices\x18\x05 \x03(\tR\rfrozenDevices\"?\n" +
 	"\vLockdownNow\x120\n" +
-	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xa9\x04\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xaa\x04\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\x04host\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12\x1d\n" +
@@ -2254,10 +2254,10 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\bdisabled\x18\a \x01(\bR\bdisabled\x12%\n" +
 	"\x0ecredential_set\x18\b \x01(\bR\rcredentialSet\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12+\n" +
+	"createTime\x12,\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18@H\x00R\trequestId\x88\x01\x01\x12#\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x00R\trequestId\x88\x01\x01\x12#\n" +
 	"\raccess_groups\x18\v \x03(\tR\faccessGroups\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2281,19 +2281,19 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\")\n" +
 	"\x13DeleteDeviceRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xca\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xce\x01\n" +
 	"\x14SetCredentialRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12$\n" +
 	"\busername\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\busername\x12$\n" +
 	"\bpassword\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bpassword\x12*\n" +
 	"\vprivate_key\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\n" +
-	"privateKey\x12&\n" +
+	"privateKey\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"P\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"T\n" +
 	"\x12TrustDeviceRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12&\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa6\x03\n" +
+	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xa7\x03\n" +
 	"\vAccessGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\x05users\x18\x02 \x03(\tB\n" +
@@ -2303,9 +2303,9 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x14block_during_freezes\x18\x04 \x01(\bR\x12blockDuringFreezes\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12#\n" +
-	"\x05grant\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x05grant\x88\x01\x01\x12+\n" +
+	"\x05grant\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x05grant\x88\x01\x01\x12,\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@H\x01R\trequestId\x88\x01\x01\x123\n" +
+	"request_id\x18\a \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x01R\trequestId\x88\x01\x01\x123\n" +
 	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x02R\rjustification\x88\x01\x01\x12\x1a\n" +
 	"\bdisabled\x18\t \x01(\bR\bdisabledB\b\n" +
 	"\x06_grantB\r\n" +
@@ -2331,14 +2331,14 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x18DeleteAccessGroupRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\x05grant\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12.\n" +
-	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\xfe\x02\n" +
+	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x82\x03\n" +
 	"\rImportRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12-\n" +
 	"\x05users\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x05users\x121\n" +
 	"\adevices\x18\x03 \x03(\v2\x17.google.protobuf.StructR\adevices\x12<\n" +
-	"\raccess_groups\x18\x04 \x03(\v2\x17.google.protobuf.StructR\faccessGroups\x12&\n" +
+	"\raccess_groups\x18\x04 \x03(\v2\x17.google.protobuf.StructR\faccessGroups\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12\x1e\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12\x1e\n" +
 	"\x05grant\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x129\n" +
 	"\vcredentials\x18\a \x03(\v2\x17.google.protobuf.StructR\vcredentials\x12.\n" +
 	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x87\x01\n" +

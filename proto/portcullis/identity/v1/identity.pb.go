@@ -3394,32 +3394,32 @@ var File_portcullis_identity_v1_identity_proto protoreflect.FileDescriptor
 
 const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
-	"%portcullis/identity/v1/identity.proto\x12\x16portcullis.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xa8\x01\n" +
+	"%portcullis/identity/v1/identity.proto\x12\x16portcullis.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xac\x01\n" +
 	"\x13CreateSignInRequest\x12&\n" +
 	"\busername\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\busername\x12$\n" +
 	"\bpassword\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bpassword\x12\x1b\n" +
-	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\">\n" +
-	"\x14RefreshSignInRequest\x12&\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"B\n" +
+	"\x14RefreshSignInRequest\x12*\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x15\n" +
+	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x15\n" +
 	"\x13DeleteSignInRequest\"\x8d\x01\n" +
 	"\x06SignIn\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x120\n" +
-	"\x04user\x18\x03 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\"|\n" +
+	"\x04user\x18\x03 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\"\x80\x01\n" +
 	"\x12CreateGrantRequest\x12\x1b\n" +
 	"\x04code\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12!\n" +
-	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\x12&\n" +
+	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\x12*\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"h\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"h\n" +
 	"\x13CreateGrantResponse\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\tR\x05grant\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x9f\a\n" +
+	"expireTime\"\xa0\a\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12\x1e\n" +
@@ -3437,9 +3437,9 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12 \n" +
 	"\vpermissions\x18\r \x03(\tR\vpermissions\x12\x19\n" +
-	"\x05grant\x18\x0e \x01(\tH\x01R\x05grant\x88\x01\x01\x12+\n" +
+	"\x05grant\x18\x0e \x01(\tH\x01R\x05grant\x88\x01\x01\x12,\n" +
 	"\n" +
-	"request_id\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18@H\x02R\trequestId\x88\x01\x01\x123\n" +
+	"request_id\x18\x0f \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\x123\n" +
 	"\rjustification\x18\x10 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x03R\rjustification\x88\x01\x01\x123\n" +
 	"\x13recovery_codes_left\x18\x11 \x01(\rH\x04R\x11recoveryCodesLeft\x88\x01\x01\x128\n" +
 	"\x10current_password\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x05R\x0fcurrentPassword\x88\x01\x01\"=\n" +
@@ -3473,38 +3473,38 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"'\n" +
 	"\x11DeleteUserRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x81\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x85\x01\n" +
 	"\x10EnrollMfaRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12\x1b\n" +
-	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"<\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"<\n" +
 	"\x11EnrollMfaResponse\x12\x10\n" +
 	"\x03uri\x18\x01 \x01(\tR\x03uri\x12\x15\n" +
-	"\x06qr_png\x18\x02 \x01(\fR\x05qrPng\"m\n" +
+	"\x06qr_png\x18\x02 \x01(\fR\x05qrPng\"q\n" +
 	"\x12ActivateMfaRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
-	"\x04code\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\x04code\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12*\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xab\x01\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xab\x01\n" +
 	"\x13ActivateMfaResponse\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12%\n" +
 	"\x0erecovery_codes\x18\x02 \x03(\tR\rrecoveryCodes\x12;\n" +
 	"\vusable_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"usableTime\"\x93\x01\n" +
+	"usableTime\"\x97\x01\n" +
 	"\x0fResetMfaRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12.\n" +
-	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12&\n" +
+	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x93\x01\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x94\x01\n" +
 	"\x04Role\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vpermissions\x18\x02 \x03(\tR\vpermissions\x12\x19\n" +
-	"\bbuilt_in\x18\x03 \x01(\bR\abuiltIn\x12+\n" +
+	"\bbuilt_in\x18\x03 \x01(\bR\abuiltIn\x12,\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@H\x00R\trequestId\x88\x01\x01B\r\n" +
+	"request_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x00R\trequestId\x88\x01\x01B\r\n" +
 	"\v_request_id\"\x12\n" +
 	"\x10ListRolesRequest\"o\n" +
 	"\x11ListRolesResponse\x122\n" +
@@ -3513,7 +3513,7 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x11CreateRoleRequest\x128\n" +
 	"\x04role\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.RoleB\x06\xbaH\x03\xc8\x01\x01R\x04role\"'\n" +
 	"\x11DeleteRoleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x83\x04\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x84\x04\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -3525,10 +3525,10 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"created_by\x18\a \x01(\tR\tcreatedBy\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12%\n" +
-	"\x0earmed_revision\x18\t \x01(\tR\rarmedRevision\x12+\n" +
+	"\x0earmed_revision\x18\t \x01(\tR\rarmedRevision\x12,\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18@H\x01R\trequestId\x88\x01\x01\x12\x19\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x01R\trequestId\x88\x01\x01\x12\x19\n" +
 	"\x05grant\x18\v \x01(\tH\x02R\x05grant\x88\x01\x01\"D\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\a\n" +
@@ -3555,13 +3555,13 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"$\n" +
 	"\x12DeleteTokenRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x91\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x95\x01\n" +
 	"\x11RearmTokenRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12.\n" +
-	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12&\n" +
+	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc6\x01\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xc6\x01\n" +
 	"\x13AuthenticateRequest\x12&\n" +
 	"\busername\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\busername\x12\x18\n" +

@@ -1884,12 +1884,12 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\fSessionCount\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04open\x18\x02 \x01(\rR\x04open\x12 \n" +
-	"\vunreachable\x18\x03 \x01(\rR\vunreachable\"{\n" +
+	"\vunreachable\x18\x03 \x01(\rR\vunreachable\"\x7f\n" +
 	"\x11EndSessionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
-	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12&\n" +
+	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12*\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x17\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x17\n" +
 	"\x15ListConnectorsRequest\"\x82\x01\n" +
 	"\x16ListConnectorsResponse\x12@\n" +
 	"\n" +
