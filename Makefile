@@ -4,9 +4,10 @@ BUF      := build/node/node_modules/.bin/buf
 # Tests that the race detector does not make slow.
 RACE     := -e /pkg/ -e /services/internal/
 OPENAPI  := services/gateway/gateway/openapi.json
+WEB      := services/gateway/web
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench generate lint clean $(SERVICES)
+.PHONY: help run test build bench generate console lint clean $(SERVICES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -47,6 +48,13 @@ build/third_party: go.mod proto/internal/thirdparty/main.go
 	rm -rf $@
 	go run ./proto/internal/thirdparty $@
 	touch $@
+
+# Node 20 or later. What it writes is committed: nobody needs Node to build or run.
+console: $(WEB)/node_modules/.package-lock.json ## services/gateway/console/dist from services/gateway/web
+	cd $(WEB) && npm run -s types && npm run -s build
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --loglevel=error
 
 lint: ## golangci-lint; the first time builds it, for some minutes
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...

@@ -47,6 +47,7 @@ func newAPI(d Deps, r refusals, b bodies) (*api, error) {
 		runtime.WithOutgoingHeaderMatcher(nothing),
 		runtime.WithOutgoingTrailerMatcher(nothing),
 		runtime.WithMetadata(accompany),
+		runtime.WithForwardResponseOption(a.signed),
 		runtime.WithErrorHandler(a.fail),
 		runtime.WithRoutingErrorHandler(a.lost),
 		runtime.WithStreamErrorHandler(a.cut),

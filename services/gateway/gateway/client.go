@@ -81,6 +81,15 @@ func strip(header http.Header) {
 	}
 }
 
+// peerOf is the address at the other end of the connection, without its port.
+func peerOf(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return at.Addr().Unmap().WithZone("").String()
+}
+
 // host is an address without its port.
 func host(address net.Addr) string {
 	text, _, err := net.SplitHostPort(address.String())

@@ -12,6 +12,7 @@ type exchange struct {
 	id string
 	// address is the client's.
 	address string
+	browser browser
 	// route is the REST row, nil if there is none.
 	route *route
 	// sent is the whole body as it came, body what is decoded of it.
@@ -43,6 +44,8 @@ const writeWithin = 30 * time.Second
 // gives a client that doesn't read a bounded time.
 type answer struct {
 	http.ResponseWriter
+	// before sees the status before it is sent, and may add headers; nil does nothing.
+	before func(status int)
 	status int
 	bytes  int
 	closed bool
@@ -54,6 +57,9 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.status = status
+	if a.before != nil {
+		a.before(status)
+	}
 	a.ResponseWriter.WriteHeader(status)
 }
 

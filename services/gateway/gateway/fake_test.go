@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
@@ -227,7 +228,11 @@ func (i fakeIdentity) CreateSignIn(ctx context.Context, r *identityv1.CreateSign
 	if !i.lockdown.IsZero() {
 		return nil, lockedDown(i.lockdown)
 	}
-	return &identityv1.SignIn{Token: "good"}, nil
+	return &identityv1.SignIn{Token: "good", ExpireTime: timestamppb.New(noon.Add(15 * time.Minute))}, nil
+}
+
+func (i fakeIdentity) DeleteSignIn(ctx context.Context, r *identityv1.DeleteSignInRequest) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, i.enter(ctx, r, false)
 }
 
 type fakeControl struct {

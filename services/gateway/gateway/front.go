@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/gateway/console"
 )
 
 // front is the first to see a request: it names it, finds out where it comes from, takes away what
@@ -23,6 +24,9 @@ import (
 type front struct {
 	api      http.Handler
 	pages    map[string]http.Handler
+	console  *console.Console
+	plain    http.Handler
+	cross    http.CrossOriginProtection
 	trusted  proxies
 	strict   http.Header
 	refusals refusals
@@ -35,11 +39,18 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	e := &exchange{id: r.Header.Get("X-Request-Id"), address: f.trusted.client(r), answer: &answer{ResponseWriter: w}}
+	e := &exchange{id: r.Header.Get("X-Request-Id"), address: f.trusted.client(r), browser: f.browser(r), answer: &answer{ResponseWriter: w}}
+	e.answer.before = func(status int) {
+		if status == http.StatusUnauthorized && fault.Is(e.err, fault.Unauthenticated) && e.browser.token != "" { // a wrong code ends nothing
+			e.browser.forget(w)
+		}
+	}
 	if !requestID.MatchString(e.id) {
 		e.id = rand.Text()
 	}
-	strip(r.Header)
+	if !plainly(r) {
+		strip(r.Header) // the plain panel's calls come through here again, and lose it then
+	}
 	maps.Copy(w.Header(), f.strict)
 	w.Header().Set("X-Request-Id", e.id)
 	f.serve(e, r.WithContext(withExchange(r.Context(), e)))
@@ -59,12 +70,27 @@ func (f *front) serve(e *exchange, r *http.Request) {
 		}
 		f.refusals.read(errors.New("panic")).write(e.answer)
 	}()
-	f.route(r.URL.Path).ServeHTTP(e.answer, r)
+	if err := e.browser.use(r, &f.cross); err != nil {
+		f.refusals.read(err).write(e.answer)
+		return
+	}
+	f.route(r).ServeHTTP(e.answer, r)
 }
 
-func (f *front) route(path string) http.Handler {
-	if page, ok := f.pages[path]; ok {
+// plainly reports whether a request is for the panel without a script.
+func plainly(r *http.Request) bool {
+	return r.URL.Path == "/plain" || strings.HasPrefix(r.URL.Path, "/plain/")
+}
+
+func (f *front) route(r *http.Request) http.Handler {
+	if page, ok := f.pages[r.URL.Path]; ok {
 		return page
+	}
+	if plainly(r) {
+		return f.plain
+	}
+	if f.console.Has(r) {
+		return f.console
 	}
 	return f.api // answers what is not there, too
 }
@@ -106,6 +132,9 @@ func (f *front) pattern(e *exchange, r *http.Request) string {
 	}
 	if _, ok := f.pages[r.URL.Path]; ok {
 		return r.URL.Path
+	}
+	if f.route(r) != f.api {
+		return "console"
 	}
 	return "none"
 }

@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc"
 
 	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/services/gateway/console"
+	"portcullis.dev/services/gateway/plain"
 	"portcullis.dev/services/internal/rpc"
 )
 
@@ -100,13 +102,19 @@ func New(c Config, d Deps) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
+	web, err := console.New()
+	if err != nil {
+		return nil, fmt.Errorf("preparing the console: %w", err)
+	}
 	metrics, err := newMetrics(d.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
-	return &Gateway{config: c, deps: d, trusted: trusted, stop: api.stop, front: &front{
-		api: api, pages: pages, trusted: trusted, strict: strict(), refusals: r, metrics: metrics, log: d.Log,
-	}}, nil
+	f := &front{
+		api: api, pages: pages, console: web, trusted: trusted, strict: strict(), refusals: r, metrics: metrics, log: d.Log,
+	}
+	f.plain = &plain.Panel{API: f, Texts: d.Texts}
+	return &Gateway{config: c, deps: d, trusted: trusted, stop: api.stop, front: f}, nil
 }
 
 // limits is how large the body of each call may be.

@@ -2,28 +2,18 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"html/template"
 	"net/http"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
-
 	"portcullis.dev/pkg/fault"
-	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/gateway/docs"
-	"portcullis.dev/services/internal/rpc"
 )
 
 //go:embed openapi.json
 var openAPI []byte
-
-//go:embed home.tmpl
-var homeText string
 
 // pages are what is served beside the API; all of it stays open in a lockdown.
 func pages(d Deps, r refusals) (map[string]http.Handler, error) {
@@ -31,16 +21,7 @@ func pages(d Deps, r refusals) (map[string]http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	gate, err := d.Dial(rpc.Gate)
-	if err != nil {
-		return nil, err
-	}
-	home, err := template.New("home").Parse(homeText)
-	if err != nil {
-		return nil, err
-	}
 	all := map[string]http.Handler{
-		"/":             &posture{gate: gatev1.NewPostureClient(gate), page: home, refusals: r},
 		"/docs":         still("text/html; charset=utf-8", reference),
 		"/docs.css":     still("text/css; charset=utf-8", docs.Style()),
 		"/openapi.json": still("application/json", openAPI),
@@ -95,37 +76,4 @@ func (p readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte(`{"status":"ready"}`))
-}
-
-// posture is the front page: what the gate says to somebody without a token.
-type posture struct {
-	gate     gatev1.PostureClient
-	page     *template.Template
-	refusals refusals
-}
-
-// postureWithin is how long the front page waits for the gate before it says that it doesn't know.
-const postureWithin = 2 * time.Second
-
-func (p *posture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	view := struct{ Product, Lockdown, Unknown string }{Product: p.refusals.texts.Product}
-	if view.Product == "" {
-		view.Product = "Portcullis"
-	}
-	ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(r.Context(), accompany(r.Context(), r)), postureWithin)
-	defer cancel()
-	state, err := p.gate.GetPosture(ctx, &gatev1.GetPostureRequest{}, grpc.WaitForReady(false))
-	switch {
-	case err != nil:
-		view.Unknown = "Whether a lockdown is on can't be told now: the access gate does not answer."
-	case state.GetLockdown() != nil:
-		view.Lockdown = p.refusals.texts.Lockdown(state.GetLockdown().GetUntil().AsTime())
-	}
-	var text bytes.Buffer
-	if err := p.page.Execute(&text, view); err != nil {
-		p.refusals.read(err).write(w)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(text.Bytes()) // a caller who has gone needs no answer
 }

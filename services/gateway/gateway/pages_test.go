@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-func TestTheFrontPageSaysWhetherALockdownIsOnAndUntilWhen(t *testing.T) {
+func TestThePlainPageSaysWhetherALockdownIsOnAndUntilWhen(t *testing.T) {
 	p := open(t)
-	if a := p.call(t, "GET", "/", "", "Authorization", ""); a.status != 200 || !strings.Contains(a.body, "No lockdown is on.") || !strings.Contains(a.body, `href="/docs"`) {
+	if a := p.call(t, "GET", "/plain", "", "Authorization", ""); a.status != 200 || !strings.Contains(a.body, "No lockdown is on.") || !strings.Contains(a.body, `href="/docs"`) {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 	p.lockDown(time.Date(2022, 8, 9, 22, 54, 0, 0, time.UTC))
-	if a := p.call(t, "GET", "/", "", "Authorization", ""); !strings.Contains(a.body, "Portcullis is under Lockdown until 09/08/2022 22:54:00") {
+	if a := p.call(t, "GET", "/plain", "", "Authorization", ""); !strings.Contains(a.body, "Portcullis is under Lockdown until 09/08/2022 22:54:00") {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 	p.setRefuse(errors.New("down"))
-	if a := p.call(t, "GET", "/", ""); a.status != 200 || !strings.Contains(a.body, "can&#39;t be told now") {
+	if a := p.call(t, "GET", "/plain", ""); a.status != 200 || !strings.Contains(a.body, "can&#39;t be told now") {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 	p.stop()
-	if a := p.call(t, "GET", "/", ""); a.status != 200 || !strings.Contains(a.body, "can&#39;t be told now") {
+	if a := p.call(t, "GET", "/plain", ""); a.status != 200 || !strings.Contains(a.body, "can&#39;t be told now") {
 		t.Errorf("without a gate: got %d %s", a.status, a.body)
 	}
 }
@@ -94,7 +94,7 @@ func TestReadinessSaysWhatIsWaitedFor(t *testing.T) {
 func TestWhatIsNotTheAPIStaysOpenInALockdown(t *testing.T) {
 	p := open(t)
 	p.lockDown(noon.AddDate(0, 0, 1))
-	for _, path := range []string{"/", "/docs", "/docs.css", "/openapi.json", "/healthz", "/readyz", "/metrics", "/v1/posture"} {
+	for _, path := range []string{"/", "/plain", "/docs", "/docs.css", "/openapi.json", "/healthz", "/readyz", "/metrics", "/v1/posture"} {
 		if a := p.call(t, "GET", path, "", "Authorization", ""); a.status != 200 {
 			t.Errorf("%s: got %d", path, a.status)
 		}

@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/pkg/fault"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+)
+
+// A browser keeps its token in a cookie that no script can read: whoever signs in or refreshes with the
+// header X-Portcullis-Console gets it there and not in the body. Any other program sends Authorization,
+// which wins, and never sees a cookie.
+const (
+	consoleHeader = "X-Portcullis-Console"
+	cookieName    = "portcullis"
+	secureCookie  = "__Host-portcullis" // which a browser takes over TLS only, and of this very host
+)
+
+// browser is what the cookie of a request and its place say, before anything is stripped.
+type browser struct {
+	console bool   // the console asks
+	secure  bool   // TLS reaches the client
+	token   string // out of the cookie; empty where Authorization is there too
+}
+
+func (f *front) browser(r *http.Request) browser {
+	b := browser{console: r.Header.Get(consoleHeader) != "", secure: r.TLS != nil || f.trusted.has(peerOf(r)) && r.Header.Get("X-Forwarded-Proto") == "https"}
+	signsIn := r.Method == http.MethodPost && r.URL.Path == "/v1/sign-ins" // whatever was there before
+	if c, err := r.Cookie(b.name()); err == nil && r.Header.Get("Authorization") == "" && !signsIn {
+		b.token = c.Value
+	}
+	return b
+}
+
+func (b browser) name() string {
+	if b.secure {
+		return secureCookie
+	}
+	return cookieName
+}
+
+// use makes the cookie the credential of a request of this very site; another site's changes nothing.
+func (b browser) use(r *http.Request, cross *http.CrossOriginProtection) error {
+	if b.token == "" || !strings.HasPrefix(r.URL.Path, "/v1/") {
+		return nil
+	}
+	if err := cross.Check(r); err != nil {
+		return fault.New(fault.PermissionDenied, "This request comes from another site than this console. Sign in here and try again")
+	}
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return nil
+}
+
+// keep gives the browser its token, for as long as it works.
+func (b browser) keep(w http.ResponseWriter, token string, left time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: b.name(), Value: token, Path: "/", MaxAge: int(left.Seconds()), // not a moment: browsers' clocks are wrong
+		HttpOnly: true, Secure: b.secure, SameSite: http.SameSiteStrictMode,
+	})
+}
+
+func (b browser) forget(w http.ResponseWriter) { b.keep(w, "", -time.Second) }
+
+// signed moves the token of a sign-in from the answer to the cookie.
+func (a *api) signed(ctx context.Context, w http.ResponseWriter, m proto.Message) error {
+	e := exchangeOf(ctx)
+	switch m := m.(type) {
+	case *identityv1.SignIn:
+		if e.browser.console {
+			e.browser.keep(w, m.GetToken(), m.GetExpireTime().AsTime().Sub(a.refusals.now()))
+			m.Token = ""
+		}
+	default:
+		if e.route != nil && e.route.rpc == identityv1.SignIns_DeleteSignIn_FullMethodName && e.browser.token != "" {
+			e.browser.forget(w)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,9 @@
+// One process takes all the steps, for they share the people and their codes.
+import { after, afterEach } from 'node:test'
+import { browser, openDoors } from './world.mjs'
+import './pages.mjs'
+import './emergency.mjs'
+import './plain.mjs'
+
+afterEach(openDoors)
+after(() => browser.close())

@@ -1,0 +1,43 @@
+import { useSyncExternalStore } from 'react'
+
+// One ticker for every countdown of a page: a timer for each row would freeze it.
+let offset = 0
+let now = Date.now()
+const listeners = new Set<() => void>()
+let timer: ReturnType<typeof setTimeout> | undefined
+
+function tick() {
+  now = serverNow()
+  for (const hear of listeners) hear()
+  timer = setTimeout(tick, 1000 - (now % 1000))
+}
+
+/** Learns what the server's clock says: browsers' clocks are wrong. */
+export function learn(serverTime: string | undefined) {
+  if (!serverTime) return
+  const theirs = Date.parse(serverTime)
+  if (!Number.isNaN(theirs) && Math.abs(theirs - Date.now() - offset) > 250) {
+    offset = theirs - Date.now()
+    now = serverNow()
+    for (const hear of listeners) hear()
+  }
+}
+
+/** The present by the server's clock, in milliseconds. */
+export function serverNow(): number {
+  return Date.now() + offset
+}
+
+function subscribe(hear: () => void) {
+  listeners.add(hear)
+  if (listeners.size === 1) tick()
+  return () => {
+    listeners.delete(hear)
+    if (listeners.size === 0) clearTimeout(timer)
+  }
+}
+
+/** The present by the server's clock; the component renders again each second. */
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now)
+}

@@ -1,0 +1,220 @@
+import { useMediaQuery } from '@mantine/hooks'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { useCallback, useState } from 'react'
+import { api, ask } from '../../api/client'
+import { useNow } from '../../app/clock'
+import { useMay, useMe } from '../../app/me'
+import { type Grant, GrantStep } from '../../parts/GrantStep'
+import { Head } from '../../parts/Head'
+import './apply.css'
+import { type Body, bodyOf, type Draft, durationFits, lacks, newDraft, noNames, previewOf, saysWhy, selectorFields, selects, startFits, stepOf } from './draft'
+import { useHits } from './hits'
+import { type Kind, kinds, type Step } from './kinds'
+import { useEscape, useLeave } from './leave'
+import { useOnce } from './once'
+import { NarrowPreview, Preview } from './Preview'
+import { enter, StepFrame } from './StepFrame'
+import { apply } from './text'
+import { Option, useGovernance, Why } from './Why'
+import { Whom } from './Whom'
+import { When } from './When'
+import { Word } from './Word'
+
+export const Terminate = () => <Page key="terminate" kind="terminate" />
+export const Freeze = () => <Page key="freeze" kind="freeze" />
+export const Lockdown = () => <Page key="lockdown" kind="lockdown" />
+
+const titles = { terminate: 'terminateTitle', freeze: 'freezeTitle', lockdown: 'lockdownTitle' } as const
+
+function Page({ kind }: { kind: Kind }) {
+  const t = apply.useTexts()
+  const may = useMay('System.EmergencyPanel.Control')
+  return (
+    <div className="apply-page">
+      <Head title={t(titles[kind])} crumbs={[t('panel')]} text={<About kind={kind} />}>
+        {may && <Kinds kind={kind} />}
+      </Head>
+      {may ? <Form kind={kind} /> : <p className="card empty">{t('forbidden')}</p>}
+    </div>
+  )
+}
+
+function About({ kind }: { kind: Kind }) {
+  const t = apply.useTexts()
+  if (kind === 'freeze') return t('freezeText')
+  if (kind === 'lockdown') return t('lockdownText')
+  return (
+    <>
+      {t('terminateText')} <Link to="/emergency/freeze">{t('terminateFreeze')}</Link> {t('terminateOr')} <Link to="/emergency/lockdown">{t('terminateLockdown')}</Link>.
+    </>
+  )
+}
+
+function Kinds({ kind }: { kind: Kind }) {
+  const t = apply.useTexts()
+  return (
+    <nav className="seg kinds" aria-label={t('kinds')}>
+      {(Object.keys(kinds) as Kind[]).map((k) => {
+        const { to, Icon } = kinds[k]
+        return (
+          <Link key={k} to={to} replace className={k === kind ? 'on' : ''} aria-current={k === kind ? 'page' : undefined}>
+            <Icon className="i s" stroke={1.6} aria-hidden />
+            {t(k)}
+          </Link>
+        )
+      })}
+    </nav>
+  )
+}
+
+/** A link may bring names along: /emergency/terminate?users=alice,bruno. */
+function useFirstDraft(): () => Draft {
+  const search = useSearch({ strict: false }) as Record<string, unknown>
+  return () => {
+    const names = noNames()
+    for (const field of selectorFields) names[field] = String(search[field] ?? '').split(',').filter(Boolean)
+    const some = selectorFields.some((f) => names[f].length > 0)
+    return { ...newDraft(), names, all: !some }
+  }
+}
+
+/** Applies one emergency, once, and goes to it. */
+function useApply(kind: Kind, fail: (error: unknown) => void) {
+  const go = useNavigate()
+  const send = (body: Body & { requestId: string }, signal: AbortSignal) => {
+    if (kind === 'terminate') return ask(api.POST('/v1/terminations', { body, signal }))
+    return ask(kind === 'freeze' ? api.POST('/v1/freezes', { body, signal }) : api.POST('/v1/lockdowns', { body, signal }))
+  }
+  return useOnce<Body, Awaited<ReturnType<typeof send>>>(kind, send, (e) => void go({ to: '/emergencies/$id', params: { id: e.id ?? '' }, replace: true }), fail)
+}
+
+function Form({ kind }: { kind: Kind }) {
+  const [draft, setDraft] = useState(useFirstDraft())
+  const [grant, setGrant] = useState<Grant>()
+  const [refusal, setRefusal] = useState<{ error: unknown; step: Step }>()
+  const now = useNow()
+  const narrow = useMediaQuery('(max-width: 900px)')
+  const governance = useGovernance()
+  const once = useApply(kind, (error) => {
+    const step = stepOf(error)
+    if (step === 'prove') setGrant(undefined)
+    setRefusal({ error, step })
+    enter(step)
+  })
+  const set = useCallback((change: Partial<Draft>) => {
+    setDraft((d) => ({ ...d, ...change }))
+    setRefusal(undefined)
+  }, [])
+  const changeGrant = useCallback((g: Grant | undefined) => {
+    setGrant(g)
+    if (g) setRefusal(undefined)
+  }, [])
+  const busy = once.phase !== 'idle'
+  useEscape(useLeave(), busy)
+  const request = previewOf(draft, kind, now)
+  const query = useHits(request)
+  const missing = lacks(draft, kind, now, grant !== undefined, governance.required)
+  const act = () => {
+    setRefusal(undefined)
+    once.act({ ...bodyOf(draft, kind, query.data?.digest), grant: grant?.grant })
+  }
+  const about = (step: Step) => (refusal?.step === step ? refusal.error : undefined)
+  const preview = { kind, draft, query, ready: request !== undefined }
+  return (
+    <>
+      <div className="lay">
+        {narrow && <NarrowPreview {...preview} />}
+        <div className="card flow">
+          <Prove kind={kind} grant={grant} change={changeGrant} error={about('prove')} busy={busy} />
+          <Where kind={kind} draft={draft} set={set} busy={busy} error={about('when') ?? about('whom')} now={now} sessions={query.data?.sessions} />
+          <StepFrame n={3} name="why" title={<WhyTitle />} fits={saysWhy(draft.justification) && !missing.includes('governance')} error={about('why') ?? about('governance')}>
+            <Why
+              justification={draft.justification} governance={draft.governance} set={set} toWord={() => enter('apply')} disabled={busy}
+              refused={refusal?.step === 'why' || refusal?.step === 'governance' ? refusal.step : undefined}
+            >
+              <Options kind={kind} draft={draft} set={set} busy={busy} />
+            </Why>
+          </StepFrame>
+          <Word
+            kind={kind} draft={draft} set={set} missing={missing} phase={once.phase} error={about('apply')} act={act}
+            anew={() => { once.renew(); setRefusal(undefined) }}
+          >
+            <Effect kind={kind} draft={draft} hits={query.data} />
+          </Word>
+        </div>
+        {!narrow && <Preview {...preview} />}
+      </div>
+      <KeyHints kind={kind} />
+    </>
+  )
+}
+
+function WhyTitle() {
+  return <>{apply.useTexts()('why')}</>
+}
+
+function Prove({ kind, grant, change, error, busy }: { kind: Kind; grant: Grant | undefined; change: (g: Grant | undefined) => void; error: unknown; busy: boolean }) {
+  const t = apply.useTexts()
+  const enrolled = useMe().mfa === 'ACTIVE'
+  return (
+    <StepFrame n={1} name="prove" title={t('prove')} fits={grant !== undefined} error={error}>
+      {enrolled ? (
+        <fieldset disabled={busy}>
+          <GrantStep purpose={kind} grant={grant} change={change} done={() => enter(kind === 'terminate' ? 'whom' : 'when')} focus={!busy} />
+        </fieldset>
+      ) : (
+        <p className="sm">{t('noMfa')} <Link to="/account">{t('enrol')}</Link></p>
+      )}
+    </StepFrame>
+  )
+}
+
+function Where({ kind, draft, set, busy, error, now, sessions }: {
+  kind: Kind; draft: Draft; set: (change: Partial<Draft>) => void; busy: boolean; error: unknown; now: number; sessions: number | undefined
+}) {
+  const t = apply.useTexts()
+  if (kind === 'terminate') {
+    return (
+      <StepFrame n={2} name="whom" title={t('whom')} fits={selects(draft)} error={error}>
+        <Whom draft={draft} set={set} disabled={busy} sessions={sessions} />
+      </StepFrame>
+    )
+  }
+  return (
+    <StepFrame n={2} name="when" title={t('when')} fits={durationFits(draft) && startFits(draft, now)} error={error}>
+      <When draft={draft} set={set} disabled={busy} />
+    </StepFrame>
+  )
+}
+
+function Options({ kind, draft, set, busy }: { kind: Kind; draft: Draft; set: (change: Partial<Draft>) => void; busy: boolean }) {
+  const t = apply.useTexts()
+  return (
+    <>
+      <Option on={draft.open} set={(open) => set({ open })} disabled={busy}>{t(kind === 'freeze' ? 'openFrozen' : 'openIt')}</Option>
+      {kind === 'lockdown' && <Option on={draft.revokeTokens} set={(revokeTokens) => set({ revokeTokens })} disabled={busy}>{t('revoke')} <span className="dim">{t('revokeHint')}</span></Option>}
+      {kind === 'freeze' && <Option on={draft.endLiveSessions} set={(endLiveSessions) => set({ endLiveSessions })} disabled={busy}>{t('endLive')}</Option>}
+    </>
+  )
+}
+
+/** What applying does, in a line beside the button. */
+function Effect({ kind, draft, hits }: { kind: Kind; draft: Draft; hits: ReturnType<typeof useHits>['data'] }) {
+  const t = apply.useTexts()
+  const sessions = hits && !hits.unreachableServices?.includes('session-broker') ? t('endsSessions', { count: hits.sessions ?? 0 }) : ''
+  if (kind === 'terminate') return <>{sessions} {t('newMay')}</>
+  if (kind === 'freeze') return <>{hits && t('closes', { count: hits.devices ?? 0 })} {draft.endLiveSessions && sessions}</>
+  return <>{sessions} {hits && t('signsOut', { count: hits.signIns ?? 0 })} {t(draft.later ? 'noneStays' : 'onlyThis')}</>
+}
+
+function KeyHints({ kind }: { kind: Kind }) {
+  const t = apply.useTexts()
+  return (
+    <div className="foot xs dim" aria-hidden>
+      {kind !== 'terminate' && <span><kbd>1</kbd> {t('keyTo')} <kbd>6</kbd> {t('keyDuration')}</span>}
+      <span><kbd>Tab</kbd> {t('keyNext')}</span>
+      <span><kbd>Ctrl Enter</kbd> {t('keyWord')}</span>
+      <span><kbd>Esc</kbd> {t('keyLeave')}</span>
+    </div>
+  )
+}

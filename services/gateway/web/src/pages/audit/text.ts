@@ -1,0 +1,35 @@
+import { texts } from '../../app/language'
+
+export const words = texts(
+  'audit',
+  {
+    title: 'Audit', evidence: 'Evidence', text: 'Every emergency, policy change and guarded act, in a chain of hashes.',
+    time: 'Time', actor: 'Actor', what: 'What', target: 'Target', ticket: 'Ticket', justification: 'Justification', revision: 'Revision',
+    address: 'Address', request: 'Request id', detail: 'Detail', hash: 'Hash', previousHash: 'Previous hash', firstEntry: 'none, this is the first entry',
+    table: 'Entries, newest first', details: 'Entry {{revision}}', openEntry: 'Entry {{revision}}: {{what}}', openEmergency: 'Open {{id}}',
+    filters: 'Filter', anyChange: 'Anything', exactActor: 'Whole name', exactTarget: 'Whole name or id', clear: 'Clear',
+    empty: 'Nothing fits this filter.', badText: 'This can not be looked for.', shown_one: '{{count, number}} entry shown', shown_other: '{{count, number}} entries shown', newest: 'Newer', older: 'Older', page: 'Page {{page}}',
+    export: 'Export', asCsv: 'CSV, as filtered', asJson: 'JSON, as filtered', raw: 'Signed record, whole', rawText: 'As stored, for verification elsewhere',
+    exporting_one: '{{count, number}} entry read', exporting_other: '{{count, number}} entries read', stop: 'Stop', stopped: 'Stopped. No file was written.', exported_one: '{{file}}: {{count, number}} entry.', exported_other: '{{file}}: {{count, number}} entries.',
+    chain: 'Chain', chainText: 'signed head of the record', head: 'Head', note: 'Signed note', keepNote: 'Download the checkpoint', keepText: 'Kept elsewhere, it shows later whether the record was ever cut short.',
+    verify: 'Verify it offline', verifyText: 'Download the signed record, then run this wherever you trust the machine. With --key FILE it uses a key that you kept, with --checkpoint FILE it must contain a head that you kept.',
+    copyCommand: 'Copy the command', copyHash: 'Copy the hash', downloadRecord: 'Download the signed record', mayNot: 'Your role does not show the record. Ask somebody who has System.Audit.Read.',
+    CHANGE_UNSPECIFIED: 'Unknown', GENESIS: 'Record begun', APPLIED: 'Applied', SCHEDULED: 'Scheduled', STARTED: 'Started', ENDED: 'Ended', CANCELLED: 'Cancelled',
+    SHORTENED: 'Shortened', POLICY_CHANGED: 'Policy changed', ACT: 'Guarded act', KEY_ROTATED: 'Key rotated',
+  },
+  {
+    title: 'Auditoria', evidence: 'Evidências', text: 'Cada emergência, mudança de política e ato protegido, em uma cadeia de hashes.',
+    time: 'Hora', actor: 'Autor', what: 'O quê', target: 'Alvo', ticket: 'Chamado', justification: 'Justificativa', revision: 'Revisão',
+    address: 'Endereço', request: 'Id da requisição', detail: 'Detalhe', hash: 'Hash', previousHash: 'Hash anterior', firstEntry: 'nenhum, este é o primeiro registro',
+    table: 'Registros, mais novos primeiro', details: 'Registro {{revision}}', openEntry: 'Registro {{revision}}: {{what}}', openEmergency: 'Abrir {{id}}',
+    filters: 'Filtro', anyChange: 'Qualquer coisa', exactActor: 'Nome inteiro', exactTarget: 'Nome inteiro ou id', clear: 'Limpar',
+    empty: 'Nada corresponde a este filtro.', badText: 'Não é possível buscar por isto.', shown_one: '{{count, number}} registro na página', shown_other: '{{count, number}} registros na página', newest: 'Mais novos', older: 'Mais antigos', page: 'Página {{page}}',
+    export: 'Exportar', asCsv: 'CSV, conforme o filtro', asJson: 'JSON, conforme o filtro', raw: 'Registro assinado, inteiro', rawText: 'Como armazenado, para verificar em outro lugar',
+    exporting_one: '{{count, number}} registro lido', exporting_other: '{{count, number}} registros lidos', stop: 'Parar', stopped: 'Interrompido. Nenhum arquivo foi gravado.', exported_one: '{{file}}: {{count, number}} registro.', exported_other: '{{file}}: {{count, number}} registros.',
+    chain: 'Cadeia', chainText: 'ponta assinada do registro', head: 'Ponta', note: 'Nota assinada', keepNote: 'Baixar o checkpoint', keepText: 'Guardado em outro lugar, mostra depois se o registro já foi encurtado.',
+    verify: 'Verificar offline', verifyText: 'Baixe o registro assinado e execute isto em uma máquina de confiança. Com --key ARQUIVO usa uma chave guardada por você; com --checkpoint ARQUIVO o registro precisa conter uma ponta guardada por você.',
+    copyCommand: 'Copiar o comando', copyHash: 'Copiar o hash', downloadRecord: 'Baixar o registro assinado', mayNot: 'Seu papel não mostra o registro. Peça a quem tem System.Audit.Read.',
+    CHANGE_UNSPECIFIED: 'Desconhecido', GENESIS: 'Registro iniciado', APPLIED: 'Aplicado', SCHEDULED: 'Agendado', STARTED: 'Iniciado', ENDED: 'Terminado', CANCELLED: 'Cancelado',
+    SHORTENED: 'Encurtado', POLICY_CHANGED: 'Política alterada', ACT: 'Ato protegido', KEY_ROTATED: 'Chave trocada',
+  },
+)

@@ -1,0 +1,77 @@
+import '../reports/reports.css'
+import './live.css'
+import { Link, useParams } from '@tanstack/react-router'
+import { useNow } from '../../app/clock'
+import { time } from '../../app/format'
+import { useTitle } from '../../app/title'
+import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
+import { Refusal } from '../../api/client'
+import { asOf, kindOf } from '../reports/emergency'
+import { Facts } from '../reports/Facts'
+import { paths } from '../reports/search'
+import { Happened } from './Happened'
+import { Heading } from './Heading'
+import { NotShut } from './NotShut'
+import { Progress } from './Progress'
+import { Receipts } from './Receipts'
+import { Say, useSpoken } from './Say'
+import { figuresOf, type Snapshot, titleOf, useEmergency } from './state'
+import type { Enforcer } from '../reports/emergency'
+import { live } from './text'
+
+/** One emergency as it goes: is it shut, how long, what is not. */
+export function Live() {
+  const t = live.useTexts()
+  const { id = '' } = useParams({ strict: false })
+  const kind = kindOf(id)
+  const { query, enforcers } = useEmergency(id)
+  useTitle(t('crumb'), ...(kind ? [t(kind)] : []), id)
+  const lost = query.error instanceof Refusal && query.error.status === 404
+  if (lost) {
+    return (
+      <>
+        <h1>{id}</h1>
+        <Empty>{t('unknownId', { id })} <Link to={paths[kind ?? 'FREEZE']}>{t('report')}</Link></Empty>
+      </>
+    )
+  }
+  if (!query.data) {
+    return (
+      <>
+        <h1>{id}</h1>
+        {query.isError ? <RefusalNote error={query.error} again={() => void query.refetch()} /> : <Skeleton rows={5} height={60} />}
+      </>
+    )
+  }
+  return <Page of={query.data} enforcers={enforcers} stale={query.isError} />
+}
+
+function Page({ of, enforcers, stale }: { of: Snapshot; enforcers: Enforcer[]; stale: boolean }) {
+  const t = live.useTexts()
+  const now = useNow()
+  const e = asOf(of.emergency, now)
+  const figures = figuresOf(e, of.receipts, enforcers)
+  const title = t(titleOf(e, of.receipts, figures))
+  const spoken = useSpoken(e, title, figures, now)
+  return (
+    <div className={`live${stale ? ' stale' : ''}`}>
+      <Heading of={e} title={title} />
+      <Say text={spoken} />
+      {stale && <p className="note" role="status">{t('stale', { time: time(of.time) })}</p>}
+      <Progress of={e} figures={figures} receipts={of.receipts} />
+      <div className="grid g2">
+        <div className="col">
+          <Receipts of={e} receipts={of.receipts} enforcers={enforcers} />
+          <section className="card factcard">
+            <header><h2>{t('facts')}</h2></header>
+            <div className="infacts"><Facts of={e} /></div>
+          </section>
+        </div>
+        <div className="col">
+          <NotShut of={e} figures={figures} receipts={of.receipts} enforcers={enforcers} />
+          <Happened of={e} receipts={of.receipts} />
+        </div>
+      </div>
+    </div>
+  )
+}

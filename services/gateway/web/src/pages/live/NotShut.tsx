@@ -1,0 +1,106 @@
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { api, ask, type Schemas } from '../../api/client'
+import { time } from '../../app/format'
+import { useMay } from '../../app/me'
+import type { Emergency } from '../../app/posture'
+import { newId } from '../../app/id'
+import { RefusalNote } from '../../parts/Note'
+import type { Enforcer, Receipt } from '../reports/emergency'
+import { type Figures, heard, over } from './state'
+import { live } from './text'
+
+type Session = Schemas['Session']
+
+const askEvery = 2000
+const connectorsShown = 3
+const sessionsShown = 6
+
+/** What is not shut, and what a person can do about it. */
+export function NotShut({ of: e, figures, receipts, enforcers }: { of: Emergency; figures: Figures; receipts: Receipt[]; enforcers: Enforcer[] }) {
+  const t = live.useTexts()
+  const off = over(e) || e.status === 'PENDING'
+  const open = receipts.filter((r) => r.state !== 'UNREACHABLE' && (r.openSessions ?? 0) > 0 && heard(r, enforcers)?.fresh !== false)
+  const sessions = useEnding(off ? [] : open.map((r) => r.enforcer ?? ''))
+  if (off) return null
+  const rest = receipts.filter((r) => !open.includes(r) && (r.state !== 'CONFIRMED' || (r.openSessions ?? 0) > 0))
+  const unknown = figures.of === 'sessions' ? figures.unknown : rest.filter((r) => r.state === 'UNREACHABLE').length
+  const count = figures.open
+  if (open.length + rest.length === 0) return null
+  return (
+    <section className="card notshut">
+      <header>
+        <div className="grow">
+          <h2>{t('notShut')}</h2>
+          <span className="sm dim">{[count ? t('someOpen', { count }) : '', unknown ? t('someUnknown', { count: unknown }) : ''].filter(Boolean).join(', ')}</span>
+        </div>
+      </header>
+      <ul className="op">
+        {sessions.slice(0, sessionsShown).map((s) => <Ending key={s.id} of={s} />)}
+        {open.filter((r) => !sessions.some((s) => s.connector === r.enforcer)).map((r) => (
+          <Plain key={r.enforcer} title={t('openOn', { count: r.openSessions ?? 0, name: r.enforcer })} text={t('openOnText')} />
+        ))}
+        {rest.map((r) => <Silent key={`${r.service}/${r.enforcer}`} receipt={r} enforcer={heard(r, enforcers)} />)}
+      </ul>
+    </section>
+  )
+}
+
+/** The sessions that were told to end on these connectors and are not over: of the first connectors, and a page of each. */
+function useEnding(connectors: string[]): Session[] {
+  const names = connectors.slice(0, connectorsShown)
+  const { data } = useQuery({
+    queryKey: ['live', 'ending', names],
+    enabled: names.length > 0,
+    refetchInterval: askEvery,
+    retry: false,
+    queryFn: async () => {
+      const pages = await Promise.all(names.map((name) => ask(api.GET('/v1/sessions', { params: { query: { pageSize: 100, filter: `connector=${name}` } } }))))
+      return pages.flatMap((p) => p.sessions ?? []).filter((s) => s.state === 'ENDING')
+    },
+  })
+  return names.length > 0 ? (data ?? []) : []
+}
+
+function Plain({ title, text, unknown }: { title: string; text: string; unknown?: boolean }) {
+  return (
+    <li className={unknown ? 'u' : undefined}>
+      {unknown && <i className="hx" aria-hidden />}
+      <div className="grow"><div className="sm m"><bdi>{title}</bdi></div><div className="xs mid">{text}</div></div>
+    </li>
+  )
+}
+
+function Silent({ receipt: r, enforcer }: { receipt: Receipt; enforcer: Enforcer | undefined }) {
+  const t = live.useTexts()
+  const name = r.enforcer ?? ''
+  if (r.state === 'WAITING') return <Plain title={t('waits', { name })} text={t('waitsText')} />
+  const at = enforcer?.lastSeenTime ? time(enforcer.lastSeenTime) : '–'
+  const left = r.openSessions || enforcer?.openSessions || 0
+  if (!left) return <Plain unknown title={t('silent', { name })} text={t('silentText', { time: at })} />
+  return <Plain unknown title={t('unknownOn', { count: left, name })} text={t('unknownText', { time: at })} />
+}
+
+function Ending({ of: s }: { of: Session }) {
+  const t = live.useTexts()
+  const may = useMay('System.Sessions.Manage')
+  const [requestId] = useState(() => newId())
+  const end = useMutation({
+    mutationFn: () => ask(api.POST('/v1/sessions/{id}:end', { params: { path: { id: s.id ?? '' } }, body: { requestId } })),
+  })
+  return (
+    <li>
+      <div className="grow">
+        <div className="sm m"><bdi>{t('session', { user: s.user, device: s.device })}</bdi></div>
+        <div className="xs dim">{t('sessionText', { connector: s.connector, protocol: s.protocol })}</div>
+        {end.isError && <RefusalNote error={end.error} />}
+      </div>
+      {may && (
+        <button type="button" className="btn sm" disabled={end.isPending} aria-label={t('endAgainOf', { user: s.user, device: s.device })} onClick={() => end.mutate()}>
+          {end.isPending ? t('ending') : t('endAgain')}
+        </button>
+      )}
+    </li>
+  )
+}
+

@@ -1,0 +1,67 @@
+import { texts } from '../../app/language'
+
+export const live = texts(
+  'live',
+  {
+    crumb: 'Reports', LOCKDOWN: 'Lockdown', FREEZE: 'Freezing', TERMINATION: 'Terminations',
+    // Titles
+    LOCKDOWN_PENDING: 'Lockdown planned', LOCKDOWN_MOVING: 'Locking down', LOCKDOWN_SHUT: 'Locked down', LOCKDOWN_SURE: 'Locked down. Every door confirmed.', LOCKDOWN_ENDED: 'Lockdown ended', LOCKDOWN_CANCELLED: 'Lockdown cancelled',
+    FREEZE_PENDING: 'Freeze planned', FREEZE_MOVING: 'Freezing', FREEZE_SHUT: 'Frozen', FREEZE_SURE: 'Frozen. Every door confirmed.', FREEZE_ENDED: 'Freeze ended', FREEZE_CANCELLED: 'Freeze cancelled',
+    TERMINATION_RUNNING: 'Ending sessions', TERMINATION_DONE: 'Sessions ended. Every connector confirmed.', TERMINATION_PARTIAL: 'Not every session is confirmed ended',
+    by: 'By', reachLOCKDOWN: 'Administrators and break-glass only.', reachFREEZE: 'Devices of groups that block during freezes are closed.', reachFREEZEends: 'Devices of groups that block during freezes are closed, and their open sessions end.', reachTERMINATION: 'New sessions may start at once.',
+    lifts: 'Lifts by itself at {{time}} {{zone}}', begins: 'Begins at {{time}} {{zone}}', over: 'Over since {{time}} {{zone}}', lasted: 'held for {{span}}', never: 'before it began', applied: 'Applied at {{time}} {{zone}}', ago: '{{span}} ago',
+    cancelLOCKDOWN: 'Cancel lockdown', cancelFREEZE: 'Cancel freeze', devices: 'Devices', report: 'Report',
+    // Figures
+    ended: 'ended', open: 'still open', unreachable: 'unreachable', confirmed: 'confirmed', waiting: 'waiting',
+    progress: '{{done}} of {{all}} sessions ended', progressDoors: '{{done}} of {{all}} doors confirmed',
+    sessionsOf: '{{done}} of {{all}}', sessionsWord: 'sessions confirmed', lastAfter: 'last one after', doorsWord: 'doors confirmed', noneOpen: 'No session was open that it would end.', goOn: 'Open sessions go on; new ones wait.', noCounts: 'Its session counts are no longer kept. What the doors say now is below.',
+    fromReceipts: 'counted from the receipts', startsLater: 'Nothing is shut yet. Doors that have confirmed will shut on time by themselves.',
+    gate: 'One bar for each of the {{count}} enforcers: {{confirmed}} confirmed, {{waiting}} waiting, {{unknown}} unknown', gateOpen: 'One bar for each of the {{count}} enforcers: {{open}} not shut by this, {{waiting}} waiting, {{unknown}} unknown',
+    gateCaption: 'enforcers confirmed', gateFastest: ', the fastest in {{took}}', gateLifted: 'enforcers no longer hold it', gateOf: '{{n}} of {{all}}',
+    // Receipts
+    receipts: 'Receipts', receiptsHint: 'each enforcer says so itself, ms after Apply', filter: 'Which receipts', all: 'All', notConfirmed: 'Not confirmed',
+    enforcer: 'Enforcer', kind: 'Kind', receipt: 'Receipt', after: 'After', scale: 'From 0 to {{max}}', sessionsEnded: 'Sessions ended', none: 'none', endedOf: '{{ended}} of {{all}}', everyOne: 'Every enforcer has confirmed.', noReceipts: 'No enforcer has been heard of.',
+    waitingFor: 'no answer yet', strict: 'strict: refuses by itself once stale', bestEffort: 'best effort: keeps what it last heard', silentSince: 'confirmed, not heard since {{time}}', notTimed: 'before this was measured',
+    'access-gate': 'Gate', 'session-broker': 'Broker', connector: 'Connector', identity: 'Sign-in', driver: 'Driver', guard: 'Guard', gateway: 'Gateway', notifier: 'Notifier',
+    // Not shut yet
+    notShut: 'Not shut yet', someOpen_one: '{{count}} open', someOpen_other: '{{count}} open', someUnknown_one: '{{count}} unknown', someUnknown_other: '{{count}} unknown',
+    openOn_one: '{{count}} session on {{name}}', openOn_other: '{{count}} sessions on {{name}}', openOnText: 'Told to end, not confirmed yet.',
+    unknownOn_one: '{{count}} session on {{name}}: unreachable', unknownOn_other: '{{count}} sessions on {{name}}: unreachable', unknownText: 'Last heard {{time}}. Whether they are over is not known. The connector ends its own when it returns; block its network to be sure now.',
+    silent: '{{name}}: unreachable', silentText: 'Last heard {{time}}. What it does is not known.', waits: '{{name}}: no answer yet', waitsText: 'It has been told and has not confirmed.',
+    session: '{{user}} to {{device}}', endAgain: 'End again', endAgainOf: 'End again: {{user}} to {{device}}', ending: 'Ending', sessionText: '{{connector}}, {{protocol}}. Told to end, not confirmed yet.',
+    // What happened
+    happened: 'What happened', audit: 'Audit', facts: 'Facts', evApplied: 'Applied, revision {{revision}}', evFirst: 'First receipt, {{name}}', evGates: 'Every gate refuses', evAll: 'Every enforcer confirmed',
+    evEnded_one: '{{count}} session confirmed ended', evEnded_other: 'The last of {{count}} sessions confirmed ended', evStarted: 'It began', evOver: 'It ended on time', evCancelled: 'Cancelled by {{name}}',
+    // States
+    stale: 'As it was at {{time}}. The service does not answer; trying again.', unknownId: 'There is no emergency {{id}}.',
+    sayEnded: '{{done}} of {{all}} ended', sayDoors: '{{done}} of {{all}} doors confirmed', sayLeft: 'Less than {{span}} left',
+  },
+  {
+    crumb: 'Relatórios', LOCKDOWN: 'Lockdown', FREEZE: 'Congelamento', TERMINATION: 'Encerramentos',
+    LOCKDOWN_PENDING: 'Lockdown planejado', LOCKDOWN_MOVING: 'Bloqueando', LOCKDOWN_SHUT: 'Bloqueado', LOCKDOWN_SURE: 'Bloqueado. Todas as portas confirmaram.', LOCKDOWN_ENDED: 'Lockdown terminado', LOCKDOWN_CANCELLED: 'Lockdown cancelado',
+    FREEZE_PENDING: 'Congelamento planejado', FREEZE_MOVING: 'Congelando', FREEZE_SHUT: 'Congelado', FREEZE_SURE: 'Congelado. Todas as portas confirmaram.', FREEZE_ENDED: 'Congelamento terminado', FREEZE_CANCELLED: 'Congelamento cancelado',
+    TERMINATION_RUNNING: 'Encerrando sessões', TERMINATION_DONE: 'Sessões encerradas. Todos os conectores confirmaram.', TERMINATION_PARTIAL: 'Nem toda sessão tem fim confirmado',
+    by: 'Por', reachLOCKDOWN: 'Só administradores e acesso de emergência.', reachFREEZE: 'Dispositivos de grupos que bloqueiam durante congelamentos estão fechados.', reachFREEZEends: 'Dispositivos de grupos que bloqueiam durante congelamentos estão fechados, e suas sessões abertas são encerradas.', reachTERMINATION: 'Novas sessões podem começar em seguida.',
+    lifts: 'Termina sozinho às {{time}} {{zone}}', begins: 'Começa às {{time}} {{zone}}', over: 'Terminado desde {{time}} {{zone}}', lasted: 'durou {{span}}', never: 'antes de começar', applied: 'Aplicado às {{time}} {{zone}}', ago: 'há {{span}}',
+    cancelLOCKDOWN: 'Cancelar lockdown', cancelFREEZE: 'Cancelar congelamento', devices: 'Dispositivos', report: 'Relatório',
+    ended: 'encerradas', open: 'ainda abertas', unreachable: 'sem contato', confirmed: 'confirmaram', waiting: 'aguardando',
+    progress: '{{done}} de {{all}} sessões encerradas', progressDoors: '{{done}} de {{all}} portas confirmaram',
+    sessionsOf: '{{done}} de {{all}}', sessionsWord: 'sessões com fim confirmado', lastAfter: 'a última após', doorsWord: 'portas confirmaram', noneOpen: 'Nenhuma sessão que ele encerraria estava aberta.', goOn: 'Sessões abertas continuam; novas aguardam.', noCounts: 'As contagens de sessões não são mais guardadas. O que as portas dizem agora está abaixo.',
+    fromReceipts: 'contado pelos recibos', startsLater: 'Nada está fechado ainda. As portas que confirmaram fecharão na hora por si mesmas.',
+    gate: 'Uma barra para cada um dos {{count}} executores: {{confirmed}} confirmaram, {{waiting}} aguardando, {{unknown}} sem contato', gateOpen: 'Uma barra para cada um dos {{count}} executores: {{open}} não fechados por isto, {{waiting}} aguardando, {{unknown}} sem contato',
+    gateCaption: 'executores confirmaram', gateFastest: ', o mais rápido em {{took}}', gateLifted: 'executores não o aplicam mais', gateOf: '{{n}} de {{all}}',
+    receipts: 'Recibos', receiptsHint: 'cada executor confirma por si, ms após Aplicar', filter: 'Quais recibos', all: 'Todos', notConfirmed: 'Não confirmados',
+    enforcer: 'Executor', kind: 'Tipo', receipt: 'Recibo', after: 'Após', scale: 'De 0 a {{max}}', sessionsEnded: 'Sessões encerradas', none: 'nenhum', endedOf: '{{ended}} de {{all}}', everyOne: 'Todos os executores confirmaram.', noReceipts: 'Nenhum executor deu sinal.',
+    waitingFor: 'ainda sem resposta', strict: 'estrito: recusa por si quando fica desatualizado', bestEffort: 'melhor esforço: mantém o que soube por último', silentSince: 'confirmado, sem sinal desde {{time}}', notTimed: 'antes desta medição',
+    'access-gate': 'Portão', 'session-broker': 'Corretor', connector: 'Conector', identity: 'Acesso', driver: 'Driver', guard: 'Guarda', gateway: 'Gateway', notifier: 'Notificador',
+    notShut: 'Ainda não fechado', someOpen_one: '{{count}} aberta', someOpen_other: '{{count}} abertas', someUnknown_one: '{{count}} sem contato', someUnknown_other: '{{count}} sem contato',
+    openOn_one: '{{count}} sessão em {{name}}', openOn_other: '{{count}} sessões em {{name}}', openOnText: 'Fim pedido, ainda não confirmado.',
+    unknownOn_one: '{{count}} sessão em {{name}}: sem contato', unknownOn_other: '{{count}} sessões em {{name}}: sem contato', unknownText: 'Último sinal às {{time}}. Não se sabe se terminaram. O conector encerra as suas quando voltar; bloqueie a rede dele para ter certeza já.',
+    silent: '{{name}}: sem contato', silentText: 'Último sinal às {{time}}. Não se sabe o que faz.', waits: '{{name}}: ainda sem resposta', waitsText: 'Foi avisado e ainda não confirmou.',
+    session: '{{user}} em {{device}}', endAgain: 'Encerrar de novo', endAgainOf: 'Encerrar de novo: {{user}} em {{device}}', ending: 'Encerrando', sessionText: '{{connector}}, {{protocol}}. Fim pedido, ainda não confirmado.',
+    happened: 'O que aconteceu', audit: 'Auditoria', facts: 'Fatos', evApplied: 'Aplicado, revisão {{revision}}', evFirst: 'Primeiro recibo, {{name}}', evGates: 'Todos os portões recusam', evAll: 'Todos os executores confirmaram',
+    evEnded_one: '{{count}} sessão com fim confirmado', evEnded_other: 'A última de {{count}} sessões com fim confirmado', evStarted: 'Começou', evOver: 'Terminou no prazo', evCancelled: 'Cancelado por {{name}}',
+    stale: 'Como estava às {{time}}. O serviço não responde; tentando de novo.', unknownId: 'Não existe a emergência {{id}}.',
+    sayEnded: '{{done}} de {{all}} encerradas', sayDoors: '{{done}} de {{all}} portas confirmaram', sayLeft: 'Falta menos de {{span}}',
+  },
+)

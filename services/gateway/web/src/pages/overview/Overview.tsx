@@ -1,0 +1,26 @@
+import { Enforcers } from './Enforcers'
+import { Hero } from './Hero'
+import { HistoryCard } from './HistoryCard'
+import './overview.css'
+import { Recent } from './Recent'
+import { words } from './text'
+import { useTitle } from '../../app/title'
+import { Windows } from './Windows'
+
+/** How everything stands: the posture first, then what was, what comes, and who enforces. */
+export function Overview() {
+  useTitle(words.useTexts()('title'))
+  return (
+    <div className="overview">
+      <Hero />
+      <div className="grid g2">
+        <HistoryCard />
+        <Windows />
+      </div>
+      <div className="grid g2">
+        <Enforcers />
+        <Recent />
+      </div>
+    </div>
+  )
+}

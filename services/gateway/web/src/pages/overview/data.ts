@@ -1,0 +1,113 @@
+import { useQueries, useQuery } from '@tanstack/react-query'
+import { api, ask, type Schemas } from '../../api/client'
+import { serverNow } from '../../app/clock'
+import { useMay } from '../../app/me'
+import { type Emergency, usePosture } from '../../app/posture'
+
+export type Enforcer = Schemas['Enforcer']
+export type Stand = 'fresh' | 'behind' | 'stale'
+export type Seen = Enforcer & { stand: Stand; age?: number }
+
+const enforcersEvery = 2000
+const receiptsEvery = 1000
+const historyEvery = 60_000
+const recentEvery = 30_000
+const shown = 5
+
+/** "<epoch>-<sequence>" as numbers that compare. */
+function parts(revision: string | undefined): [number, number] {
+  const [epoch, sequence] = (revision ?? '').split('-').map(Number)
+  return [epoch || 0, sequence || 0]
+}
+
+export const sequenceOf = (revision: string | undefined) => parts(revision)[1]
+
+/** Whether a view holds at least what the other revision says. */
+function holds(view: string | undefined, wanted: string | undefined): boolean {
+  const [e, s] = parts(view)
+  const [we, ws] = parts(wanted)
+  return e > we || (e === we && s >= ws)
+}
+
+/** Who enforces, with the age of each one's view when it was asked. */
+export function useEnforcers() {
+  const { posture } = usePosture()
+  const may = useMay('System.Read')
+  const query = useQuery({
+    queryKey: ['overview', 'enforcers'],
+    queryFn: async () => ({ list: (await ask(api.GET('/v1/enforcers'))).enforcers ?? [], at: serverNow() }),
+    refetchInterval: enforcersEvery,
+    enabled: may,
+  })
+  const at = query.data?.at ?? 0
+  const list = query.data?.list.map((e): Seen => {
+    const seen = Date.parse(e.lastSeenTime ?? '')
+    const stand = !e.fresh ? 'stale' : holds(e.revision, posture?.revision) ? 'fresh' : 'behind'
+    return { ...e, stand, age: Number.isNaN(seen) ? undefined : Math.max(0, at - seen) }
+  })
+  return { ...query, list, may }
+}
+
+/** What every enforcer says of one emergency; asked often until all have said it. */
+export function useReceipts(id: string | undefined) {
+  const may = useMay('System.Read')
+  return useQuery({
+    queryKey: ['overview', 'receipts', id],
+    queryFn: async () => (await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id: id ?? '' } } }))).receipts ?? [],
+    enabled: id !== undefined && may,
+    refetchInterval: (q) => (q.state.data?.every((r) => r.state === 'CONFIRMED') ? enforcersEvery : receiptsEvery),
+  })
+}
+
+export type History = { points: { time: string; open: number }[]; since?: string }
+
+/** How many sessions there were. */
+export function useHistory(hours: number) {
+  return useQuery({
+    queryKey: ['overview', 'history', hours],
+    queryFn: () => history(hours),
+    refetchInterval: historyEvery,
+    enabled: useMay('System.Read'),
+    placeholderData: (before) => before,
+  })
+}
+
+async function history(hours: number): Promise<History> {
+  const { points, since } = await ask(api.GET('/v1/sessions:history', { params: { query: { hours } } }))
+  return { points: (points ?? []).map((p) => ({ time: p.time ?? '', open: p.open ?? 0 })), since }
+}
+/** The newest emergencies that have begun, of the three reports. */
+export function useRecent() {
+  const { posture } = usePosture()
+  // Whatever is on is known at once; the reports follow when it changes.
+  const mark = posture?.revision ?? ''
+  return useQuery({
+    queryKey: ['overview', 'recent', mark],
+    enabled: useMay('System.Read'),
+    refetchInterval: recentEvery,
+    placeholderData: (before) => before,
+    queryFn: async () => {
+      const query = { params: { query: { pageSize: 20 } } }
+      const [t, f, l] = await Promise.all([
+        ask(api.GET('/v1/terminations', query)), ask(api.GET('/v1/freezes', query)), ask(api.GET('/v1/lockdowns', query)),
+      ])
+      const all = [...(t.terminations ?? []), ...(f.freezes ?? []), ...(l.lockdowns ?? [])].filter((e) => e.status !== 'PENDING')
+      return all.sort((a, b) => Date.parse(b.startTime ?? '') - Date.parse(a.startTime ?? '') || 0)
+    },
+    select: (all: Emergency[]) => ({ first: all.slice(0, shown), freezes: all.filter((e) => e.kind !== 'TERMINATION') }),
+  })
+}
+
+/** The receipts of those emergencies, each counted. */
+export function useCounts(of: Emergency[]) {
+  return useQueries({
+    queries: of.map((e) => ({
+      queryKey: ['overview', 'receipts', 'counted', e.id, e.revision, e.status],
+      staleTime: recentEvery,
+      queryFn: async () => {
+        const list = (await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id: e.id ?? '' } } }))).receipts ?? []
+        return { confirmed: list.filter((r) => r.state === 'CONFIRMED').length, of: list.length }
+      },
+    })),
+  }).map((q) => q.data)
+}

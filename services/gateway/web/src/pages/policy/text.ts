@@ -1,0 +1,35 @@
+import { texts } from '../../app/language'
+
+export const words = texts(
+  'policy',
+  {
+    title: 'Policy', settings: 'Settings', text: 'What the administrators agreed on before there is an emergency.',
+    governance: 'Governance code', governanceText: 'The id of the change or incident ticket, asked for with every emergency.',
+    OPTIONAL: 'Optional', REQUIRED: 'Required', PATTERN: 'Must match a pattern', GOVERNANCE_UNSPECIFIED: 'Optional',
+    OPTIONALText: 'An emergency can be applied without one.', REQUIREDText: 'Nothing is applied without one; any text will do.', PATTERNText: 'Nothing is applied without one that matches whole.',
+    pattern: 'Pattern', patternHint: 'RE2 syntax; it must match the whole code.', patternMissing: 'A pattern is needed.', test: 'Try a code', testHint: 'Tried here in your browser, nothing is sent.',
+    fits: 'Matches.', fitsNot: 'Does not match.', untestable: 'Your browser can not try this pattern. The server checks it when you save.',
+    breakGlass: 'Break-glass', breakGlassText: 'Every lockdown lets these through. Each lockdown can name more.',
+    users: 'Users', tokens: 'API tokens', usersHint: 'Find by the beginning of the name', tokensHint: 'Find by name', noneFound: 'Nobody is called that.', noToken: 'No token is called that.',
+    onlyAdministrators: 'Only who may use the emergency panel can let more through. You can take away.', removeName: 'Remove {{name}}', most: 'At most 50 each.', truncated: 'The first 1,000 tokens are listed.',
+    changes: 'Not saved yet', add: 'Let through: {{name}}', drop: 'No longer let through: {{name}}', fromTo: '{{name}}: {{from}} → {{to}}', emptyPattern: 'no pattern',
+    why: 'Justification', whyText: 'It goes on the record with the change.', proof: 'A fresh code', proofText: 'The policy is guarded like the panel itself.',
+    save: 'Save', saving: 'Saving', discard: 'Discard', saved: 'Saved. It is on the record as {{revision}}.',
+    last: 'Last changed by', lastAt: 'on {{time}}, revision {{revision}}.', never: 'Never changed: this is how it comes.', readOnly: 'Your role shows the policy, and does not change it.', mayNot: 'Your role does not show the policy.',
+  },
+  {
+    title: 'Política', settings: 'Configurações', text: 'O que os administradores combinaram antes de haver uma emergência.',
+    governance: 'Código de governança', governanceText: 'O id do chamado de mudança ou incidente, pedido em toda emergência.',
+    OPTIONAL: 'Opcional', REQUIRED: 'Obrigatório', PATTERN: 'Deve seguir um padrão', GOVERNANCE_UNSPECIFIED: 'Opcional',
+    OPTIONALText: 'Uma emergência pode ser aplicada sem ele.', REQUIREDText: 'Nada é aplicado sem ele; qualquer texto serve.', PATTERNText: 'Nada é aplicado sem um que siga o padrão por inteiro.',
+    pattern: 'Padrão', patternHint: 'Sintaxe RE2; deve casar com o código inteiro.', patternMissing: 'É preciso um padrão.', test: 'Testar um código', testHint: 'Testado aqui no seu navegador, nada é enviado.',
+    fits: 'Segue o padrão.', fitsNot: 'Não segue o padrão.', untestable: 'Seu navegador não consegue testar este padrão. O servidor o verifica ao salvar.',
+    breakGlass: 'Acesso de exceção', breakGlassText: 'Todo lockdown deixa estes passarem. Cada lockdown pode indicar mais.',
+    users: 'Usuários', tokens: 'Tokens de API', usersHint: 'Buscar pelo início do nome', tokensHint: 'Buscar pelo nome', noneFound: 'Ninguém com esse nome.', noToken: 'Nenhum token com esse nome.',
+    onlyAdministrators: 'Só quem pode usar o painel de emergência deixa mais alguém passar. Você pode retirar.', removeName: 'Remover {{name}}', most: 'No máximo 50 de cada.', truncated: 'Os primeiros 1.000 tokens estão listados.',
+    changes: 'Ainda não salvo', add: 'Passa a ter acesso: {{name}}', drop: 'Deixa de ter acesso: {{name}}', fromTo: '{{name}}: {{from}} → {{to}}', emptyPattern: 'sem padrão',
+    why: 'Justificativa', whyText: 'Fica no registro junto com a mudança.', proof: 'Um código novo', proofText: 'A política é protegida como o próprio painel.',
+    save: 'Salvar', saving: 'Salvando', discard: 'Descartar', saved: 'Salvo. Está no registro como {{revision}}.',
+    last: 'Alterada por último por', lastAt: 'em {{time}}, revisão {{revision}}.', never: 'Nunca alterada: é assim que ela vem.', readOnly: 'Seu papel mostra a política e não a altera.', mayNot: 'Seu papel não mostra a política.',
+  },
+)

@@ -1,0 +1,68 @@
+import { api, ask, Refusal, type Schemas } from '../../api/client'
+import type { Emergency } from '../../app/posture'
+
+export type Receipt = Schemas['Receipt']
+export type Enforcer = Schemas['Enforcer']
+export type ReportKind = 'TERMINATION' | 'FREEZE' | 'LOCKDOWN'
+
+const letters: Record<string, ReportKind> = { T: 'TERMINATION', F: 'FREEZE', L: 'LOCKDOWN' }
+
+/** The kind that an id says; undefined for what is no id. */
+export const kindOf = (id: string): ReportKind | undefined => (/^[TFL]-\d+$/.test(id) ? letters[id[0]] : undefined)
+
+/** An emergency by its id, whose first letter tells the kind. */
+export function fetchEmergency(id: string): Promise<Emergency> {
+  const params = { path: { id } }
+  switch (kindOf(id)) {
+    case 'TERMINATION': return ask(api.GET('/v1/terminations/{id}', { params }))
+    case 'FREEZE': return ask(api.GET('/v1/freezes/{id}', { params }))
+    case 'LOCKDOWN': return ask(api.GET('/v1/lockdowns/{id}', { params }))
+    default: return Promise.reject(new Refusal(404, 'NOT_FOUND', id))
+  }
+}
+
+export async function fetchReceipts(id: string): Promise<Receipt[]> {
+  return (await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id } } }))).receipts ?? []
+}
+
+export type Page = { emergencies: Emergency[]; next: string }
+export type Query = { pageSize: number; pageToken?: string; filter?: string }
+
+/** One page of a report, newest first. */
+export async function fetchPage(kind: ReportKind, query: Query): Promise<Page> {
+  const params = { query }
+  if (kind === 'TERMINATION') {
+    const page = await ask(api.GET('/v1/terminations', { params }))
+    return { emergencies: page.terminations ?? [], next: page.nextPageToken ?? '' }
+  }
+  if (kind === 'FREEZE') {
+    const page = await ask(api.GET('/v1/freezes', { params }))
+    return { emergencies: page.freezes ?? [], next: page.nextPageToken ?? '' }
+  }
+  const page = await ask(api.GET('/v1/lockdowns', { params }))
+  return { emergencies: page.lockdowns ?? [], next: page.nextPageToken ?? '' }
+}
+
+export const at = (time: string | undefined) => (time ? Date.parse(time) : 0)
+
+/** The emergency with the status that it has now: a window starts and ends between two answers too. */
+export function asOf(e: Emergency, now: number): Emergency {
+  if (e.kind === 'TERMINATION') return e
+  let { status } = e
+  if (status === 'PENDING' && at(e.startTime) <= now) status = 'ONGOING'
+  if (status === 'ONGOING' && at(e.endTime) <= now) status = 'ENDED'
+  return status === e.status ? e : { ...e, status }
+}
+
+/** Whether there is something to cancel. What a termination ended stays ended. */
+export const cancellable = (e: Emergency) => e.status === 'PENDING' || e.status === 'ONGOING'
+
+/** Whether it ends sessions that are open. */
+export const endsSessions = (e: Emergency) => e.kind !== 'FREEZE' || e.endLiveSessions === true
+
+/** Compares revisions, "<epoch>-<sequence>": negative if a is older. */
+export function compareRevisions(a: string | undefined, b: string | undefined): number {
+  const [ae, as] = (a || '0-0').split('-').map(Number)
+  const [be, bs] = (b || '0-0').split('-').map(Number)
+  return ae - be || as - bs
+}

@@ -1,0 +1,47 @@
+import IconAlert from '@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs'
+import { Refusal } from '../../api/client'
+import { serverNow, useNow } from '../../app/clock'
+import { span, time } from '../../app/format'
+import { RefusalNote } from '../../parts/Note'
+import { signIn } from './text'
+
+/** How long a lockout lasts still, in milliseconds; 0 for none. */
+export function usePause(error: unknown): number {
+  const now = useNow()
+  if (!(error instanceof Refusal) || error.reason !== 'LOCKED_OUT') return 0
+  return Math.max(0, (error.time('retryTime')?.getTime() ?? 0) - now)
+}
+
+/** Why a sign-in, or a code, was refused, and what to do. */
+export function Problem({ error, recovery, id }: { error: unknown; recovery?: boolean; id: string }) {
+  const t = signIn.useTexts()
+  useNow()
+  if (!error) return null
+  const text = error instanceof Refusal ? explain(error, t, recovery) : ''
+  if (!text || !(error instanceof Refusal)) return <div id={id}><RefusalNote error={error} /></div>
+  return (
+    <div className="note refusal" role="alert" id={id}>
+      <IconAlert className="i" stroke={1.6} aria-hidden />
+      <div>{text} <span className="reason">{error.reason}</span></div>
+    </div>
+  )
+}
+
+function explain(refusal: Refusal, t: ReturnType<typeof signIn.useTexts>, recovery = false): string {
+  const retry = refusal.time('retryTime')?.getTime() ?? 0
+  const left = Math.max(0, retry - serverNow())
+  const wait = { left: span(Math.ceil(left / 1000) * 1000), time: time(retry) }
+  switch (refusal.reason) {
+    case 'UNAUTHENTICATED':
+      return t('wrong')
+    case 'CODE_INVALID':
+      return recovery ? t('wrongRecovery') : t('wrongCode')
+    case 'CODE_USED':
+      return left > 0 ? t('used', wait) : t('next')
+    case 'LOCKED_OUT':
+      return left > 0 ? t('pause', wait) : t('paused')
+    case 'LOCKDOWN':
+      return `${refusal.message}. ${t('lockdown')}`
+  }
+  return ''
+}

@@ -1,0 +1,37 @@
+import { texts } from '../../app/language'
+
+export const signIn = texts(
+  'signIn',
+  {
+    title: 'Sign in', lead: 'With your own name. Every sign-in is recorded.', language: 'Language',
+    name: 'User name', password: 'Password', show: 'Show the password', hide: 'Hide the password', go: 'Continue', checking: 'Checking',
+    wait: 'Wait {{left}}',
+    lockedUntil: 'Under lockdown until {{time}}.', lockedWho: 'Only administrators can sign in.',
+    codeTitle: 'Your code', codeLead: 'Signing in as', other: 'Somebody else', codeHint: 'The six digits that your MFA app shows now.',
+    recovery: 'Recovery code', recoveryHint: 'One of the ten that you kept. It works once.', useRecovery: 'Use a recovery code instead', useCode: 'Use the app instead',
+    wrong: 'The user name or the password is wrong, or the user is disabled. Check both, then try again.',
+    wrongCode: 'Wrong code. Type the digits that your app shows now. If it goes on, check your phone\'s clock.',
+    wrongRecovery: 'This recovery code is wrong, or it was used before.',
+    used: 'That code was already used. The next one comes in {{left}}.', next: 'That code was already used. The next one is there now.',
+    pause: 'Too many wrong attempts. Signing in pauses until {{time}}, {{left}} more.', paused: 'The pause is over. Try again.',
+    lockdown: 'Your password is right, but a lockdown lets only administrators in. Nothing is wrong with your account.',
+    passwordChanged: 'Your password was changed, and your sign-ins ended with the old one. Sign in with the new one.',
+    factorReplaced: 'Your new app works, the old one no longer does. Keep the codes, then sign in with the new app.',
+  },
+  {
+    title: 'Entrar', lead: 'Com o seu próprio nome. Todo acesso fica registrado.', language: 'Idioma',
+    name: 'Nome de usuário', password: 'Senha', show: 'Mostrar a senha', hide: 'Ocultar a senha', go: 'Continuar', checking: 'Verificando',
+    wait: 'Aguarde {{left}}',
+    lockedUntil: 'Em lockdown até {{time}}.', lockedWho: 'Só administradores podem entrar.',
+    codeTitle: 'Seu código', codeLead: 'Entrando como', other: 'Outra pessoa', codeHint: 'Os seis dígitos que o seu app de MFA mostra agora.',
+    recovery: 'Código de recuperação', recoveryHint: 'Um dos dez que você guardou. Vale uma vez.', useRecovery: 'Usar um código de recuperação', useCode: 'Usar o app',
+    wrong: 'O nome de usuário ou a senha estão incorretos, ou o usuário está desativado. Confira os dois e tente de novo.',
+    wrongCode: 'Código incorreto. Digite os dígitos que o app mostra agora. Se persistir, confira o relógio do celular.',
+    wrongRecovery: 'Este código de recuperação está incorreto ou já foi usado.',
+    used: 'Este código já foi usado. O próximo sai em {{left}}.', next: 'Este código já foi usado. O próximo já saiu.',
+    pause: 'Muitas tentativas incorretas. A entrada fica em pausa até {{time}}, por mais {{left}}.', paused: 'A pausa terminou. Tente de novo.',
+    lockdown: 'Sua senha está certa, mas um lockdown só deixa entrar administradores. Não há nada errado com a sua conta.',
+    passwordChanged: 'Sua senha foi trocada e suas sessões no console terminaram com a antiga. Entre com a nova.',
+    factorReplaced: 'Seu novo app já vale, o antigo não vale mais. Guarde os códigos e entre com o novo app.',
+  },
+)
