@@ -15,6 +15,9 @@ wanted=(
   mount:mount
   losetup:mount
   curl:curl
+  chromium:chromium
+  node:nodejs
+  npm:npm
 )
 
 PATH="$PATH:/usr/sbin:/sbin"

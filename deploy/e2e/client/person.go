@@ -120,3 +120,10 @@ func (p *Person) Grant(purpose string) (string, error) {
 }
 
 var errRefused = errors.New("refused")
+
+// Used is the last step of the clock whose code was used.
+func (p *Person) Used() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
