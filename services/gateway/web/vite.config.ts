@@ -15,7 +15,7 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         // Few files, so that the first page waits for few: the libraries in one, and what all pages share.
-        advancedChunks: {
+        codeSplitting: {
           groups: [
             { name: 'libraries', test: /node_modules/ },
             { name: 'frame', test: /src\/(app|api|parts)\// },

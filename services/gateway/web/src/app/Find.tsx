@@ -8,6 +8,8 @@ import { keysOn, typing } from './keys'
 import { useMay } from './me'
 import { shell } from './text'
 
+const most = 9
+
 type Place = { to: string; name: string; search?: Record<string, string> }
 
 /** One field that finds a page, or a device by its name. */
@@ -29,9 +31,9 @@ export function Find() {
   }, [])
   const wanted = text.trim().toLowerCase()
   const { data } = useQuery({
-    queryKey: ['find', 'devices'],
-    queryFn: () => ask(api.GET('/v1/devices', { params: { query: { pageSize: 1000 } } })),
-    enabled: wanted !== '',
+    queryKey: ['find', 'devices', text.trim()],
+    queryFn: () => ask(api.GET('/v1/devices', { params: { query: { pageSize: most, filter: `name=${text.trim()}*` } } })),
+    enabled: /^[\w.@-]+$/.test(text.trim()), // what can be the beginning of a name
     staleTime: 30_000,
   })
   const places: Place[] = [
@@ -46,7 +48,7 @@ export function Find() {
     }
   }
   const devices: Place[] = (data?.devices ?? []).map((d) => ({ to: '/devices', name: d.name ?? '', search: { q: d.name ?? '' } }))
-  const found = [...places, ...devices].filter((p) => p.name.toLowerCase().includes(wanted)).slice(0, 9)
+  const found = [...places.filter((p) => p.name.toLowerCase().includes(wanted)), ...devices].slice(0, most)
   return (
     <Combobox
       store={box}

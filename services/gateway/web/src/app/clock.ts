@@ -1,8 +1,9 @@
 import { useSyncExternalStore } from 'react'
 
 // One ticker for every countdown of a page: a timer for each row would freeze it.
-let offset = 0
+let offset = Number.NEGATIVE_INFINITY // until it was heard once, the browser's clock is taken
 let now = Date.now()
+const jump = 5000 // in milliseconds: more than any delay, so one of the clocks was set
 const listeners = new Set<() => void>()
 let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -12,12 +13,13 @@ function tick() {
   timer = setTimeout(tick, 1000 - (now % 1000))
 }
 
-/** Learns what the server's clock says: browsers' clocks are wrong. */
+/** Learns what the server's clock says: browsers' clocks are wrong. What was under way least tells best. */
 export function learn(serverTime: string | undefined) {
   if (!serverTime) return
   const theirs = Date.parse(serverTime)
-  if (!Number.isNaN(theirs) && Math.abs(theirs - Date.now() - offset) > 250) {
-    offset = theirs - Date.now()
+  const heard = theirs - Date.now()
+  if (heard > offset || offset - heard > jump) {
+    offset = heard
     now = serverNow()
     for (const hear of listeners) hear()
   }
@@ -25,7 +27,7 @@ export function learn(serverTime: string | undefined) {
 
 /** The present by the server's clock, in milliseconds. */
 export function serverNow(): number {
-  return Date.now() + offset
+  return Date.now() + (Number.isFinite(offset) ? offset : 0)
 }
 
 function subscribe(hear: () => void) {
