@@ -14,7 +14,7 @@ func visit(t *testing.T, p *public, method, path, body string, headers ...string
 	r := httptest.NewRequest(method, "http://portcullis.test"+path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	p.gateway.ServeHTTP(w, r)
@@ -103,5 +103,19 @@ func TestACookieThatIsOverIsForgotten(t *testing.T) {
 	}
 	if a := visit(t, p, "POST", "/v1/sign-ins", `{"username":"bob","password":"right"}`, "Cookie", "portcullis=bad", "X-Portcullis-Console", "1"); a.StatusCode != 200 {
 		t.Errorf("signing in again: got %d", a.StatusCode)
+	}
+}
+
+func TestThePlainPanelTakesNoFormOfAnotherSite(t *testing.T) {
+	p := open(t)
+	form := "username=bob&password=right"
+	for from, want := range map[string]int{"cross-site": 403, "same-origin": 303} {
+		a := visit(t, p, "POST", "/plain/sign-in", form, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", from)
+		if a.StatusCode != want || (len(a.Cookies()) == 1) != (want == 303) {
+			t.Errorf("%s: got %d, %v", from, a.StatusCode, a.Cookies())
+		}
+	}
+	if a := visit(t, p, "GET", "/plain", "", "Cookie", "portcullis=good"); a.StatusCode != 200 || !strings.Contains(read(t, a), "No lockdown is on.") {
+		t.Errorf("got %d", a.StatusCode)
 	}
 }

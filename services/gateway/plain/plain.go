@@ -29,6 +29,7 @@ type Panel struct {
 	// API answers REST calls, with the cookie and the address of whoever asks.
 	API   http.Handler
 	Texts emergency.Texts
+	cross http.CrossOriginProtection
 }
 
 const (
@@ -45,6 +46,10 @@ func (p *Panel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if p.cross.Check(r) != nil { // another site must not even sign somebody in here
+		p.show(w, r, http.StatusForbidden, &refusal{Reason: "PERMISSION_DENIED", Message: p.text(r)["elsewhere"]})
+		return
+	}
 	if err := r.ParseForm(); err != nil {
 		p.show(w, r, http.StatusBadRequest, &refusal{Message: "The form could not be read"})
 		return

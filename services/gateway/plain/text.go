@@ -22,7 +22,7 @@ var english = map[string]string{
 	"code": "Code from your MFA app", "why": "Justification", "ticket": "Governance code", "typeWord": "Type TERMINATE, FREEZE or LOCKDOWN, as chosen, to apply",
 	"apply": "Apply", "cancel": "Cancel", "from": "From", "until": "until", "open": "still open", "ended": "ended", "unreachable": "unreachable", "last": "the last after",
 	"mayNot": "The emergency panel takes the role System Administrator.", "signOut": "Sign out", "signIn": "Sign in", "user": "User", "password": "Password",
-	"again": "Look again", "console": "The console", "api": "The API",
+	"elsewhere": "This form comes from another site. Use the one on this page", "again": "Look again", "console": "The console", "api": "The API",
 }
 
 var portuguese = map[string]string{
@@ -33,5 +33,5 @@ var portuguese = map[string]string{
 	"code": "Código do seu app de MFA", "why": "Justificativa", "ticket": "Código de governança", "typeWord": "Digite TERMINATE, FREEZE ou LOCKDOWN, conforme a escolha, para aplicar",
 	"apply": "Aplicar", "cancel": "Cancelar", "from": "De", "until": "até", "open": "ainda abertas", "ended": "encerradas", "unreachable": "sem contato", "last": "a última após",
 	"mayNot": "O painel de emergência requer o papel System Administrator.", "signOut": "Sair", "signIn": "Entrar", "user": "Usuário", "password": "Senha",
-	"again": "Ver de novo", "console": "O console", "api": "A API",
+	"elsewhere": "Este formulário veio de outro site. Use o desta página", "again": "Ver de novo", "console": "O console", "api": "A API",
 }
