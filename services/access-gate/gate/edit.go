@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -35,7 +35,7 @@ type operation struct {
 func operationOf(requestID string, r proto.Message) (operation, error) {
 	op := operation{id: requestID, mine: requestID != ""}
 	if !op.mine {
-		op.id = rand.Text()
+		op.id = uuid.NewString()
 	}
 	if !inventory.ValidID(op.id) {
 		return op, fault.New(fault.InvalidArgument, "requestId: take 1 to 64 letters, digits and dashes; a UUID does").With("field", "requestId")
