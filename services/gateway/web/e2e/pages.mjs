@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { accessible, administrator, base, open, screenshot, signIn } from './world.mjs'
+import { accessible, administrator, base, browser, open, screenshot, signIn } from './world.mjs'
 
 const pages = [
   '/', '/sessions', '/devices', '/access-groups', '/users', '/tokens', '/emergency/terminate', '/emergency/freeze', '/emergency/lockdown',
@@ -34,35 +34,38 @@ for (const look of looks) {
   })
 }
 
-test('The first meaningful paint comes within a second, with less than 350 kB of script', async () => {
-  const { page, context } = await open()
-  await signIn(context, administrator())
-  await page.goto(base)
-  await page.getByRole('heading', { level: 1 }).waitFor() // the server has compressed and the disk has read
-  const other = await open() // with an empty cache
-  await signIn(other.context, administrator())
-  const fresh = other.page
-  const cdp = await other.context.newCDPSession(fresh)
+/** One visit by somebody who is signed in and whose browser has none of our files yet. */
+async function coldVisit(state) {
+  const context = await browser.newContext({ storageState: state, viewport: { width: 1440, height: 900 } })
+  const page = await context.newPage()
+  const cdp = await context.newCDPSession(page)
   await cdp.send('Network.enable')
   let script = 0
-  const sizes = new Map()
-  cdp.on('Network.responseReceived', (e) => e.type === 'Script' && sizes.set(e.requestId, 0))
-  cdp.on('Network.loadingFinished', (e) => { if (sizes.has(e.requestId)) script += e.encodedDataLength })
-  // Nothing is painted before there is something to read. What else the machine does only adds: the best of three counts.
-  let took = Number.POSITIVE_INFINITY
-  for (let i = 0; i < 3; i++) {
-    await fresh.goto(base)
-    await fresh.getByRole('heading', { level: 1 }).waitFor()
-    took = Math.min(took, Math.round(await fresh.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime)))
-    if (i < 2) await cdp.send('Network.clearBrowserCache')
-    if (i < 2) script = 0
-  }
+  const scripts = new Set()
+  cdp.on('Network.responseReceived', (e) => e.type === 'Script' && scripts.add(e.requestId))
+  cdp.on('Network.loadingFinished', (e) => { if (scripts.has(e.requestId)) script += e.encodedDataLength })
+  await page.goto(base)
+  await page.getByRole('heading', { level: 1 }).waitFor()
+  // Nothing is painted before there is something to read.
+  const paint = Math.round(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime))
   for (const path of ['/emergency/lockdown', '/reports/lockdowns', '/account']) {
-    await fresh.goto(base + path)
-    await fresh.getByRole('heading', { level: 1 }).waitFor()
+    await page.goto(base + path)
+    await page.getByRole('heading', { level: 1 }).waitFor()
   }
-  console.log(`first meaningful paint after ${took} ms, ${Math.round(script / 1000)} kB of script for the panel and its report`)
+  await context.close()
+  return { paint, script }
+}
+
+test('The first meaningful paint comes within a second, with less than 350 kB of script', async () => {
+  const { context } = await open()
+  await signIn(context, administrator())
+  const state = await context.storageState()
+  const visits = []
+  for (let i = 0; i < 3; i++) visits.push(await coldVisit(state))
+  await context.close()
+  const paints = visits.map((v) => v.paint).sort((a, b) => a - b)
+  const script = Math.max(...visits.map((v) => v.script))
+  console.log(`first meaningful paint, cold, after ${paints.join(', ')} ms; ${Math.round(script / 1000)} kB of script for the panel and its report`)
   assert.ok(script > 0 && script < 350_000, `${script} bytes of script`)
-  assert.ok(took < 1000, `${took} ms`)
-  for (const one of [context, other.context]) await one.close()
+  assert.ok(paints[1] < 1000, `the median of ${paints.join(', ')} ms`)
 })
