@@ -303,6 +303,29 @@ func TestAHostThatTakesLongHoldsUpNoOtherSession(t *testing.T) {
 	})
 }
 
+func TestAHostThatHangsOnOneSessionHidesTheEndOfNoOther(t *testing.T) {
+	run(t, newHub(), func(w *world) {
+		let := make(chan struct{})
+		defer close(let)
+		for i := range 100 {
+			end := func(string) {}
+			if i%10 == 9 {
+				end = func(string) { <-let }
+			}
+			if s, err := w.Open(t.Context(), Request{User: "alice", End: end}); err != nil || s.Admit(t.Context()) != nil {
+				t.Fatal(err)
+			}
+		}
+		w.hub.send(standing("1-7", termination(7, all())))
+		w.settle()
+		time.Sleep(time.Second)
+		w.settle()
+		if got := w.hub.beat.GetCuts()[0]; got.GetEnded() != 90 || got.GetOpen() != 10 {
+			t.Errorf("90 have ended and 10 hang, and the broker heard %v", got)
+		}
+	})
+}
+
 func TestEndIsCalledOnceWhoeverElseClosesToo(t *testing.T) {
 	run(t, newHub(), func(w *world) {
 		var mu sync.Mutex

@@ -2,6 +2,7 @@ package connector
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,34 +26,63 @@ type crew struct {
 	over       []*Session
 	next, done atomic.Int64
 	taken      chan struct{} // closed when the last was taken
+	workers    sync.WaitGroup
+	mu         sync.Mutex
+	hands      []*hand
 }
 
+// hand is what one worker has ended and not noted yet.
+type hand struct {
+	mu   sync.Mutex
+	n    int
+	over [noted]*Session
+}
+
+// noted is how many sessions a worker notes at a time.
+const noted = 16
+
 func (w *crew) run(workers int64) {
-	for range workers {
-		go w.work()
-	}
+	w.hire(workers)
 	tick := time.NewTicker(patience)
 	defer tick.Stop()
 	for before := int64(0); ; before = w.done.Load() {
 		select {
 		case <-w.taken:
+			w.finish(tick.C)
 			return
 		case <-tick.C:
 		}
 		if w.done.Load()-before < workers {
-			for range workers {
-				go w.work()
-			}
+			w.hire(workers)
 			workers *= 2
 		}
+	}
+}
+
+func (w *crew) hire(workers int64) {
+	for range workers {
+		w.workers.Go(w.work)
+	}
+}
+
+// finish notes what has ended by the next tick, if a worker hangs on another until then.
+func (w *crew) finish(tick <-chan time.Time) {
+	idle := make(chan struct{})
+	go func() { w.workers.Wait(); close(idle) }()
+	select {
+	case <-idle:
+	case <-tick:
+		w.empty()
 	}
 }
 
 // work ends one after the other, and notes a few at a time that they are over.
 func (w *crew) work() {
 	last := int64(len(w.over))
-	var over [16]*Session
-	n := 0
+	h := &hand{}
+	w.mu.Lock()
+	w.hands = append(w.hands, h)
+	w.mu.Unlock()
 	for i := w.next.Add(1); i <= last; i = w.next.Add(1) {
 		if i == last {
 			close(w.taken)
@@ -63,13 +93,42 @@ func (w *crew) work() {
 		}
 		s.stop(s.ending.reason)
 		w.done.Add(1)
-		over[n] = s
-		if n++; n == len(over) {
-			w.note(over[:n])
-			n = 0
+		if h.put(s) == noted {
+			w.noteAll(h)
 		}
 	}
+	w.noteAll(h)
+}
+
+func (h *hand) put(s *Session) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over[h.n] = s
+	h.n++
+	return h.n
+}
+
+func (h *hand) take() ([noted]*Session, int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.n
+	h.n = 0
+	return h.over, n
+}
+
+func (w *crew) noteAll(h *hand) {
+	over, n := h.take()
 	w.note(over[:n])
+}
+
+// empty notes what the workers have ended so far.
+func (w *crew) empty() {
+	w.mu.Lock()
+	hands := w.hands
+	w.mu.Unlock()
+	for _, h := range hands {
+		w.noteAll(h)
+	}
 }
 
 func (w *crew) note(over []*Session) {

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"portcullis.dev/pkg/connector"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/session-broker/registry"
 )
 
 // raw is a connector that does only what the test says.
@@ -138,4 +140,32 @@ func TestAHelloMustBeOne(t *testing.T) {
 			t.Errorf("%v was not refused", hello)
 		}
 	}
+}
+
+func TestASessionThatACutHasTakenAndThatHangsIsEndingUntilItsHostSaysSo(t *testing.T) {
+	g := newGround(t, registry.NewMemory())
+	r := g.replica()
+	site := g.site("host-1", r.addr)
+	let := make(chan struct{})
+	hung, err := site.Open(t.Context(), connector.Request{User: "alice", Device: "db-1", Protocol: "SSH", End: func(string) { <-let }})
+	if err != nil || hung.Admit(t.Context()) != nil {
+		t.Fatal(err)
+	}
+	g.view.terminate(everyone())
+	state := func() sessionv1.Session_State {
+		for _, s := range r.list(t, "") {
+			if s.GetId() == hung.ID() {
+				return s.GetState()
+			}
+		}
+		return sessionv1.Session_ENDED
+	}
+	eventually(t, "it is ending", func() bool { return state() == sessionv1.Session_ENDING })
+	after := site.open("alice", "db-1")
+	eventually(t, "one that came after is open", func() bool {
+		got, err := r.GetSession(t.Context(), &sessionv1.GetSessionRequest{Id: after.ID()})
+		return err == nil && got.GetState() == sessionv1.Session_OPEN
+	})
+	close(let)
+	eventually(t, "it has ended", func() bool { return state() == sessionv1.Session_ENDED })
 }

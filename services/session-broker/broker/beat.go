@@ -101,22 +101,57 @@ func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
 }
 
 func (b *Broker) selected(h *host, cut *emergency.Cut, known *emergency.Snapshot, now time.Time) (open uint32) {
-	c := *cut
-	if c.Blocking {
-		c.Selector = &emergencyv1.Selector{AccessGroups: known.FrozenGroups()}
-	}
-	groups := c.Selector.GetAccessGroups()
+	meant := meant(cut, known)
 	for _, s := range h.sessions {
-		spared := c.Blocking && known.Administrator(s.GetUser())
-		c.MemberDevices = nil
-		if len(groups) > 0 && known.InGroups(s.GetDevice(), groups) {
-			c.MemberDevices = []string{s.GetDevice()}
-		}
-		if !spared && c.Ends(seen(s), now) {
+		if ends(meant, seen(s), known, now) {
 			open++
 		}
 	}
 	return open
+}
+
+// meant is a cut with the groups in its selector that it means now.
+func meant(cut *emergency.Cut, known *emergency.Snapshot) emergency.Cut {
+	c := *cut
+	if c.Blocking {
+		c.Selector = &emergencyv1.Selector{AccessGroups: known.FrozenGroups()}
+	}
+	return c
+}
+
+// ends reports whether a cut ends a session, by what is known now of groups and administrators.
+func ends(meant emergency.Cut, s *emergency.Session, known *emergency.Snapshot, now time.Time) bool {
+	if !meant.Bites(s.Admission, now) || meant.Blocking && known.Administrator(s.User) {
+		return false
+	}
+	meant.MemberDevices = nil
+	if groups := meant.Selector.GetAccessGroups(); len(groups) > 0 && known.InGroups(s.Device, groups) {
+		meant.MemberDevices = []string{s.Device}
+	}
+	return meant.Selects(s)
+}
+
+// cuts are the recent ones: what they end, its connector has been told to end, whatever it has done yet.
+type cuts struct {
+	known *emergency.Snapshot
+	all   []emergency.Cut
+}
+
+func (b *Broker) recent() cuts {
+	state := b.deps.View.State()
+	if state == nil {
+		return cuts{}
+	}
+	c, all := cuts{known: state.Emergency}, state.Emergency.Cuts()
+	for i := range all[:min(len(all), recentCuts)] {
+		c.all = append(c.all, meant(&all[i], c.known))
+	}
+	return c
+}
+
+func (c cuts) end(s *sessionv1.Session, now time.Time) bool {
+	who := seen(s)
+	return slices.ContainsFunc(c.all, func(meant emergency.Cut) bool { return ends(meant, who, c.known, now) })
 }
 
 func (b *Broker) send(subject string, beat *emergencyv1.Beat) {

@@ -32,7 +32,7 @@ func (b *Broker) GetSession(ctx context.Context, r *sessionv1.GetSessionRequest)
 	_ = b.index.flush(ctx) // as below
 	row, found, err := b.deps.Index.Get(ctx, r.GetId())
 	if err == nil && found {
-		return b.shown(row, b.config.Now()), nil
+		return b.shown(row, b.recent(), b.config.Now()), nil
 	}
 	if s := b.liveHere(r.GetId()); s != nil {
 		return s, nil
@@ -46,7 +46,7 @@ func (b *Broker) liveHere(id string) *sessionv1.Session {
 		s := h.sessions[id]
 		h.mu.Unlock()
 		if s != nil {
-			return b.shown(registry.Row{Session: s, Deadline: b.config.Now()}, b.config.Now())
+			return b.shown(registry.Row{Session: s, Deadline: b.config.Now()}, b.recent(), b.config.Now())
 		}
 	}
 	return nil
@@ -80,14 +80,14 @@ func (b *Broker) onRecord(ctx context.Context, id string) (*sessionv1.Session, e
 }
 
 // shown is a session as people see it: with a connector that is silent it is unreachable, never ended.
-func (b *Broker) shown(row registry.Row, now time.Time) *sessionv1.Session {
+func (b *Broker) shown(row registry.Row, recent cuts, now time.Time) *sessionv1.Session {
 	s := proto.CloneOf(row.Session)
 	h := b.known(s.GetConnector())
 	if h == nil && now.After(row.Deadline) || h != nil && !h.reachable(now) {
 		s.State = sessionv1.Session_UNREACHABLE
 		return s
 	}
-	if h != nil && h.isEnding(s.GetId()) || b.orders.get(s.GetId()) != nil {
+	if h != nil && h.isEnding(s.GetId()) || b.orders.get(s.GetId()) != nil || recent.end(s, now) {
 		s.State = sessionv1.Session_ENDING
 	}
 	return s
@@ -126,7 +126,7 @@ func (b *Broker) ListSessions(ctx context.Context, r *sessionv1.ListSessionsRequ
 }
 
 func (b *Broker) page(ctx context.Context, match filter, after string, size int) (page []*sessionv1.Session, next string, err error) {
-	now := b.config.Now()
+	recent, now := b.recent(), b.config.Now()
 	for {
 		rows, err := b.deps.Index.Range(ctx, after, scanPart)
 		if err != nil {
@@ -142,7 +142,7 @@ func (b *Broker) page(ctx context.Context, match filter, after string, size int)
 			if len(page) == size {
 				return page, next, nil
 			}
-			page, next = append(page, b.shown(row, now)), row.Key()
+			page, next = append(page, b.shown(row, recent, now)), row.Key()
 		}
 		if len(rows) < scanPart {
 			return page, "", nil
