@@ -71,7 +71,8 @@ func (s *Service) dropCredential(ctx context.Context, device string) error {
 	return s.keepCredential(ctx, device, nil)
 }
 
-// TrustDevice pins the host key that the device shows now. The gate touches no device: it asks the bastion.
+// TrustDevice pins the host key that the device shows now, or only answers which one that is. The gate
+// touches no device: it asks the bastion.
 func (s *Service) TrustDevice(ctx context.Context, r *gatev1.TrustDeviceRequest) (*gatev1.Device, error) {
 	device, err := s.GetDevice(ctx, &gatev1.GetDeviceRequest{Name: r.GetName()})
 	if err != nil {
@@ -83,6 +84,17 @@ func (s *Service) TrustDevice(ctx context.Context, r *gatev1.TrustDeviceRequest)
 	shown, err := s.bastions.ShowHostKey(ctx, &sessionv1.ShowHostKeyRequest{Host: device.GetHost(), Port: device.GetPort()})
 	if err != nil {
 		return nil, err
+	}
+	if r.GetValidateOnly() {
+		after := proto.CloneOf(device)
+		after.HostKey = shown.GetAuthorizedKeyLine()
+		err := inventory.CheckHostKey(after)
+		after.CredentialSet = after.GetCredentialSet() && !moved(device, after)
+		return s.shown(after), err
+	}
+	if now := inventory.Fingerprint(shown.GetAuthorizedKeyLine()); r.GetFingerprint() != "" && r.GetFingerprint() != now {
+		return nil, fault.New(fault.Aborted, "%s shows another host key now, %s. Nothing was pinned. Compare that one", r.GetName(), now).
+			With("field", "fingerprint").With("fingerprint", now)
 	}
 	op, err := operationOf("", r)
 	if err != nil {

@@ -40,7 +40,7 @@ func (s *Service) CreateDevice(ctx context.Context, r *gatev1.CreateDeviceReques
 			return err
 		}
 		if before != nil && !before.GetDeleted() {
-			return fault.New(fault.AlreadyExists, "There is a device %s already. Change that one, or take another name", d.GetName())
+			return fault.New(fault.AlreadyExists, "There is a device %s already. Change that one, or take another name", d.GetName()).With("field", "name")
 		}
 		return e.putDevice(d.GetName(), &gatev1.DeviceRecord{Device: d, Operations: before.GetOperations()})
 	})
@@ -53,7 +53,7 @@ func (s *Service) CreateDevice(ctx context.Context, r *gatev1.CreateDeviceReques
 // onlyInput is what a caller may say of a device.
 func onlyInput(d *gatev1.Device) *gatev1.Device {
 	d = proto.CloneOf(d)
-	d.RequestId, d.CredentialSet, d.CreateTime, d.AccessGroups = nil, false, nil, nil
+	d.RequestId, d.CredentialSet, d.CreateTime, d.AccessGroups, d.HostKeyFingerprint = nil, false, nil, nil, ""
 	return d
 }
 
@@ -61,6 +61,7 @@ func onlyInput(d *gatev1.Device) *gatev1.Device {
 func (s *Service) shown(d *gatev1.Device) *gatev1.Device {
 	d = proto.CloneOf(d)
 	d.AccessGroups = s.snapshot().DeviceGroups(d.GetName())
+	d.HostKeyFingerprint = inventory.Fingerprint(d.GetHostKey())
 	return d
 }
 

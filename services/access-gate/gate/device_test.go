@@ -179,7 +179,20 @@ func TestTheHostKeyThatADeviceShowsIsPinned(t *testing.T) {
 	p := newPlatform(t)
 	g := p.gate()
 	p.devices(g, "db")
-	d := must(g.TrustDevice(p.admin(), &gatev1.TrustDeviceRequest{Name: "db"}))
+	d := must(g.TrustDevice(p.admin(), &gatev1.TrustDeviceRequest{Name: "db", ValidateOnly: true}))
+	if d.GetHostKey() != hostKey || d.GetHostKeyFingerprint() != hostKeyFingerprint {
+		t.Errorf("looking shows %v", d)
+	}
+	_, err := g.TrustDevice(p.admin(), &gatev1.TrustDeviceRequest{Name: "db", Fingerprint: "SHA256:another"})
+	wantReason(t, err, fault.Aborted)
+	if f := fault.From(err); f.Details["fingerprint"] != hostKeyFingerprint {
+		t.Errorf("the refusal tells %v", f.Details)
+	}
+	if d = must(g.GetDevice(p.admin(), &gatev1.GetDeviceRequest{Name: "db"})); d.GetHostKey() != "" || d.GetHostKeyFingerprint() != "" {
+		t.Errorf("looking, or another key than was compared, has pinned %v", d)
+	}
+	p.bastion.asked = nil
+	d = must(g.TrustDevice(p.admin(), &gatev1.TrustDeviceRequest{Name: "db", Fingerprint: hostKeyFingerprint}))
 	if d.GetHostKey() != hostKey || p.bastion.asked[0].GetHost() != "db.example" || p.bastion.asked[0].GetPort() != 22 {
 		t.Errorf("%v, asked %v", d, p.bastion.asked)
 	}
@@ -187,7 +200,7 @@ func TestTheHostKeyThatADeviceShowsIsPinned(t *testing.T) {
 		t.Error("the bastion is not told")
 	}
 	must(g.CreateDevice(p.admin(), &gatev1.CreateDeviceRequest{Device: &gatev1.Device{Name: "tcp", Host: "x", Port: 9, Protocol: gatev1.Protocol_TCP}}))
-	_, err := g.TrustDevice(p.admin(), &gatev1.TrustDeviceRequest{Name: "tcp"})
+	_, err = g.TrustDevice(p.admin(), &gatev1.TrustDeviceRequest{Name: "tcp"})
 	wantReason(t, err, fault.InvalidArgument)
 	_, err = g.TrustDevice(p.admin(), &gatev1.TrustDeviceRequest{Name: "none"})
 	wantReason(t, err, fault.NotFound)

@@ -2,7 +2,11 @@ package gate
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -12,6 +16,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/access-gate/inventory"
 	"portcullis.dev/services/internal/watch"
+	"portcullis.dev/services/internal/who"
 )
 
 // CreateAccessGroup makes a group of users and devices that exist.
@@ -25,6 +30,7 @@ func (s *Service) CreateAccessGroup(ctx context.Context, r *gatev1.CreateAccessG
 		return nil, err
 	}
 	g.CreateTime = timestamppb.New(s.now())
+	g.UpdatedBy, g.UpdateTime = who.FromContext(ctx).Actor(), g.GetCreateTime()
 	err = s.change(ctx, op, func(e *edit) error {
 		before, err := e.group(g.GetName())
 		if err != nil {
@@ -38,21 +44,69 @@ func (s *Service) CreateAccessGroup(ctx context.Context, r *gatev1.CreateAccessG
 			return err
 		}
 		if before != nil && !before.GetDeleted() {
-			return fault.New(fault.AlreadyExists, "There is an access group %s already. Change that one, or take another name", g.GetName())
+			return fault.New(fault.AlreadyExists, "There is an access group %s already. Change that one, or take another name", g.GetName()).With("field", "name")
 		}
 		if err := e.members(nil, g); err != nil {
 			return err
 		}
 		return e.putGroup(g.GetName(), &gatev1.AccessGroupRecord{AccessGroup: g, Operations: before.GetOperations()})
 	})
-	return g, err
+	return shownGroup(g, err)
 }
 
-// withoutCall is a group without what says something about the call.
+// withoutCall is a group without what says something about the call, or is for us to say.
 func withoutCall(g *gatev1.AccessGroup) *gatev1.AccessGroup {
 	g = proto.CloneOf(g)
 	g.Grant, g.RequestId, g.Justification, g.CreateTime = nil, nil, nil, nil
+	g.Etag, g.UpdatedBy, g.UpdateTime, g.UserCount, g.DeviceCount = "", "", nil, 0, 0
 	return g
+}
+
+// shownGroup is a group with what is derived; nil stays nil.
+func shownGroup(g *gatev1.AccessGroup, err error) (*gatev1.AccessGroup, error) {
+	if g == nil || err != nil {
+		return nil, err
+	}
+	tag, err := etag(g)
+	if err != nil {
+		return nil, err
+	}
+	g = proto.CloneOf(g)
+	g.Etag, g.UserCount, g.DeviceCount = tag, int32(len(g.GetUsers())), int32(len(g.GetDevices())) //nolint:gosec // at most 20,000
+	return g, nil
+}
+
+// etag is a hash of what counts of a group: the sequence of its record won't do, for an import that is
+// committed changes what counts and not the record.
+func etag(g *gatev1.AccessGroup) (string, error) {
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(g)
+	if err != nil {
+		return "", fmt.Errorf("hashing access group %s: %w", g.GetName(), err)
+	}
+	sum := sha256.Sum256(raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:12]), nil
+}
+
+// unmoved refuses a change of a group that is no longer as its caller has read it.
+func unmoved(g *gatev1.AccessGroup, read string) error {
+	now, err := etag(g)
+	if err != nil || read == "" || read == now {
+		return err
+	}
+	refusal := fault.New(fault.Aborted, "Access group %s has been changed meanwhile. Read it again, and make your change of that", g.GetName()).
+		With("field", "etag").With("etag", now)
+	if g.GetUpdatedBy() != "" {
+		refusal = refusal.With("updatedBy", g.GetUpdatedBy())
+	}
+	if at := g.GetUpdateTime(); at != nil {
+		refusal = refusal.With("updateTime", at.AsTime().Format(time.RFC3339Nano))
+	}
+	return refusal
+}
+
+// touched says of a group who changes it now.
+func (e *edit) touched(g *gatev1.AccessGroup) {
+	g.UpdatedBy, g.UpdateTime = who.FromContext(e).Actor(), timestamppb.New(e.service.now())
 }
 
 // group reads a group's record as it counts now; nil if there never was one.
@@ -99,11 +153,11 @@ func (s *Service) GetAccessGroup(ctx context.Context, r *gatev1.GetAccessGroupRe
 	if record == nil || record.GetDeleted() {
 		return nil, noGroup(r.GetName())
 	}
-	return record.GetAccessGroup(), nil
+	return shownGroup(record.GetAccessGroup(), nil)
 }
 
 // UpdateAccessGroup changes the fields that the mask names; lists are replaced. What opens devices that a
-// freeze closes takes a grant.
+// freeze closes takes a grant. An etag is of the group that the caller changes: of no other one.
 func (s *Service) UpdateAccessGroup(ctx context.Context, r *gatev1.UpdateAccessGroupRequest) (*gatev1.AccessGroup, error) {
 	in := r.GetAccessGroup()
 	op, err := operationOf(in.GetRequestId(), r)
@@ -112,6 +166,9 @@ func (s *Service) UpdateAccessGroup(ctx context.Context, r *gatev1.UpdateAccessG
 	}
 	backing := &proof{grant: in.GetGrant(), justification: in.GetJustification(), target: in.GetName()}
 	return s.regroup(ctx, op, in.GetName(), func(e *edit, before *gatev1.AccessGroup) (*gatev1.AccessGroup, error) {
+		if err := unmoved(before, in.GetEtag()); err != nil {
+			return nil, err
+		}
 		after := proto.CloneOf(before)
 		if err := inventory.Merge(after, in, r.GetUpdateMask()); err != nil {
 			return nil, err
@@ -147,10 +204,13 @@ func (s *Service) regroup(ctx context.Context, op operation, name string, change
 		if after, err = change(e, before.GetAccessGroup()); err != nil || proto.Equal(after, before.GetAccessGroup()) {
 			return err
 		}
+		if after != nil {
+			e.touched(after)
+		}
 		record := &gatev1.AccessGroupRecord{AccessGroup: after, Deleted: after == nil, Operations: before.GetOperations()}
 		return e.putGroup(name, record)
 	})
-	return after, err
+	return shownGroup(after, err)
 }
 
 // DeleteAccessGroup forgets a group. While a freeze is on, one that closes devices takes a grant.
@@ -175,5 +235,6 @@ func (e *edit) leave(group, user, device string) error {
 	g := record.GetAccessGroup()
 	g.Users = slices.DeleteFunc(g.GetUsers(), func(n string) bool { return n == user })
 	g.Devices = slices.DeleteFunc(g.GetDevices(), func(n string) bool { return n == device })
+	e.touched(g)
 	return e.putGroup(group, record)
 }

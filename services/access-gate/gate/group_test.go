@@ -65,6 +65,54 @@ func TestListsOfAGroupAreReplaced(t *testing.T) {
 	}
 }
 
+func TestOfTwoWhoEditAGroupTheSecondIsToldAndOverwritesNothing(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", false, []string{"ann"}, nil)
+	read := must(g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"}))
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", Etag: read.GetEtag(), Users: []string{"ann", "bob"}}, "users"); err != nil {
+		t.Fatal(err)
+	}
+	second := &gatev1.AccessGroup{Name: "pay", Etag: read.GetEtag(), Users: []string{"ann", "eve"}}
+	err := p.change(g, second, "users")
+	wantReason(t, err, fault.Aborted)
+	now := must(g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"}))
+	if d := fault.From(err).Details; d["field"] != "etag" || d["etag"] != now.GetEtag() || d["updatedBy"] != "admin" || d["updateTime"] == "" {
+		t.Errorf("the second is told %v", d)
+	}
+	if strings.Join(now.GetUsers(), " ") != "ann bob" || now.GetUserCount() != 2 || now.GetUpdatedBy() != "admin" {
+		t.Errorf("the first's change has become %v", now)
+	}
+	must(g.Import(p.admin(), &gatev1.ImportRequest{Document: `{"accessGroups":[{"name":"pay","devices":["db"]}]}`}))
+	second.Etag = now.GetEtag()
+	wantReason(t, p.change(g, second, "users"), fault.Aborted)
+	second.Etag = must(g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"})).GetEtag()
+	if err := p.change(g, second, "users"); err != nil {
+		t.Error(err)
+	}
+	second.Etag = must(g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"})).GetEtag()
+	if err := p.change(g, second, "users"); err != nil {
+		t.Error("a change of nothing moves the group:", err)
+	}
+	if again := must(g.GetAccessGroup(p.admin(), &gatev1.GetAccessGroupRequest{Name: "pay"})); again.GetEtag() != second.GetEtag() {
+		t.Error("a change of nothing moves the etag")
+	}
+}
+
+func TestAListOfGroupsCountsMembersAndCanLeaveThemOut(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", false, []string{"ann", "bob"}, []string{"db"})
+	for view, users := range map[gatev1.ListAccessGroupsRequest_View]int{gatev1.ListAccessGroupsRequest_BASIC: 0, gatev1.ListAccessGroupsRequest_VIEW_UNSPECIFIED: 2} {
+		one := must(g.ListAccessGroups(p.admin(), &gatev1.ListAccessGroupsRequest{View: view})).GetAccessGroups()[0]
+		if len(one.GetUsers()) != users || one.GetUserCount() != 2 || one.GetDeviceCount() != 1 || one.GetEtag() == "" {
+			t.Errorf("%s: %v", view, one)
+		}
+	}
+}
+
 func TestEditingAGroupDuringAFreezeChangesTheAnswerAtOnce(t *testing.T) {
 	p := newPlatform(t)
 	g := p.gate()

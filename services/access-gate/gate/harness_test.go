@@ -286,7 +286,10 @@ type fakeBastion struct {
 	asked []*sessionv1.ShowHostKeyRequest
 }
 
-const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJfTDpzK0pDyDSnSTtFfrJDUVWfgVNqxhgWGHnLGmEDa"
+const (
+	hostKey            = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJfTDpzK0pDyDSnSTtFfrJDUVWfgVNqxhgWGHnLGmEDa"
+	hostKeyFingerprint = "SHA256:K7XOFrDczWIEaNbsCqR5P7o77K0nr3Bk1FWAK4Y/qWQ"
+)
 
 func (f *fakeBastion) ShowHostKey(_ context.Context, r *sessionv1.ShowHostKeyRequest, _ ...grpc.CallOption) (*sessionv1.ShowHostKeyResponse, error) {
 	f.asked = append(f.asked, r)

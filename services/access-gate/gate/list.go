@@ -188,7 +188,10 @@ func (s *Service) ListAccessGroups(ctx context.Context, r *gatev1.ListAccessGrou
 	err = each(ctx, names, func(ctx context.Context, i int, name string) error {
 		record, _, err := s.groupRecord(ctx, name)
 		if err == nil && record != nil && !record.GetDeleted() {
-			all[i] = record.GetAccessGroup()
+			all[i], err = shownGroup(record.GetAccessGroup(), nil)
+		}
+		if all[i] != nil && r.GetView() == gatev1.ListAccessGroupsRequest_BASIC {
+			all[i].Users, all[i].Devices = nil, nil
 		}
 		return err
 	})

@@ -141,6 +141,7 @@ func (g *staging) planGroups(e *edit, id string, before map[string]*gatev1.Acces
 		if proto.Equal(after, was.GetAccessGroup()) {
 			continue
 		}
+		e.touched(after)
 		record := &gatev1.AccessGroupRecord{AccessGroup: after, ImportId: id, Previous: was.GetAccessGroup(), Operations: was.GetOperations()}
 		if err := e.put(watch.GroupSubject+name, record); err != nil {
 			return "", err

@@ -57,7 +57,7 @@ func ValidID(id string) bool {
 }
 
 // Bad refuses a field.
-func Bad(field, format string, args ...any) error {
+func Bad(field, format string, args ...any) *fault.Error {
 	return fault.New(fault.InvalidArgument, "%s: %s", field, fmt.Sprintf(format, args...)).With("field", field)
 }
 
@@ -130,6 +130,15 @@ func CheckHostKey(d *gatev1.Device) error {
 	return nil
 }
 
+// Fingerprint is a host key's as ssh-keygen says it; empty if there is none.
+func Fingerprint(line string) string {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return ""
+	}
+	return ssh.FingerprintSHA256(key)
+}
+
 // CheckGroup refuses a group that can't be one, whoever its members are.
 func CheckGroup(g *gatev1.AccessGroup) error {
 	if !ValidName(g.GetName()) {
@@ -137,12 +146,13 @@ func CheckGroup(g *gatev1.AccessGroup) error {
 	}
 	for field, names := range map[string][]string{"users": g.GetUsers(), "devices": g.GetDevices()} {
 		if i := slices.IndexFunc(names, func(n string) bool { return !ValidName(n) }); i >= 0 {
-			return Bad(field, "%.140q can't be a name. Take letters, digits, and - _ @ or single dots between them", names[i])
+			return Bad(field, "%.140q can't be a name. Take letters, digits, and - _ @ or single dots between them", names[i]).
+				With("rule", "noName").With("names", fmt.Sprintf("%.140s", names[i]))
 		}
 	}
 	g.Users, g.Devices = distinct(g.GetUsers()), distinct(g.GetDevices())
 	if size := proto.Size(g); size > maxRecord {
-		return Bad("devices", "the group takes %d bytes, of %d at most. Make several groups of it", size, maxRecord)
+		return Bad("devices", "the group takes %d bytes, of %d at most. Make several groups of it", size, maxRecord).With("rule", "groupTooLarge")
 	}
 	return nil
 }

@@ -11,7 +11,10 @@ import (
 
 // What a change never touches: it says something about the call, or is for us to say.
 func untouchable(name protoreflect.Name) bool {
-	return slices.Contains([]protoreflect.Name{"name", "grant", "request_id", "justification", "credential_set", "create_time", "access_groups"}, name)
+	return slices.Contains([]protoreflect.Name{
+		"name", "grant", "request_id", "justification", "credential_set", "create_time", "access_groups", "host_key_fingerprint",
+		"etag", "updated_by", "update_time", "user_count", "device_count",
+	}, name)
 }
 
 // Merge sets the fields of the mask as a JSON merge does: lists are replaced, and of a map the keys that

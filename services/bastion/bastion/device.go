@@ -211,7 +211,8 @@ func (s *Service) ShowHostKey(ctx context.Context, r *sessionv1.ShowHostKeyReque
 		_ = client.Close() // can't be: the callback refuses every key
 	}
 	if shown == nil {
-		return nil, fault.New(fault.Unavailable, "%s:%d shows no SSH host key. Check host and port, and whether it is up", r.GetHost(), r.GetPort()).Because(err)
+		return nil, fault.New(fault.Unavailable, "%s:%d shows no SSH host key. Check host and port, and whether it is up", r.GetHost(), r.GetPort()).
+			With("rule", "noHostKey").With("host", net.JoinHostPort(r.GetHost(), strconv.Itoa(int(r.GetPort())))).Because(err)
 	}
 	return &sessionv1.ShowHostKeyResponse{
 		AuthorizedKeyLine: string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(shown))), Fingerprint: ssh.FingerprintSHA256(shown),

@@ -14,7 +14,7 @@ import (
 // inputOnly are fields of a resource that say something about the call and are never a part of what it
 // changes.
 func inputOnly(name protoreflect.Name) bool {
-	return slices.Contains([]protoreflect.Name{"grant", "request_id", "justification", "current_password"}, name)
+	return slices.Contains([]protoreflect.Name{"grant", "request_id", "justification", "current_password", "etag"}, name)
 }
 
 // setMask makes a PATCH a JSON merge: it changes the fields that are in the body and no others, and a

@@ -169,3 +169,25 @@ func TestFiltersTakeWhatTheySay(t *testing.T) {
 		}
 	}
 }
+
+func TestTokensAreFoundByWhatIsInThemAndByKind(t *testing.T) {
+	token := &identityv1.Token{Id: "k-1", Name: "Nightly BACKUP", CreatedBy: "maria", Channel: identityv1.Token_API}
+	for filter, want := range map[string]bool{
+		"": true, "text:backup": true, `text:"nightly backup"`: true, "text:k-1": true, "text:mar": true, "text:other": false,
+		"channel=API": true, "channel=AGENT AND text:backup": false, "disabled=true": false, "channel=API AND disabled=false": true,
+		`text:"a AND b"`: false,
+	} {
+		takes, err := TokenFilter(filter)
+		if err != nil {
+			t.Fatalf("%s: %v", filter, err)
+		}
+		if takes(token) != want {
+			t.Errorf("%s takes the token: %v, want %v", filter, !want, want)
+		}
+	}
+	for _, filter := range []string{"name:x", "channel=CHANNEL_UNSPECIFIED", "disabled=maybe", "x"} {
+		if _, err := TokenFilter(filter); err == nil {
+			t.Errorf("%s: %v", filter, err)
+		}
+	}
+}

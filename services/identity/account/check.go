@@ -34,7 +34,7 @@ var (
 // ValidName reports whether it can be the name of a user or a role.
 func ValidName(name string) bool { return len(name) <= maxName && names.MatchString(name) }
 
-func bad(field, format string, args ...any) error {
+func bad(field, format string, args ...any) *fault.Error {
 	return fault.New(fault.InvalidArgument, format, args...).With("field", field)
 }
 
@@ -44,7 +44,7 @@ func Name(field, name string) error {
 		return bad(field, "%s: take letters, digits, and - _ @ or single dots between them, starting with a letter or digit; at most %d", field, maxName)
 	}
 	if name == Me {
-		return bad(field, `%s: "me" stands for whoever asks. Take another name`, field)
+		return bad(field, `%s: "me" stands for whoever asks. Take another name`, field).With("rule", "me")
 	}
 	return nil
 }

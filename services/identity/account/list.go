@@ -110,4 +110,53 @@ func filterTerm(term string) (func(*identityv1.User) bool, error) {
 	return nil, bad("filter", "filter: %q is not one of name:prefix, disabled=true, roles=Auditor, mfa=ACTIVE, joined by AND", term)
 }
 
+// TokenFilter answers which tokens a filter takes: text:backup, channel=API, disabled=true, joined by AND.
+func TokenFilter(text string) (func(*identityv1.Token) bool, error) {
+	var all []func(*identityv1.Token) bool
+	for _, term := range terms(text) {
+		one, err := tokenTerm(term)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return func(t *identityv1.Token) bool {
+		return !slices.ContainsFunc(all, func(takes func(*identityv1.Token) bool) bool { return !takes(t) })
+	}, nil
+}
+
+func tokenTerm(term string) (func(*identityv1.Token) bool, error) {
+	if part, ok := strings.CutPrefix(term, "text:"); ok {
+		part = strings.ToLower(unquoted(part))
+		return func(t *identityv1.Token) bool {
+			return slices.ContainsFunc([]string{t.GetName(), t.GetId(), t.GetCreatedBy()}, func(s string) bool { return strings.Contains(strings.ToLower(s), part) })
+		}, nil
+	}
+	key, value, _ := strings.Cut(term, "=")
+	value = unquoted(value)
+	switch {
+	case key == "disabled" && (value == "true" || value == "false"):
+		return func(t *identityv1.Token) bool { return t.GetDisabled() == (value == "true") }, nil
+	case key == "channel" && identityv1.Token_Channel_value[value] > 0:
+		return func(t *identityv1.Token) bool { return t.GetChannel().String() == value }, nil
+	}
+	return nil, bad("filter", "filter: %q is not one of text:words, channel=API, disabled=true, joined by AND", term)
+}
+
+// terms splits a filter at AND, but not within quotes.
+func terms(text string) (all []string) {
+	for begun, parts := "", strings.Split(text, " AND "); len(parts) > 0; parts = parts[1:] {
+		begun += parts[0]
+		if strings.Count(begun, `"`)%2 == 1 && len(parts) > 1 {
+			begun += " AND "
+			continue
+		}
+		if term := strings.TrimSpace(begun); term != "" {
+			all = append(all, term)
+		}
+		begun = ""
+	}
+	return all
+}
+
 func unquoted(s string) string { return strings.Trim(strings.TrimSpace(s), `"`) }

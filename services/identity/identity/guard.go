@@ -33,7 +33,8 @@ const (
 // only.
 func (s *Service) over(c who.Caller, target *identityv1.User) error {
 	if people.IsAdministrator(target) && !s.view().Holds(c, who.ControlEmergencies) {
-		return fault.New(fault.PermissionDenied, "%s is an administrator. Only a %s may do this", target.GetName(), emergency.Administrator)
+		return fault.New(fault.PermissionDenied, "%s is an administrator. Only a %s may do this", target.GetName(), emergency.Administrator).
+			With("rule", "administrators").With("name", target.GetName())
 	}
 	return nil
 }
@@ -42,7 +43,8 @@ func (s *Service) over(c who.Caller, target *identityv1.User) error {
 func (s *Service) holdsAll(c who.Caller, permissions []string, why string) error {
 	for _, p := range permissions {
 		if !s.view().Holds(c, p) {
-			return fault.New(fault.PermissionDenied, "%s: you don't hold %s yourself. Ask an administrator", why, p)
+			return fault.New(fault.PermissionDenied, "%s: you don't hold %s yourself. Ask an administrator", why, p).
+				With("rule", "notHeld").With("permission", p)
 		}
 	}
 	return nil
@@ -55,7 +57,7 @@ func (s *Service) review(c who.Caller, before, after *identityv1.User, newPasswo
 		return "", s.reviewOwn(before, after)
 	}
 	if !s.view().Holds(c, who.ManageUsers) {
-		return "", fault.New(fault.PermissionDenied, "This takes the permission %s. Your own account is yours to change", who.ManageUsers)
+		return "", fault.New(fault.PermissionDenied, "This takes the permission %s. Your own account is yours to change", who.ManageUsers).With("permission", who.ManageUsers)
 	}
 	if err := s.over(c, before); err != nil {
 		return "", err
@@ -129,7 +131,7 @@ func (s *Service) act(ctx context.Context, v *vault, c who.Caller, o operation, 
 // on a later state it needs a grant of its own.
 func (s *Service) record(ctx context.Context, v *vault, c who.Caller, o operation, subject, kind string, r backed) (string, error) {
 	if c.User == "" {
-		return "", fault.New(fault.PermissionDenied, "This takes a grant, and so a person who has signed in")
+		return "", fault.New(fault.PermissionDenied, "This takes a grant, and so a person who has signed in").With("rule", "people")
 	}
 	id := r.GetRequestId()
 	if id == "" {

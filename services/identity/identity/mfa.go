@@ -22,7 +22,7 @@ func own(ctx context.Context, name string) (who.Caller, error) {
 	}
 	name, err = named(c, name)
 	if err == nil && name != c.User {
-		err = fault.New(fault.PermissionDenied, "People enrol their own MFA: nobody else may see its secret")
+		err = fault.New(fault.PermissionDenied, "People enrol their own MFA: nobody else may see its secret").With("rule", "ownMfa")
 	}
 	return c, err
 }
@@ -227,7 +227,7 @@ func (s *Service) mayReset(c who.Caller, name string) error {
 	case u == nil:
 		return noUser(name)
 	case name == c.User:
-		return fault.New(fault.PermissionDenied, "Nobody resets their own MFA. Replace it with a code of it, or a recovery code: POST /v1/users/me/mfa:enroll")
+		return fault.New(fault.PermissionDenied, "Nobody resets their own MFA. Replace it with a code of it, or a recovery code: POST /v1/users/me/mfa:enroll").With("rule", "resetOwn")
 	case people.Working(u):
 		if err := s.notLast(name); err != nil {
 			return err

@@ -56,7 +56,7 @@ func (s *Service) CreateRole(ctx context.Context, r *identityv1.CreateRoleReques
 	}
 	err = s.write(ctx, v, o, people.RoleSubject+role.GetName(), func() (proto.Message, error) {
 		if s.roll.Role(role.GetName()) != nil {
-			return nil, fault.New(fault.AlreadyExists, "There is a role %q already. Take another name", role.GetName())
+			return nil, fault.New(fault.AlreadyExists, "There is a role %q already. Take another name", role.GetName()).With("field", "name")
 		}
 		return &identityv1.RoleRecord{Role: role, Operations: o.remember(nil)}, nil
 	})
@@ -65,7 +65,7 @@ func (s *Service) CreateRole(ctx context.Context, r *identityv1.CreateRoleReques
 
 func (s *Service) newRole(c who.Caller, in *identityv1.Role) (*identityv1.Role, error) {
 	if slices.ContainsFunc([]string{emergency.Administrator, who.Auditor}, func(name string) bool { return strings.EqualFold(name, in.GetName()) }) {
-		return nil, fault.New(fault.AlreadyExists, "%s is built in and can't be changed. Take another name", in.GetName())
+		return nil, fault.New(fault.AlreadyExists, "%s is built in and can't be changed. Take another name", in.GetName()).With("field", "name")
 	}
 	if err := account.Name("name", in.GetName()); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (s *Service) DeleteRole(ctx context.Context, r *identityv1.DeleteRoleReques
 	}
 	name := r.GetName()
 	if name == emergency.Administrator || name == who.Auditor {
-		return nil, fault.New(fault.PermissionDenied, "%s is built in and can't be deleted", name)
+		return nil, fault.New(fault.PermissionDenied, "%s is built in and can't be deleted", name).With("rule", "builtIn").With("name", name)
 	}
 	if !account.ValidName(name) {
 		return nil, noRole(name)
@@ -120,7 +120,8 @@ func (s *Service) unheld(role string) error {
 	for _, name := range s.roll.Names() {
 		if slices.Contains(s.roll.User(name).GetRoles(), role) {
 			return &fault.Error{Code: codes.FailedPrecondition, Reason: "ROLE_IN_USE",
-				Message: role + " is still held, by " + name + " for one. Take it from everybody first"}
+				Message: role + " is still held, by " + name + " for one. Take it from everybody first",
+				Details: map[string]string{"name": name}}
 		}
 	}
 	return nil

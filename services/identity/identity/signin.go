@@ -203,7 +203,7 @@ func (s *Service) RefreshSignIn(ctx context.Context, _ *identityv1.RefreshSignIn
 func signedInPerson(ctx context.Context) (who.Caller, error) {
 	c := who.FromContext(ctx)
 	if c.User == "" || c.SignIn == "" {
-		return c, fault.New(fault.PermissionDenied, "This is for people who have signed in, not for tokens of programs")
+		return c, fault.New(fault.PermissionDenied, "This is for people who have signed in, not for tokens of programs").With("rule", "people")
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -109,14 +110,14 @@ func (s *Service) newToken(c who.Caller, in *identityv1.Token) (*identityv1.Toke
 	beyond := gained(enforcerMay(), t.GetPermissions())
 	if t.GetChannel() == identityv1.Token_ENFORCER && len(beyond) > 0 {
 		return nil, fault.New(fault.InvalidArgument, "permissions: no lockdown refuses an enforcer's token, so that it can't have %s. It can have %s",
-			strings.Join(beyond, ", "), strings.Join(enforcerMay(), ", ")).With("field", "permissions")
+			strings.Join(beyond, ", "), strings.Join(enforcerMay(), ", ")).With("field", "permissions").With("names", strings.Join(beyond, ", "))
 	}
 	return t, s.holdsAll(c, t.GetPermissions(), "permissions")
 }
 
 func tokenName(name string) error {
 	if name == "" || len(name) > 128 || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
-		return fault.New(fault.InvalidArgument, "name: 1 to 128 characters, without line breaks or blanks around").With("field", "name")
+		return fault.New(fault.InvalidArgument, "name: 1 to 128 characters, without line breaks or blanks around").With("field", "name").With("rule", "text")
 	}
 	return nil
 }
@@ -133,20 +134,28 @@ func (s *Service) GetToken(ctx context.Context, r *identityv1.GetTokenRequest) (
 	return showToken(record.GetToken()), nil
 }
 
-// ListTokens answers tokens by id.
+// ListTokens answers tokens by name, and those of one name by id.
 func (s *Service) ListTokens(ctx context.Context, r *identityv1.ListTokensRequest) (*identityv1.ListTokensResponse, error) {
 	if _, err := s.must(ctx, who.Read, who.ManageTokens); err != nil {
 		return nil, err
 	}
-	page, next, err := account.Page(s.roll.Tokens(), r.GetPageSize(), r.GetPageToken(), func(string) bool { return true })
+	takes, err := account.TokenFilter(r.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]*identityv1.Token{}
+	for _, id := range s.roll.Tokens() {
+		if t := s.roll.Token(id).GetToken(); t != nil && takes(t) {
+			found[t.GetName()+"\x00"+id] = t // names have no such character in them
+		}
+	}
+	page, next, err := account.Page(slices.Sorted(maps.Keys(found)), r.GetPageSize(), r.GetPageToken(), func(string) bool { return true })
 	if err != nil {
 		return nil, err
 	}
 	answer := &identityv1.ListTokensResponse{NextPageToken: next}
-	for _, id := range page {
-		if record := s.roll.Token(id); record != nil {
-			answer.Tokens = append(answer.Tokens, showToken(record.GetToken()))
-		}
+	for _, key := range page {
+		answer.Tokens = append(answer.Tokens, showToken(found[key]))
 	}
 	return answer, nil
 }

@@ -88,6 +88,30 @@ func TestATokenIsShownOnceAndOnlyItsHashIsKept(t *testing.T) {
 	refused(t, err, fault.RequestIDReused)
 }
 
+func TestTokensAreListedByNameAPageAtATime(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	for name, channel := range map[string]identityv1.Token_Channel{"web": identityv1.Token_API, "agent": identityv1.Token_AGENT, "backup": identityv1.Token_API} {
+		if _, err := w.CreateToken(ctx, &identityv1.CreateTokenRequest{Token: &identityv1.Token{Name: name, Channel: channel}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []string
+	for next, more := "", true; more; more = next != "" {
+		page, err := w.ListTokens(ctx, &identityv1.ListTokensRequest{PageSize: 1, PageToken: next, Filter: "channel=API"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range page.GetTokens() {
+			names = append(names, one.GetName())
+		}
+		next = page.GetNextPageToken()
+	}
+	if strings.Join(names, " ") != "backup web" {
+		t.Error(names)
+	}
+}
+
 func TestATokenNeverHasMoreThanItsMakerNorThePanel(t *testing.T) {
 	w := newWorld(t)
 	ctx := w.admin()

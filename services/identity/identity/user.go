@@ -199,7 +199,7 @@ func (s *Service) check(u *identityv1.User) error {
 	u.Roles = slices.Compact(u.GetRoles())
 	for _, role := range u.GetRoles() {
 		if role != emergency.Administrator && role != who.Auditor && s.roll.Role(role) == nil {
-			return fault.New(fault.InvalidArgument, "roles: there is no role %q. GET /v1/roles lists them", shortened(role)).With("field", "roles")
+			return fault.New(fault.InvalidArgument, "roles: there is no role %q. GET /v1/roles lists them", shortened(role)).With("field", "roles").With("names", shortened(role))
 		}
 	}
 	return nil
@@ -230,7 +230,7 @@ func (s *Service) createUser(ctx context.Context, v *vault, o operation, c who.C
 }
 
 func taken(name string) error {
-	return fault.New(fault.AlreadyExists, "There is a user %q already. Change it, or take another name", name)
+	return fault.New(fault.AlreadyExists, "There is a user %q already. Change it, or take another name", name).With("field", "name")
 }
 
 // firstPassword sets the password of a new user, if there is none yet.
@@ -261,7 +261,7 @@ func (s *Service) DeleteUser(ctx context.Context, r *identityv1.DeleteUserReques
 		return nil, err
 	}
 	if name == c.User {
-		return nil, fault.New(fault.PermissionDenied, "Nobody deletes their own user. Ask another administrator")
+		return nil, fault.New(fault.PermissionDenied, "Nobody deletes their own user. Ask another administrator").With("rule", "ownUser")
 	}
 	_, err = s.writeUser(ctx, v, operation{}, name, func(record *identityv1.UserRecord) error {
 		if record.GetDeleted() {

@@ -179,7 +179,7 @@ func (s *Service) notLast(name string) error {
 			return nil
 		}
 	}
-	return fault.New(fault.LastAdministrator, "%s is the last administrator with a working MFA. Let another one enrol first", name)
+	return fault.New(fault.LastAdministrator, "%s is the last administrator with a working MFA. Let another one enrol first", name).With("name", name)
 }
 
 // cut ends a user's sign-ins so far. It lies ahead by as much as another replica's clock may, so that no
@@ -222,5 +222,5 @@ func (s *Service) must(ctx context.Context, permissions ...string) (who.Caller, 
 	if c.Anonymous() {
 		return c, fault.New(fault.Unauthenticated, "Sign in first")
 	}
-	return c, fault.New(fault.PermissionDenied, "This takes the permission %s. Ask an administrator", strings.Join(permissions, " or "))
+	return c, fault.New(fault.PermissionDenied, "This takes the permission %s. Ask an administrator", strings.Join(permissions, " or ")).With("permission", permissions[0])
 }

@@ -138,7 +138,7 @@ func (r *Roll) putUser(name string, e journal.Entry) error {
 	if err := r.read(e, record); err != nil {
 		return err
 	}
-	if _, known := r.users[name]; !known || record.GetDeleted() || record.GetImportId() != "" {
+	if _, known := r.users[name]; !known || r.user(name).GetDeleted() || record.GetDeleted() || record.GetImportId() != "" {
 		r.names = nil
 	}
 	r.users[name] = e.Data

@@ -38,19 +38,19 @@ const (
 func CheckPassword(user, password string) error {
 	switch {
 	case !utf8.ValidString(password):
-		return badPassword("The password is not valid UTF-8")
+		return badPassword("notUtf8", "The password is not valid UTF-8")
 	case utf8.RuneCountInString(password) < MinPassword:
-		return badPassword("A password has at least %d characters. Take a longer one: four random words do", MinPassword)
+		return badPassword("passwordShort", "A password has at least %d characters. Take a longer one: four random words do", MinPassword)
 	case len(password) > MaxPassword:
-		return badPassword("A password has at most %d bytes. Take a shorter one", MaxPassword)
+		return badPassword("passwordLong", "A password has at most %d bytes. Take a shorter one", MaxPassword)
 	case strings.EqualFold(password, user):
-		return badPassword("The password must not be the user's name")
+		return badPassword("passwordIsName", "The password must not be the user's name")
 	}
 	return nil
 }
 
-func badPassword(format string, args ...any) error {
-	return fault.New(fault.InvalidArgument, format, args...).With("field", "password")
+func badPassword(rule, format string, args ...any) error {
+	return fault.New(fault.InvalidArgument, format, args...).With("field", "password").With("rule", rule)
 }
 
 // hash answers the password's argon2id hash in PHC string form.

@@ -199,6 +199,57 @@ func (CheckResponse_Reason) EnumDescriptor() ([]byte, []int) {
 	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{1, 0}
 }
 
+type ListAccessGroupsRequest_View int32
+
+const (
+	ListAccessGroupsRequest_VIEW_UNSPECIFIED ListAccessGroupsRequest_View = 0
+	// Each group with all its members. What is answered if nothing is said.
+	ListAccessGroupsRequest_FULL ListAccessGroupsRequest_View = 1
+	// Without users and devices, which userCount and deviceCount count.
+	ListAccessGroupsRequest_BASIC ListAccessGroupsRequest_View = 2
+)
+
+// Enum value maps for ListAccessGroupsRequest_View.
+var (
+	ListAccessGroupsRequest_View_name = map[int32]string{
+		0: "VIEW_UNSPECIFIED",
+		1: "FULL",
+		2: "BASIC",
+	}
+	ListAccessGroupsRequest_View_value = map[string]int32{
+		"VIEW_UNSPECIFIED": 0,
+		"FULL":             1,
+		"BASIC":            2,
+	}
+)
+
+func (x ListAccessGroupsRequest_View) Enum() *ListAccessGroupsRequest_View {
+	p := new(ListAccessGroupsRequest_View)
+	*p = x
+	return p
+}
+
+func (x ListAccessGroupsRequest_View) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ListAccessGroupsRequest_View) Descriptor() protoreflect.EnumDescriptor {
+	return file_portcullis_gate_v1_gate_proto_enumTypes[3].Descriptor()
+}
+
+func (ListAccessGroupsRequest_View) Type() protoreflect.EnumType {
+	return &file_portcullis_gate_v1_gate_proto_enumTypes[3]
+}
+
+func (x ListAccessGroupsRequest_View) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ListAccessGroupsRequest_View.Descriptor instead.
+func (ListAccessGroupsRequest_View) EnumDescriptor() ([]byte, []int) {
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{18, 0}
+}
+
 type CheckRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	User  string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
@@ -585,9 +636,11 @@ type Device struct {
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	RequestId     *string                `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	// The groups that it is in. Output only.
-	AccessGroups  []string `protobuf:"bytes,11,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AccessGroups []string `protobuf:"bytes,11,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	// The host key's fingerprint, as ssh-keygen -l says it: "SHA256:…". Output only.
+	HostKeyFingerprint string `protobuf:"bytes,12,opt,name=host_key_fingerprint,json=hostKeyFingerprint,proto3" json:"host_key_fingerprint,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Device) Reset() {
@@ -695,6 +748,13 @@ func (x *Device) GetAccessGroups() []string {
 		return x.AccessGroups
 	}
 	return nil
+}
+
+func (x *Device) GetHostKeyFingerprint() string {
+	if x != nil {
+		return x.HostKeyFingerprint
+	}
+	return ""
 }
 
 type CreateDeviceRequest struct {
@@ -1076,7 +1136,12 @@ type TrustDeviceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
-	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The fingerprint that was compared with the device's own, "SHA256:…". If the device shows another key, that is
+	// refused (ABORTED) and nothing is pinned.
+	Fingerprint string `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// Only shows the key: the answer is the device as it would be, and nothing is pinned.
+	ValidateOnly  bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1125,6 +1190,20 @@ func (x *TrustDeviceRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *TrustDeviceRequest) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *TrustDeviceRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type AccessGroup struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	Name               string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1137,6 +1216,15 @@ type AccessGroup struct {
 	RequestId     *string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	Justification *string `protobuf:"bytes,8,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
 	Disabled      bool    `protobuf:"varint,9,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// Another one after each change. A PATCH that carries it is refused (ABORTED, field etag) if somebody else has
+	// changed the group since it was read; without it, lists replace whatever is there.
+	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Who changed the group last, and when. Output only.
+	UpdatedBy  string                 `protobuf:"bytes,11,opt,name=updated_by,json=updatedBy,proto3" json:"updated_by,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// How many users and devices it has. Output only.
+	UserCount     int32 `protobuf:"varint,13,opt,name=user_count,json=userCount,proto3" json:"user_count,omitempty"`
+	DeviceCount   int32 `protobuf:"varint,14,opt,name=device_count,json=deviceCount,proto3" json:"device_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1234,6 +1322,41 @@ func (x *AccessGroup) GetDisabled() bool {
 	return false
 }
 
+func (x *AccessGroup) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *AccessGroup) GetUpdatedBy() string {
+	if x != nil {
+		return x.UpdatedBy
+	}
+	return ""
+}
+
+func (x *AccessGroup) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *AccessGroup) GetUserCount() int32 {
+	if x != nil {
+		return x.UserCount
+	}
+	return 0
+}
+
+func (x *AccessGroup) GetDeviceCount() int32 {
+	if x != nil {
+		return x.DeviceCount
+	}
+	return 0
+}
+
 type CreateAccessGroupRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AccessGroup   *AccessGroup           `protobuf:"bytes,1,opt,name=access_group,json=accessGroup,proto3" json:"access_group,omitempty"`
@@ -1327,7 +1450,8 @@ type ListAccessGroupsRequest struct {
 	PageSize  int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// "user=alice", "device=db-1", "name=pay*" or "blockDuringFreezes=true"; joined by " AND ".
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	Filter        string                       `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	View          ListAccessGroupsRequest_View `protobuf:"varint,4,opt,name=view,proto3,enum=portcullis.gate.v1.ListAccessGroupsRequest_View" json:"view,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1381,6 +1505,13 @@ func (x *ListAccessGroupsRequest) GetFilter() string {
 		return x.Filter
 	}
 	return ""
+}
+
+func (x *ListAccessGroupsRequest) GetView() ListAccessGroupsRequest_View {
+	if x != nil {
+		return x.View
+	}
+	return ListAccessGroupsRequest_VIEW_UNSPECIFIED
 }
 
 type ListAccessGroupsResponse struct {
@@ -2243,7 +2374,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\tR\brevision\x12%\n" +
 	"\x0efrozen_devices\x18\x05 \x03(\tR\rfrozenDevices\"?\n" +
 	"\vLockdownNow\x120\n" +
-	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xaa\x04\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xe6\x04\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\x04host\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12\x1d\n" +
@@ -2258,7 +2389,8 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x00R\trequestId\x88\x01\x01\x12#\n" +
-	"\raccess_groups\x18\v \x03(\tR\faccessGroups\x1a9\n" +
+	"\raccess_groups\x18\v \x03(\tR\faccessGroups\x12:\n" +
+	"\x14host_key_fingerprint\x18\f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x12hostKeyFingerprint\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
@@ -2289,11 +2421,13 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\vprivate_key\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\n" +
 	"privateKey\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"T\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xa5\x01\n" +
 	"\x12TrustDeviceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xa7\x03\n" +
+	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12*\n" +
+	"\vfingerprint\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vfingerprint\x12#\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\xec\x04\n" +
 	"\vAccessGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\x05users\x18\x02 \x03(\tB\n" +
@@ -2307,20 +2441,34 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\a \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x01R\trequestId\x88\x01\x01\x123\n" +
 	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x02R\rjustification\x88\x01\x01\x12\x1a\n" +
-	"\bdisabled\x18\t \x01(\bR\bdisabledB\b\n" +
+	"\bdisabled\x18\t \x01(\bR\bdisabled\x12\x1b\n" +
+	"\x04etag\x18\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12'\n" +
+	"\n" +
+	"updated_by\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tupdatedBy\x12;\n" +
+	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12\x1d\n" +
+	"\n" +
+	"user_count\x18\r \x01(\x05R\tuserCount\x12!\n" +
+	"\fdevice_count\x18\x0e \x01(\x05R\vdeviceCountB\b\n" +
 	"\x06_grantB\r\n" +
 	"\v_request_idB\x10\n" +
 	"\x0e_justification\"f\n" +
 	"\x18CreateAccessGroupRequest\x12J\n" +
 	"\faccess_group\x18\x01 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupB\x06\xbaH\x03\xc8\x01\x01R\vaccessGroup\"+\n" +
 	"\x15GetAccessGroupRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x8d\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x90\x02\n" +
 	"\x17ListAccessGroupsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"\x88\x01\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\x12N\n" +
+	"\x04view\x18\x04 \x01(\x0e20.portcullis.gate.v1.ListAccessGroupsRequest.ViewB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04view\"1\n" +
+	"\x04View\x12\x14\n" +
+	"\x10VIEW_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04FULL\x10\x01\x12\t\n" +
+	"\x05BASIC\x10\x02\"\x88\x01\n" +
 	"\x18ListAccessGroupsResponse\x12D\n" +
 	"\raccess_groups\x18\x01 \x03(\v2\x1f.portcullis.gate.v1.AccessGroupR\faccessGroups\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
@@ -2435,126 +2583,129 @@ func file_portcullis_gate_v1_gate_proto_rawDescGZIP() []byte {
 	return file_portcullis_gate_v1_gate_proto_rawDescData
 }
 
-var file_portcullis_gate_v1_gate_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_portcullis_gate_v1_gate_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_portcullis_gate_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_portcullis_gate_v1_gate_proto_goTypes = []any{
-	(Channel)(0),                     // 0: portcullis.gate.v1.Channel
-	(Protocol)(0),                    // 1: portcullis.gate.v1.Protocol
-	(CheckResponse_Reason)(0),        // 2: portcullis.gate.v1.CheckResponse.Reason
-	(*CheckRequest)(nil),             // 3: portcullis.gate.v1.CheckRequest
-	(*CheckResponse)(nil),            // 4: portcullis.gate.v1.CheckResponse
-	(*GetPostureRequest)(nil),        // 5: portcullis.gate.v1.GetPostureRequest
-	(*WatchPostureRequest)(nil),      // 6: portcullis.gate.v1.WatchPostureRequest
-	(*PostureState)(nil),             // 7: portcullis.gate.v1.PostureState
-	(*LockdownNow)(nil),              // 8: portcullis.gate.v1.LockdownNow
-	(*Device)(nil),                   // 9: portcullis.gate.v1.Device
-	(*CreateDeviceRequest)(nil),      // 10: portcullis.gate.v1.CreateDeviceRequest
-	(*GetDeviceRequest)(nil),         // 11: portcullis.gate.v1.GetDeviceRequest
-	(*ListDevicesRequest)(nil),       // 12: portcullis.gate.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),      // 13: portcullis.gate.v1.ListDevicesResponse
-	(*UpdateDeviceRequest)(nil),      // 14: portcullis.gate.v1.UpdateDeviceRequest
-	(*DeleteDeviceRequest)(nil),      // 15: portcullis.gate.v1.DeleteDeviceRequest
-	(*SetCredentialRequest)(nil),     // 16: portcullis.gate.v1.SetCredentialRequest
-	(*TrustDeviceRequest)(nil),       // 17: portcullis.gate.v1.TrustDeviceRequest
-	(*AccessGroup)(nil),              // 18: portcullis.gate.v1.AccessGroup
-	(*CreateAccessGroupRequest)(nil), // 19: portcullis.gate.v1.CreateAccessGroupRequest
-	(*GetAccessGroupRequest)(nil),    // 20: portcullis.gate.v1.GetAccessGroupRequest
-	(*ListAccessGroupsRequest)(nil),  // 21: portcullis.gate.v1.ListAccessGroupsRequest
-	(*ListAccessGroupsResponse)(nil), // 22: portcullis.gate.v1.ListAccessGroupsResponse
-	(*UpdateAccessGroupRequest)(nil), // 23: portcullis.gate.v1.UpdateAccessGroupRequest
-	(*DeleteAccessGroupRequest)(nil), // 24: portcullis.gate.v1.DeleteAccessGroupRequest
-	(*ImportRequest)(nil),            // 25: portcullis.gate.v1.ImportRequest
-	(*ImportResponse)(nil),           // 26: portcullis.gate.v1.ImportResponse
-	(*ResolveDeviceRequest)(nil),     // 27: portcullis.gate.v1.ResolveDeviceRequest
-	(*ListMembersRequest)(nil),       // 28: portcullis.gate.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),      // 29: portcullis.gate.v1.ListMembersResponse
-	(*DeviceRecord)(nil),             // 30: portcullis.gate.v1.DeviceRecord
-	(*AccessGroupRecord)(nil),        // 31: portcullis.gate.v1.AccessGroupRecord
-	(*ImportRecord)(nil),             // 32: portcullis.gate.v1.ImportRecord
-	(*CredentialRecord)(nil),         // 33: portcullis.gate.v1.CredentialRecord
-	(*Credential)(nil),               // 34: portcullis.gate.v1.Credential
-	nil,                              // 35: portcullis.gate.v1.Device.LabelsEntry
-	(*timestamppb.Timestamp)(nil),    // 36: google.protobuf.Timestamp
-	(*v1.Admission)(nil),             // 37: portcullis.emergency.v1.Admission
-	(*v1.Emergency)(nil),             // 38: portcullis.emergency.v1.Emergency
-	(*fieldmaskpb.FieldMask)(nil),    // 39: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),          // 40: google.protobuf.Struct
-	(*emptypb.Empty)(nil),            // 41: google.protobuf.Empty
+	(Channel)(0),                      // 0: portcullis.gate.v1.Channel
+	(Protocol)(0),                     // 1: portcullis.gate.v1.Protocol
+	(CheckResponse_Reason)(0),         // 2: portcullis.gate.v1.CheckResponse.Reason
+	(ListAccessGroupsRequest_View)(0), // 3: portcullis.gate.v1.ListAccessGroupsRequest.View
+	(*CheckRequest)(nil),              // 4: portcullis.gate.v1.CheckRequest
+	(*CheckResponse)(nil),             // 5: portcullis.gate.v1.CheckResponse
+	(*GetPostureRequest)(nil),         // 6: portcullis.gate.v1.GetPostureRequest
+	(*WatchPostureRequest)(nil),       // 7: portcullis.gate.v1.WatchPostureRequest
+	(*PostureState)(nil),              // 8: portcullis.gate.v1.PostureState
+	(*LockdownNow)(nil),               // 9: portcullis.gate.v1.LockdownNow
+	(*Device)(nil),                    // 10: portcullis.gate.v1.Device
+	(*CreateDeviceRequest)(nil),       // 11: portcullis.gate.v1.CreateDeviceRequest
+	(*GetDeviceRequest)(nil),          // 12: portcullis.gate.v1.GetDeviceRequest
+	(*ListDevicesRequest)(nil),        // 13: portcullis.gate.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),       // 14: portcullis.gate.v1.ListDevicesResponse
+	(*UpdateDeviceRequest)(nil),       // 15: portcullis.gate.v1.UpdateDeviceRequest
+	(*DeleteDeviceRequest)(nil),       // 16: portcullis.gate.v1.DeleteDeviceRequest
+	(*SetCredentialRequest)(nil),      // 17: portcullis.gate.v1.SetCredentialRequest
+	(*TrustDeviceRequest)(nil),        // 18: portcullis.gate.v1.TrustDeviceRequest
+	(*AccessGroup)(nil),               // 19: portcullis.gate.v1.AccessGroup
+	(*CreateAccessGroupRequest)(nil),  // 20: portcullis.gate.v1.CreateAccessGroupRequest
+	(*GetAccessGroupRequest)(nil),     // 21: portcullis.gate.v1.GetAccessGroupRequest
+	(*ListAccessGroupsRequest)(nil),   // 22: portcullis.gate.v1.ListAccessGroupsRequest
+	(*ListAccessGroupsResponse)(nil),  // 23: portcullis.gate.v1.ListAccessGroupsResponse
+	(*UpdateAccessGroupRequest)(nil),  // 24: portcullis.gate.v1.UpdateAccessGroupRequest
+	(*DeleteAccessGroupRequest)(nil),  // 25: portcullis.gate.v1.DeleteAccessGroupRequest
+	(*ImportRequest)(nil),             // 26: portcullis.gate.v1.ImportRequest
+	(*ImportResponse)(nil),            // 27: portcullis.gate.v1.ImportResponse
+	(*ResolveDeviceRequest)(nil),      // 28: portcullis.gate.v1.ResolveDeviceRequest
+	(*ListMembersRequest)(nil),        // 29: portcullis.gate.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),       // 30: portcullis.gate.v1.ListMembersResponse
+	(*DeviceRecord)(nil),              // 31: portcullis.gate.v1.DeviceRecord
+	(*AccessGroupRecord)(nil),         // 32: portcullis.gate.v1.AccessGroupRecord
+	(*ImportRecord)(nil),              // 33: portcullis.gate.v1.ImportRecord
+	(*CredentialRecord)(nil),          // 34: portcullis.gate.v1.CredentialRecord
+	(*Credential)(nil),                // 35: portcullis.gate.v1.Credential
+	nil,                               // 36: portcullis.gate.v1.Device.LabelsEntry
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(*v1.Admission)(nil),              // 38: portcullis.emergency.v1.Admission
+	(*v1.Emergency)(nil),              // 39: portcullis.emergency.v1.Emergency
+	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),           // 41: google.protobuf.Struct
+	(*emptypb.Empty)(nil),             // 42: google.protobuf.Empty
 }
 var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	0,  // 0: portcullis.gate.v1.CheckRequest.channel:type_name -> portcullis.gate.v1.Channel
 	2,  // 1: portcullis.gate.v1.CheckResponse.reason:type_name -> portcullis.gate.v1.CheckResponse.Reason
-	36, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
-	37, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
-	8,  // 4: portcullis.gate.v1.PostureState.lockdown:type_name -> portcullis.gate.v1.LockdownNow
-	38, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
-	36, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
-	36, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
+	37, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
+	38, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
+	9,  // 4: portcullis.gate.v1.PostureState.lockdown:type_name -> portcullis.gate.v1.LockdownNow
+	39, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
+	37, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
+	37, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
 	1,  // 8: portcullis.gate.v1.Device.protocol:type_name -> portcullis.gate.v1.Protocol
-	35, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
-	36, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 11: portcullis.gate.v1.CreateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
-	9,  // 12: portcullis.gate.v1.ListDevicesResponse.devices:type_name -> portcullis.gate.v1.Device
-	9,  // 13: portcullis.gate.v1.UpdateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
-	39, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
-	18, // 16: portcullis.gate.v1.CreateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	18, // 17: portcullis.gate.v1.ListAccessGroupsResponse.access_groups:type_name -> portcullis.gate.v1.AccessGroup
-	18, // 18: portcullis.gate.v1.UpdateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	39, // 19: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	40, // 20: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
-	40, // 21: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
-	40, // 22: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
-	40, // 23: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
-	9,  // 24: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
-	9,  // 25: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
-	18, // 26: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	18, // 27: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
-	26, // 28: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
-	36, // 29: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
-	3,  // 30: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
-	3,  // 31: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
-	5,  // 32: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
-	6,  // 33: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
-	10, // 34: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
-	11, // 35: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
-	12, // 36: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
-	14, // 37: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
-	15, // 38: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
-	16, // 39: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
-	17, // 40: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
-	19, // 41: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
-	20, // 42: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
-	21, // 43: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
-	23, // 44: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
-	24, // 45: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
-	25, // 46: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
-	27, // 47: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
-	28, // 48: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
-	4,  // 49: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
-	4,  // 50: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
-	7,  // 51: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
-	7,  // 52: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
-	9,  // 53: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
-	9,  // 54: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
-	13, // 55: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
-	9,  // 56: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
-	41, // 57: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
-	41, // 58: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
-	9,  // 59: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
-	18, // 60: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	18, // 61: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	22, // 62: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
-	18, // 63: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	41, // 64: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
-	26, // 65: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
-	9,  // 66: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
-	29, // 67: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
-	49, // [49:68] is the sub-list for method output_type
-	30, // [30:49] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	36, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
+	37, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
+	10, // 11: portcullis.gate.v1.CreateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
+	10, // 12: portcullis.gate.v1.ListDevicesResponse.devices:type_name -> portcullis.gate.v1.Device
+	10, // 13: portcullis.gate.v1.UpdateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
+	40, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	37, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
+	37, // 16: portcullis.gate.v1.AccessGroup.update_time:type_name -> google.protobuf.Timestamp
+	19, // 17: portcullis.gate.v1.CreateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	3,  // 18: portcullis.gate.v1.ListAccessGroupsRequest.view:type_name -> portcullis.gate.v1.ListAccessGroupsRequest.View
+	19, // 19: portcullis.gate.v1.ListAccessGroupsResponse.access_groups:type_name -> portcullis.gate.v1.AccessGroup
+	19, // 20: portcullis.gate.v1.UpdateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	40, // 21: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 22: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
+	41, // 23: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
+	41, // 24: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
+	41, // 25: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
+	10, // 26: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
+	10, // 27: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
+	19, // 28: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	19, // 29: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
+	27, // 30: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
+	37, // 31: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
+	4,  // 32: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
+	4,  // 33: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
+	6,  // 34: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
+	7,  // 35: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
+	11, // 36: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
+	12, // 37: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
+	13, // 38: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
+	15, // 39: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
+	16, // 40: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
+	17, // 41: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
+	18, // 42: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
+	20, // 43: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
+	21, // 44: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
+	22, // 45: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
+	24, // 46: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
+	25, // 47: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
+	26, // 48: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
+	28, // 49: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
+	29, // 50: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
+	5,  // 51: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
+	5,  // 52: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
+	8,  // 53: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
+	8,  // 54: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
+	10, // 55: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
+	10, // 56: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
+	14, // 57: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
+	10, // 58: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
+	42, // 59: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
+	42, // 60: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
+	10, // 61: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
+	19, // 62: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	19, // 63: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	23, // 64: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
+	19, // 65: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	42, // 66: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
+	27, // 67: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
+	10, // 68: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
+	30, // 69: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
+	51, // [51:70] is the sub-list for method output_type
+	32, // [32:51] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_gate_proto_init() }
@@ -2569,7 +2720,7 @@ func file_portcullis_gate_v1_gate_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_gate_v1_gate_proto_rawDesc), len(file_portcullis_gate_v1_gate_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   5,

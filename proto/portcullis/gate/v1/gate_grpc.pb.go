@@ -331,7 +331,8 @@ type DevicesClient interface {
 	DeleteDevice(ctx context.Context, in *DeleteDeviceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// SetCredential keeps what the bastion signs in with: write-only, sealed for the bastion alone.
 	SetCredential(ctx context.Context, in *SetCredentialRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// TrustDevice pins the host key that the device shows now.
+	// TrustDevice pins the host key that the device shows now. Look first: with validateOnly it only shows that
+	// key, and with the fingerprint that was compared it pins no other.
 	TrustDevice(ctx context.Context, in *TrustDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 }
 
@@ -424,7 +425,8 @@ type DevicesServer interface {
 	DeleteDevice(context.Context, *DeleteDeviceRequest) (*emptypb.Empty, error)
 	// SetCredential keeps what the bastion signs in with: write-only, sealed for the bastion alone.
 	SetCredential(context.Context, *SetCredentialRequest) (*emptypb.Empty, error)
-	// TrustDevice pins the host key that the device shows now.
+	// TrustDevice pins the host key that the device shows now. Look first: with validateOnly it only shows that
+	// key, and with the fingerprint that was compared it pins no other.
 	TrustDevice(context.Context, *TrustDeviceRequest) (*Device, error)
 	mustEmbedUnimplementedDevicesServer()
 }

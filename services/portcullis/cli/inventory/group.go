@@ -177,7 +177,7 @@ func (i inventory) members(use, short string, change func(have, names []string) 
 		if err := i.Get(command.Context(), app.Path("access-groups", args[0]), g); err != nil {
 			return err
 		}
-		fields := api.Fields{}
+		fields := api.Fields{"etag": g.GetEtag()} // of this group: what somebody else changes meanwhile is not undone
 		if len(given.users) > 0 {
 			fields["users"] = change(g.GetUsers(), given.users)
 		}
