@@ -29,7 +29,7 @@ var frame []byte
 var (
 	public  = map[string]bool{"get /v1/posture": true, "get /v1/posture:watch": true, "post /v1/sign-ins": true}
 	open    = map[string]bool{"get /v1/posture": true}
-	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true}
+	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true, "get /v1/emergencies/{id}:watch": true}
 	yaml    = map[string]bool{"post /v1/directory:import": true}
 )
 

@@ -139,14 +139,14 @@ func seen(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
 
 func (a asked) matches(pattern string) error {
 	if a.governance == "" {
-		return fault.New(fault.GovernanceCodeRequired, "The policy requires a governance code that matches %s", pattern)
+		return fault.New(fault.GovernanceCodeRequired, "The policy requires a governance code that matches %s", pattern).With("pattern", pattern)
 	}
 	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	if err != nil {
 		return fmt.Errorf("compiling the policy's pattern: %w", err)
 	}
 	if !re.MatchString(a.governance) {
-		return fault.New(fault.GovernanceCodeRefused, "The governance code %q does not match what the policy asks for: %s", a.governance, pattern)
+		return fault.New(fault.GovernanceCodeRefused, "The governance code %q does not match what the policy asks for: %s", a.governance, pattern).With("pattern", pattern)
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func checkSelector(sel *emergencyv1.Selector, state *watch.State) error {
 		{"protocol", sel.GetProtocols(), protocol},
 	} {
 		if i := slices.IndexFunc(named.names, func(n string) bool { return !named.known(n) }); i >= 0 {
-			return fault.New(fault.NotFound, "There is no %s %q. Check the name", named.what, named.names[i]).With("field", "selector")
+			return fault.New(fault.NotFound, "There is no %s %q. Check the name", named.what, named.names[i]).With("field", "selector").With("names", named.names[i])
 		}
 	}
 	return nil
@@ -202,13 +202,13 @@ func protocol(name string) bool {
 func checkBreakGlass(users, tokens []string, state *watch.State) error {
 	for _, user := range users {
 		if !state.Emergency.HasUser(user) {
-			return fault.New(fault.NotFound, "There is no user %q to let through. Check the name", user).With("field", "breakGlassUsers")
+			return fault.New(fault.NotFound, "There is no user %q to let through. Check the name", user).With("field", "breakGlassUsers").With("names", user)
 		}
 	}
 	known := state.Who.Tokens()
 	for _, token := range tokens {
 		if known[token] == nil {
-			return fault.New(fault.NotFound, "There is no token %q to let through. Check the id", token).With("field", "breakGlassTokens")
+			return fault.New(fault.NotFound, "There is no token %q to let through. Check the id", token).With("field", "breakGlassTokens").With("names", token)
 		}
 	}
 	return nil

@@ -34,6 +34,7 @@ type Service struct {
 	ledger   *ledger
 	watch    *watch.Watcher
 	receipts *receipts
+	blocked  blocked
 	sessions sessionv1.SessionsClient
 	identity identityv1.DoorsClient
 	now      func() time.Time

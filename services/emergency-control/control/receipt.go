@@ -42,6 +42,7 @@ type enforcer struct {
 	beat     *emergencyv1.Beat
 	revision emergency.Revision
 	seen     time.Time
+	itself   time.Time // when it spoke for itself; zero if it never did
 }
 
 // timing is when one emergency was durable, and what was heard of it first when, by this clock alone.
@@ -111,7 +112,11 @@ func (r *receipts) take(beat *emergencyv1.Beat) {
 		return
 	}
 	now := r.now()
-	r.enforcers[key] = &enforcer{beat: beat, revision: revision, seen: now}
+	itself := now
+	if beat.GetUnreachable() {
+		itself = before.spoke()
+	}
+	r.enforcers[key] = &enforcer{beat: beat, revision: revision, seen: now, itself: itself}
 	close(r.heardOne)
 	r.heardOne = make(chan struct{})
 	for _, t := range r.times {
@@ -129,6 +134,13 @@ func (r *receipts) take(beat *emergencyv1.Beat) {
 
 func (e *enforcer) reachable(now time.Time) bool {
 	return !e.beat.GetUnreachable() && now.Sub(e.seen) <= silence
+}
+
+func (e *enforcer) spoke() time.Time {
+	if e == nil {
+		return time.Time{}
+	}
+	return e.itself
 }
 
 func (e *enforcer) progress(emergency string) *emergencyv1.CutProgress {
@@ -326,18 +338,36 @@ func (s *Service) ListEnforcers(context.Context, *emergencyv1.ListEnforcersReque
 func (r *receipts) list(now time.Time) []*emergencyv1.Enforcer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []*emergencyv1.Enforcer
 	for key, e := range r.enforcers {
-		if now.Sub(e.seen) > gone {
-			if e.beat.GetOpenSessions() == 0 {
-				delete(r.enforcers, key) // what one held that never came back stays unreachable
-			}
+		if now.Sub(e.seen) > gone && e.beat.GetOpenSessions() == 0 {
+			delete(r.enforcers, key) // what one held that never came back stays unreachable
+		}
+	}
+	return r.those(now, func(e *enforcer) bool { return now.Sub(e.seen) <= gone })
+}
+
+// silent are those that cannot be reached now.
+func (r *receipts) silent(now time.Time) []*emergencyv1.Enforcer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.those(now, func(e *enforcer) bool { return !e.reachable(now) })
+}
+
+// those are the enforcers of which this holds. The lock is held.
+func (r *receipts) those(now time.Time, holds func(*enforcer) bool) []*emergencyv1.Enforcer {
+	var all []*emergencyv1.Enforcer
+	for _, e := range r.enforcers {
+		if !holds(e) {
 			continue
 		}
-		all = append(all, &emergencyv1.Enforcer{
+		shown := &emergencyv1.Enforcer{
 			Id: e.beat.GetEnforcer(), Service: e.beat.GetService(), Mode: e.beat.GetMode(), Revision: e.revision.String(),
-			Fresh: e.reachable(now), LastSeenTime: timestamppb.New(e.seen), BootId: e.beat.GetBootId(), OpenSessions: e.beat.OpenSessions,
-		})
+			Fresh: e.reachable(now), BootId: e.beat.GetBootId(), OpenSessions: e.beat.OpenSessions,
+		}
+		if !e.itself.IsZero() {
+			shown.LastSeenTime = timestamppb.New(e.itself)
+		}
+		all = append(all, shown)
 	}
 	slices.SortFunc(all, func(a, b *emergencyv1.Enforcer) int {
 		return cmp.Or(cmp.Compare(a.GetService(), b.GetService()), cmp.Compare(a.GetId(), b.GetId()))
@@ -364,6 +394,13 @@ func (r *receipts) settle(ctx context.Context, revision emergency.Revision) {
 			return
 		}
 	}
+}
+
+// next is closed at the next beat.
+func (r *receipts) next() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.heardOne
 }
 
 func (r *receipts) behind(revision emergency.Revision) (bool, <-chan struct{}) {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -27,9 +29,13 @@ func (s *Service) GetTermination(_ context.Context, r *emergencyv1.GetEmergencyR
 	return s.get(r.GetId(), emergencyv1.Emergency_TERMINATION)
 }
 
-// GetFreeze answers a freeze with its status now, and with how far it is if it ends sessions.
-func (s *Service) GetFreeze(_ context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
-	return s.get(r.GetId(), emergencyv1.Emergency_FREEZE)
+// GetFreeze answers a freeze with its status now, what it blocks, and how far it is if it ends sessions.
+func (s *Service) GetFreeze(ctx context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
+	e, err := s.get(r.GetId(), emergencyv1.Emergency_FREEZE)
+	if err == nil {
+		s.tryBlocked(ctx, []*emergencyv1.Emergency{e})
+	}
+	return e, err
 }
 
 // GetLockdown answers a lockdown with its status now and how far it is.
@@ -45,44 +51,171 @@ func (s *Service) get(id string, kind emergencyv1.Emergency_Kind) (*emergencyv1.
 	return s.shown(e), nil
 }
 
-// ListTerminations lists newest first.
-func (s *Service) ListTerminations(_ context.Context, r *emergencyv1.ListEmergenciesRequest) (*emergencyv1.ListTerminationsResponse, error) {
-	page, next, err := s.list(r, emergencyv1.Emergency_TERMINATION)
-	return &emergencyv1.ListTerminationsResponse{Terminations: page, NextPageToken: next}, err
+// ListTerminations lists newest first, or as it is asked to.
+func (s *Service) ListTerminations(ctx context.Context, r *emergencyv1.ListEmergenciesRequest) (*emergencyv1.ListTerminationsResponse, error) {
+	l, err := s.list(ctx, r, emergencyv1.Emergency_TERMINATION)
+	return &emergencyv1.ListTerminationsResponse{Terminations: l.page, NextPageToken: l.next, StatusCounts: l.counts, People: l.people}, err
 }
 
-// ListFreezes lists newest first.
-func (s *Service) ListFreezes(_ context.Context, r *emergencyv1.ListEmergenciesRequest) (*emergencyv1.ListFreezesResponse, error) {
-	page, next, err := s.list(r, emergencyv1.Emergency_FREEZE)
-	return &emergencyv1.ListFreezesResponse{Freezes: page, NextPageToken: next}, err
+// ListFreezes lists newest first, or as it is asked to.
+func (s *Service) ListFreezes(ctx context.Context, r *emergencyv1.ListEmergenciesRequest) (*emergencyv1.ListFreezesResponse, error) {
+	l, err := s.list(ctx, r, emergencyv1.Emergency_FREEZE)
+	return &emergencyv1.ListFreezesResponse{Freezes: l.page, NextPageToken: l.next, StatusCounts: l.counts, People: l.people}, err
 }
 
-// ListLockdowns lists newest first.
-func (s *Service) ListLockdowns(_ context.Context, r *emergencyv1.ListEmergenciesRequest) (*emergencyv1.ListLockdownsResponse, error) {
-	page, next, err := s.list(r, emergencyv1.Emergency_LOCKDOWN)
-	return &emergencyv1.ListLockdownsResponse{Lockdowns: page, NextPageToken: next}, err
+// ListLockdowns lists newest first, or as it is asked to.
+func (s *Service) ListLockdowns(ctx context.Context, r *emergencyv1.ListEmergenciesRequest) (*emergencyv1.ListLockdownsResponse, error) {
+	l, err := s.list(ctx, r, emergencyv1.Emergency_LOCKDOWN)
+	return &emergencyv1.ListLockdownsResponse{Lockdowns: l.page, NextPageToken: l.next, StatusCounts: l.counts, People: l.people}, err
 }
 
-func (s *Service) list(r *emergencyv1.ListEmergenciesRequest, kind emergencyv1.Emergency_Kind) ([]*emergencyv1.Emergency, string, error) {
-	wanted, err := parseFilter(r.GetFilter(), "status", "createdBy")
+type listing struct {
+	page   []*emergencyv1.Emergency
+	next   string
+	counts map[string]uint32
+	people []string
+}
+
+func (s *Service) list(ctx context.Context, r *emergencyv1.ListEmergenciesRequest, kind emergencyv1.Emergency_Kind) (listing, error) {
+	n, err := parseNarrowing(r, kind)
 	if err != nil {
-		return nil, "", err
+		return listing{}, err
 	}
-	if status, ok := wanted["status"]; ok && emergencyv1.Emergency_Status_value[status] == 0 {
-		return nil, "", fault.New(fault.InvalidArgument, "There is no status %q. Use PENDING, ONGOING, ENDED or CANCELLED; RUNNING, DONE or PARTIAL for terminations", status).With("field", "filter")
+	last, err := parsePageToken(r.GetPageToken())
+	if err != nil {
+		return listing{}, err
 	}
-	var all []*emergencyv1.Emergency
-	for _, e := range s.ledger.ofKind(kind) {
-		e = s.shown(e)
-		if status, ok := wanted["status"]; ok && e.GetStatus().String() != status {
-			continue
+	l := listing{counts: map[string]uint32{}}
+	all := s.ledger.ofKind(kind)
+	for i, e := range all {
+		all[i] = s.shown(e)
+		l.people = append(l.people, e.GetCreatedBy())
+	}
+	slices.Sort(l.people)
+	l.people = slices.Compact(l.people)
+	if n.group != "" || n.byBlocked {
+		if err := s.sayBlocked(ctx, all); err != nil {
+			return listing{}, err
 		}
-		if by, ok := wanted["createdBy"]; ok && e.GetCreatedBy() != by {
-			continue
-		}
-		all = append(all, e)
 	}
-	return pageOf(all, r.GetPageSize(), r.GetPageToken(), func(e *emergencyv1.Emergency) uint64 { return first(e).Sequence })
+	slices.SortStableFunc(all, n.order)
+	limit, reached := pageSize(r.GetPageSize()), last == 0
+	for _, e := range all {
+		if n.keeps(e) && (n.group == "" || s.blocked.by(e, n.group)) {
+			l.counts[e.GetStatus().String()]++
+			switch {
+			case !reached || n.status != "" && e.GetStatus().String() != n.status:
+			case len(l.page) < limit:
+				l.page = append(l.page, e)
+			case l.next == "":
+				l.next = pageToken(first(l.page[limit-1]).Sequence)
+			}
+		}
+		reached = reached || first(e).Sequence == last
+	}
+	if !reached {
+		return listing{}, strangeToken()
+	}
+	s.tryBlocked(ctx, l.page)
+	return l, nil
+}
+
+// narrowing is what a list is narrowed by, and its order.
+type narrowing struct {
+	status, by, group string
+	since, until      time.Time
+	words             []string
+	order             func(a, b *emergencyv1.Emergency) int
+	byBlocked         bool
+}
+
+func parseNarrowing(r *emergencyv1.ListEmergenciesRequest, kind emergencyv1.Emergency_Kind) (narrowing, error) {
+	keys := []string{"status", "createdBy", "since", "until"}
+	if kind == emergencyv1.Emergency_FREEZE {
+		keys = append(keys, "accessGroup")
+	}
+	wanted, err := parseFilter(r.GetFilter(), keys...)
+	if err != nil {
+		return narrowing{}, err
+	}
+	n := narrowing{status: wanted["status"], by: wanted["createdBy"], group: wanted["accessGroup"], words: strings.Fields(strings.ToLower(r.GetQuery()))}
+	if n.status != "" && emergencyv1.Emergency_Status_value[n.status] == 0 {
+		return n, fault.New(fault.InvalidArgument, "There is no status %q. Use PENDING, ONGOING, ENDED or CANCELLED; RUNNING, DONE or PARTIAL for terminations", n.status).With("field", "filter")
+	}
+	for key, at := range map[string]*time.Time{"since": &n.since, "until": &n.until} {
+		if text := wanted[key]; text != "" {
+			if *at, err = time.Parse(time.RFC3339, text); err != nil {
+				return n, fault.New(fault.InvalidArgument, "%s=%s is not a moment: use RFC 3339, for instance 2026-11-22T03:00:00Z", key, text).With("field", "filter")
+			}
+		}
+	}
+	name, descends := strings.CutSuffix(r.GetOrderBy(), " desc")
+	order, known := orders[name]
+	if !known {
+		return n, fault.New(fault.InvalidArgument, "A list can't be ordered by %.64q. Use %s, or each of them with desc behind it", r.GetOrderBy(),
+			strings.Join(slices.Sorted(maps.Keys(orders))[1:], ", ")).With("field", "orderBy")
+	}
+	n.byBlocked, n.order = name == "blockedDevices", order
+	if descends {
+		n.order = func(a, b *emergencyv1.Emergency) int { return order(b, a) }
+	}
+	return n, nil
+}
+
+// keeps reports whether a list shows an emergency, whatever its status.
+func (n narrowing) keeps(e *emergencyv1.Emergency) bool {
+	end := e.GetEndTime()
+	if end == nil {
+		end = e.GetStartTime()
+	}
+	if n.by != "" && e.GetCreatedBy() != n.by || !n.until.IsZero() && !e.GetStartTime().AsTime().Before(n.until) || end.AsTime().Before(n.since) {
+		return false
+	}
+	if len(n.words) == 0 {
+		return true
+	}
+	sel := e.GetSelector()
+	text := strings.ToLower(strings.Join(slices.Concat([]string{
+		e.GetId(), e.GetCreatedBy(), e.GetCancelledBy(), e.GetJustification(), e.GetCancelJustification(), e.GetGovernanceCode(), e.GetCancelGovernanceCode(),
+	}, sel.GetUsers(), sel.GetDevices(), sel.GetAccessGroups(), sel.GetConnectors(), sel.GetProtocols()), "\n"))
+	return !slices.ContainsFunc(n.words, func(word string) bool { return !strings.Contains(text, word) })
+}
+
+// orders are what lists can be ordered by. What is equal stays newest first.
+var orders = map[string]func(a, b *emergencyv1.Emergency) int{
+	"": func(_, _ *emergencyv1.Emergency) int { return 0 },
+	"status": func(a, b *emergencyv1.Emergency) int {
+		if by := cmp.Compare(rank(a), rank(b)); by != 0 || a.GetStatus() != emergencyv1.Emergency_PENDING {
+			return by
+		}
+		return a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime())
+	},
+	"startTime": func(a, b *emergencyv1.Emergency) int {
+		return a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime())
+	},
+	"endTime":   func(a, b *emergencyv1.Emergency) int { return a.GetEndTime().AsTime().Compare(b.GetEndTime().AsTime()) },
+	"createdBy": func(a, b *emergencyv1.Emergency) int { return cmp.Compare(a.GetCreatedBy(), b.GetCreatedBy()) },
+	"governanceCode": func(a, b *emergencyv1.Emergency) int {
+		return cmp.Compare(a.GetGovernanceCode(), b.GetGovernanceCode())
+	},
+	"justification": func(a, b *emergencyv1.Emergency) int {
+		return cmp.Compare(strings.ToLower(a.GetJustification()), strings.ToLower(b.GetJustification()))
+	},
+	"ended": func(a, b *emergencyv1.Emergency) int { return cmp.Compare(a.GetEnded(), b.GetEnded()) },
+	"blockedDevices": func(a, b *emergencyv1.Emergency) int {
+		return cmp.Compare(a.GetBlockedDevices(), b.GetBlockedDevices())
+	},
+}
+
+// rank puts first what is on, then what is to come.
+func rank(e *emergencyv1.Emergency) int {
+	switch e.GetStatus() {
+	case emergencyv1.Emergency_ONGOING, emergencyv1.Emergency_RUNNING:
+		return 0
+	case emergencyv1.Emergency_PENDING:
+		return 1
+	}
+	return 2
 }
 
 // first is the revision of an emergency's first entry.
@@ -116,29 +249,6 @@ func (l *ledger) ofKind(kind emergencyv1.Emergency_Kind) []*emergencyv1.Emergenc
 	return all
 }
 
-// pageOf cuts a page out of a list that is sorted by falling sequence.
-func pageOf[T any](all []T, size int32, token string, sequence func(T) uint64) ([]T, string, error) {
-	below, err := parsePageToken(token)
-	if err != nil {
-		return nil, "", err
-	}
-	start := 0
-	if below > 0 {
-		start, _ = slices.BinarySearchFunc(all, below, func(e T, at uint64) int {
-			if sequence(e) >= at {
-				return -1
-			}
-			return 1
-		})
-	}
-	page := all[start:]
-	limit := pageSize(size)
-	if len(page) <= limit {
-		return page, "", nil
-	}
-	return page[:limit], pageToken(sequence(page[limit-1])), nil
-}
-
 func pageSize(asked int32) int {
 	if asked <= 0 {
 		return defaultPage
@@ -146,6 +256,7 @@ func pageSize(asked int32) int {
 	return min(int(asked), maxPage)
 }
 
+// pageToken names the last one of a page by its sequence.
 func pageToken(below uint64) string {
 	return base64.RawURLEncoding.EncodeToString(strconv.AppendUint(nil, below, 10))
 }
@@ -161,7 +272,11 @@ func parsePageToken(token string) (uint64, error) {
 			return below, nil
 		}
 	}
-	return 0, fault.New(fault.InvalidArgument, "This pageToken is not one of ours. Start again without it").With("field", "pageToken")
+	return 0, strangeToken()
+}
+
+func strangeToken() error {
+	return fault.New(fault.InvalidArgument, "This pageToken is not one of ours. Start again without it").With("field", "pageToken")
 }
 
 // parseFilter reads "key=value AND key=value" of the keys that there are.
@@ -199,12 +314,12 @@ func (s *Service) ListFreezeDevices(ctx context.Context, r *emergencyv1.ListFree
 	if err != nil {
 		return nil, err
 	}
-	if e.GetStatus() == emergencyv1.Emergency_CANCELLED && !e.GetStarted() {
-		return &emergencyv1.ListFreezeDevicesResponse{}, nil // it never blocked anything
-	}
 	snapshot := s.watch.State().Emergency
-	if over := e.GetStatus() == emergencyv1.Emergency_ENDED || e.GetStatus() == emergencyv1.Emergency_CANCELLED; over && e.GetDirectorySequence() > 0 {
-		if snapshot, err = s.directoryAt(ctx, e.GetDirectorySequence()); err != nil {
+	switch sequence, ever := toldBy(e); {
+	case !ever:
+		return &emergencyv1.ListFreezeDevicesResponse{}, nil
+	case sequence > 0:
+		if snapshot, err = s.directoryAt(ctx, sequence); err != nil {
 			return nil, fmt.Errorf("telling what %s blocked: %w", e.GetId(), err)
 		}
 	}
@@ -212,7 +327,7 @@ func (s *Service) ListFreezeDevices(ctx context.Context, r *emergencyv1.ListFree
 	if r.GetPageToken() != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(r.GetPageToken())
 		if err != nil {
-			return nil, fault.New(fault.InvalidArgument, "This pageToken is not one of ours. Start again without it").With("field", "pageToken")
+			return nil, strangeToken()
 		}
 		at, found := slices.BinarySearch(names, string(raw))
 		if found {
@@ -232,3 +347,116 @@ func (s *Service) ListFreezeDevices(ctx context.Context, r *emergencyv1.ListFree
 }
 
 const directoryPatience = 30 * time.Second
+
+// toldBy is the sequence of the directory by which one tells what a freeze blocks, 0 for the directory of
+// now; ever is false if it never blocked anything.
+func toldBy(e *emergencyv1.Emergency) (sequence uint64, ever bool) {
+	switch e.GetStatus() {
+	case emergencyv1.Emergency_CANCELLED:
+		return e.GetDirectorySequence(), e.GetStarted()
+	case emergencyv1.Emergency_ENDED:
+		return e.GetDirectorySequence(), true
+	}
+	return 0, true
+}
+
+// blocks is what freezes close by one state of the directory.
+type blocks struct {
+	devices uint32
+	groups  []string
+}
+
+func blocksOf(s *emergency.Snapshot) blocks {
+	return blocks{devices: uint32(len(s.FrozenDevices(""))), groups: s.FrozenGroups()}
+}
+
+// blocked keeps what was told of the past, which doesn't change, and of the present.
+type blocked struct {
+	mu      sync.Mutex
+	present *emergency.Snapshot
+	told    map[uint64]blocks // 0 is the present
+}
+
+// of answers what is known of a freeze.
+func (b *blocked) of(e *emergencyv1.Emergency) (told blocks, known bool) {
+	sequence, ever := toldBy(e)
+	if !ever {
+		return blocks{}, true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	told, known = b.told[sequence]
+	return told, known
+}
+
+// by reports whether a group is among those that close devices during a freeze.
+func (b *blocked) by(e *emergencyv1.Emergency, group string) bool {
+	told, _ := b.of(e)
+	return slices.Contains(told.groups, group)
+}
+
+const (
+	rememberedDirectories = 4096
+	listPatience          = 3 * time.Second
+)
+
+// lacks prepares for the freezes, and answers the sequences that have to be told first, in rising order.
+func (b *blocked) lacks(freezes []*emergencyv1.Emergency, present *emergency.Snapshot) []uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.told == nil || len(b.told) > rememberedDirectories {
+		b.told, b.present = map[uint64]blocks{}, nil
+	}
+	if b.present != present {
+		b.told[0], b.present = blocksOf(present), present
+	}
+	var lacking []uint64
+	for _, e := range freezes {
+		sequence, ever := toldBy(e)
+		if _, known := b.told[sequence]; ever && !known {
+			lacking = append(lacking, sequence)
+		}
+	}
+	slices.Sort(lacking)
+	return slices.Compact(lacking)
+}
+
+// sayBlocked fills in how much each of the freezes among them blocks, or blocked, as far as it can be told.
+func (s *Service) sayBlocked(ctx context.Context, all []*emergencyv1.Emergency) error {
+	freezes := slices.DeleteFunc(slices.Clone(all), func(e *emergencyv1.Emergency) bool { return e.GetKind() != emergencyv1.Emergency_FREEZE })
+	if len(freezes) == 0 {
+		return nil
+	}
+	err := s.recall(ctx, s.blocked.lacks(freezes, s.watch.State().Emergency))
+	for _, e := range freezes {
+		if told, known := s.blocked.of(e); known {
+			e.BlockedDevices, e.BlockedAccessGroups = new(told.devices), new(uint32(len(told.groups)))
+		}
+	}
+	return err
+}
+
+func (s *Service) recall(ctx context.Context, lacking []uint64) error {
+	if len(lacking) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	defer cancel()
+	err := s.watch.DirectoriesAt(ctx, lacking, func(sequence uint64, then *emergency.Snapshot) {
+		told := blocksOf(then)
+		s.blocked.mu.Lock()
+		defer s.blocked.mu.Unlock()
+		s.blocked.told[sequence] = told
+	})
+	if err != nil {
+		return fmt.Errorf("telling what freezes blocked: %w", err)
+	}
+	return nil
+}
+
+// tryBlocked does the same where an answer without it is one too.
+func (s *Service) tryBlocked(ctx context.Context, all []*emergencyv1.Emergency) {
+	if err := s.sayBlocked(ctx, all); err != nil && ctx.Err() == nil {
+		s.log.Warn("what freezes blocked can't be told", "error", err)
+	}
+}

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"crypto/ed25519"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,10 +44,82 @@ func TestListsAreNewestFirstAndPaged(t *testing.T) {
 			t.Fatalf("listed %v, want %v", ids, want)
 		}
 	}
-	for _, bad := range []*emergencyv1.ListEmergenciesRequest{{Filter: "colour=red"}, {Filter: "status=ON"}, {PageToken: "!"}} {
+	for _, bad := range []*emergencyv1.ListEmergenciesRequest{
+		{Filter: "colour=red"}, {Filter: "status=ON"}, {PageToken: "!"}, {PageToken: pageToken(99)}, {Filter: "since=yesterday"}, {OrderBy: "colour"},
+	} {
 		_, err := s.ListFreezes(t.Context(), bad)
 		refused(t, err, fault.InvalidArgument)
 	}
+}
+
+func TestListsAreNarrowedOrderedAndCounted(t *testing.T) {
+	p := newPlatform(t)
+	p.put("DIRECTORY", "directory.device.db-1", &gatev1.DeviceRecord{Device: &gatev1.Device{Name: "db-1"}})
+	p.put("DIRECTORY", "directory.group.pay", &gatev1.AccessGroupRecord{AccessGroup: &gatev1.AccessGroup{Name: "pay", Devices: []string{"db-1"}, BlockDuringFreezes: true}})
+	s := p.replica()
+	apply := func(as, why, ticket string, ahead time.Duration) string {
+		r := p.freeze()
+		r.Justification, r.GovernanceCode, r.Grant = why, ticket, p.grant(as)
+		if ahead > 0 {
+			r.StartTime = timestamppb.New(s.now().Add(ahead))
+		}
+		return must(s.ApplyFreeze(p.as(as), r)).GetId()
+	}
+	lifted := apply("admin", "Wrong ticket", "", 0)
+	must(s.CancelFreeze(p.as("admin"), p.cancel(lifted)))
+	p.put("DIRECTORY", "directory.group.pay", &gatev1.AccessGroupRecord{AccessGroup: &gatev1.AccessGroup{Name: "pay", Devices: []string{"db-1"}}})
+	p.await(s, func() bool { return len(s.watch.State().Emergency.FrozenDevices("")) == 0 }, "the change of the directory")
+	later := apply("second", "Payroll run", "CHG1", 48*time.Hour)
+	soon := apply("admin", "PAYROLL correction", "chg2", time.Hour)
+	on := apply("second", "Route leak", "INC3", 0)
+
+	tomorrow := s.now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
+	for _, c := range []struct {
+		filter, query, order string
+		want                 []string
+	}{
+		{"", "", "", []string{on, soon, later, lifted}},
+		{"", "", "status", []string{on, soon, later, lifted}},
+		{"", "", "startTime desc", []string{later, soon, on, lifted}},
+		{"", "", "justification", []string{soon, later, on, lifted}},
+		{"", "", "createdBy", []string{soon, lifted, on, later}},
+		{"", "", "blockedDevices desc", []string{lifted, on, soon, later}},
+		{"", "pay CHG", "", []string{soon, later}},
+		{"", lifted, "", []string{lifted}},
+		{"createdBy=second AND until=" + tomorrow, "", "", []string{on}},
+		{"since=" + tomorrow, "", "", []string{later}},
+		{"accessGroup=pay", "", "", []string{lifted}},
+		{"status=PENDING", "", "governanceCode", []string{later, soon}},
+	} {
+		r := &emergencyv1.ListEmergenciesRequest{PageSize: 1, Filter: c.filter, Query: c.query, OrderBy: c.order}
+		var ids []string
+		for {
+			page := must(s.ListFreezes(t.Context(), r))
+			ids = append(ids, page.GetFreezes()[0].GetId())
+			if r.PageToken = page.GetNextPageToken(); r.PageToken == "" {
+				break
+			}
+		}
+		if !slices.Equal(ids, c.want) {
+			t.Errorf("%q %q by %q: %v, want %v", c.filter, c.query, c.order, ids, c.want)
+		}
+	}
+
+	got := must(s.ListFreezes(t.Context(), &emergencyv1.ListEmergenciesRequest{Filter: "status=CANCELLED"}))
+	if c := got.GetStatusCounts(); c["ONGOING"] != 1 || c["PENDING"] != 2 || c["CANCELLED"] != 1 || len(c) != 3 {
+		t.Errorf("counted %v", c)
+	}
+	if !slices.Equal(got.GetPeople(), []string{"admin", "second"}) {
+		t.Errorf("they were applied by %v", got.GetPeople())
+	}
+	if f := got.GetFreezes()[0]; f.GetBlockedDevices() != 1 || f.GetBlockedAccessGroups() != 1 {
+		t.Errorf("it blocked %d devices of %d groups", f.GetBlockedDevices(), f.GetBlockedAccessGroups())
+	}
+	if f := must(s.GetFreeze(t.Context(), &emergencyv1.GetEmergencyRequest{Id: on})); f.BlockedDevices == nil || f.GetBlockedDevices() != 0 {
+		t.Errorf("nobody blocks during freezes any more, and it blocks %v", f.BlockedDevices)
+	}
+	_, err := s.ListLockdowns(t.Context(), &emergencyv1.ListEmergenciesRequest{Filter: "accessGroup=pay"})
+	refused(t, err, fault.InvalidArgument)
 }
 
 func TestWhatAFreezeBlockedIsToldAfterTheDirectoryHasChanged(t *testing.T) {

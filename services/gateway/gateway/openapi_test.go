@@ -62,6 +62,7 @@ POST /v1/lockdowns/{id}:cancel
 POST /v1/lockdowns/{id}:shorten
 POST /v1/emergencies:preview
 GET /v1/emergencies/{id}/receipts
+GET /v1/emergencies/{id}:watch
 GET /v1/posture
 GET /v1/posture:watch
 GET /v1/enforcers

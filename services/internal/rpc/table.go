@@ -98,6 +98,7 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Emergencies/GetLockdown":       read,
 		"emergency.v1.Emergencies/ListLockdowns":     read,
 		"emergency.v1.Emergencies/ListReceipts":      read,
+		"emergency.v1.Emergencies/WatchEmergency":    read,
 		"emergency.v1.Emergencies/ListEnforcers":     read,
 
 		"emergency.v1.Policies/GetPolicy":    {Owner: Control, Carry: public, Need: []string{who.Read, who.ManagePolicy}},

@@ -14,20 +14,34 @@ var errReached = errors.New("reached")
 // DirectoryAt folds DIRECTORY anew as it was at a sequence: what a window blocked can be told after
 // the directory has changed. It reads the whole history up to there.
 func (w *Watcher) DirectoryAt(ctx context.Context, sequence uint64) (*emergency.Snapshot, error) {
+	var then *emergency.Snapshot
+	err := w.DirectoriesAt(ctx, []uint64{sequence}, func(_ uint64, s *emergency.Snapshot) { then = s })
+	return then, err
+}
+
+// DirectoriesAt does the same for many sequences, in rising order, and reads the history once.
+func (w *Watcher) DirectoriesAt(ctx context.Context, sequences []uint64, each func(sequence uint64, then *emergency.Snapshot)) error {
 	stream, err := w.config.Journal.Stream(ctx, Directory)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", Directory, err)
+		return fmt.Errorf("opening %s: %w", Directory, err)
 	}
 	b := emergency.NewBuilder()
 	d := newDirectory(b)
 	err = stream.Replay(ctx, 1, func(e journal.Entry) error {
-		if e.Sequence > sequence {
+		for len(sequences) > 0 && e.Sequence > sequences[0] {
+			each(sequences[0], b.Snapshot(w.config.Now()))
+			sequences = sequences[1:]
+		}
+		if len(sequences) == 0 {
 			return errReached
 		}
 		return d.put(e)
 	})
 	if err != nil && !errors.Is(err, errReached) {
-		return nil, fmt.Errorf("replaying %s up to %d: %w", Directory, sequence, err)
+		return fmt.Errorf("replaying %s: %w", Directory, err)
 	}
-	return b.Snapshot(w.config.Now()), nil
+	for _, sequence := range sequences { // nothing was written since
+		each(sequence, b.Snapshot(w.config.Now()))
+	}
+	return nil
 }

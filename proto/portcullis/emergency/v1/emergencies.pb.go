@@ -78,7 +78,7 @@ func (x Receipt_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Receipt_State.Descriptor instead.
 func (Receipt_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{17, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type Enforcer_Mode int32
@@ -127,7 +127,7 @@ func (x Enforcer_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Enforcer_Mode.Descriptor instead.
 func (Enforcer_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{20, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22, 0}
 }
 
 type ApplyTerminationRequest struct {
@@ -668,8 +668,14 @@ type ListEmergenciesRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	PageSize  int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// "status=ONGOING", for instance.
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// "status=ONGOING", "createdBy=alice", "accessGroup=payments" (of freezes: what they block, or blocked), "since=" and
+	// "until=" and a moment such as 2026-11-22T03:00:00Z (what was on or to come between them); joined by " AND ".
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Words that the id, a person, a justification, a governance code or a name in the selector holds: each of them somewhere.
+	Query string `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	// Newest first, if unset. "status" (what is on, what is to come, then the newest), "startTime", "endTime", "createdBy",
+	// "justification", "governanceCode", "ended" or "blockedDevices"; with " desc" behind it the other way round.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -725,10 +731,28 @@ func (x *ListEmergenciesRequest) GetFilter() string {
 	return ""
 }
 
+func (x *ListEmergenciesRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ListEmergenciesRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
 type ListTerminationsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Terminations  []*Emergency           `protobuf:"bytes,1,rep,name=terminations,proto3" json:"terminations,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are of each status, whichever status was asked for.
+	StatusCounts map[string]uint32 `protobuf:"bytes,3,rep,name=status_counts,json=statusCounts,proto3" json:"status_counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Everyone who has applied one of this kind.
+	People        []string `protobuf:"bytes,4,rep,name=people,proto3" json:"people,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -777,10 +801,28 @@ func (x *ListTerminationsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListTerminationsResponse) GetStatusCounts() map[string]uint32 {
+	if x != nil {
+		return x.StatusCounts
+	}
+	return nil
+}
+
+func (x *ListTerminationsResponse) GetPeople() []string {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
 type ListFreezesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Freezes       []*Emergency           `protobuf:"bytes,1,rep,name=freezes,proto3" json:"freezes,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are of each status, whichever status was asked for.
+	StatusCounts map[string]uint32 `protobuf:"bytes,3,rep,name=status_counts,json=statusCounts,proto3" json:"status_counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Everyone who has applied one of this kind.
+	People        []string `protobuf:"bytes,4,rep,name=people,proto3" json:"people,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -829,10 +871,28 @@ func (x *ListFreezesResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListFreezesResponse) GetStatusCounts() map[string]uint32 {
+	if x != nil {
+		return x.StatusCounts
+	}
+	return nil
+}
+
+func (x *ListFreezesResponse) GetPeople() []string {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
 type ListLockdownsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lockdowns     []*Emergency           `protobuf:"bytes,1,rep,name=lockdowns,proto3" json:"lockdowns,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are of each status, whichever status was asked for.
+	StatusCounts map[string]uint32 `protobuf:"bytes,3,rep,name=status_counts,json=statusCounts,proto3" json:"status_counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Everyone who has applied one of this kind.
+	People        []string `protobuf:"bytes,4,rep,name=people,proto3" json:"people,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -879,6 +939,20 @@ func (x *ListLockdownsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListLockdownsResponse) GetStatusCounts() map[string]uint32 {
+	if x != nil {
+		return x.StatusCounts
+	}
+	return nil
+}
+
+func (x *ListLockdownsResponse) GetPeople() []string {
+	if x != nil {
+		return x.People
+	}
+	return nil
 }
 
 type ListFreezeDevicesRequest struct {
@@ -1419,6 +1493,119 @@ func (x *ListReceiptsResponse) GetReceipts() []*Receipt {
 	return nil
 }
 
+type WatchEmergencyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEmergencyRequest) Reset() {
+	*x = WatchEmergencyRequest{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEmergencyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEmergencyRequest) ProtoMessage() {}
+
+func (x *WatchEmergencyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEmergencyRequest.ProtoReflect.Descriptor instead.
+func (*WatchEmergencyRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WatchEmergencyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type WatchEmergencyResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Emergency *Emergency             `protobuf:"bytes,1,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	Receipts  []*Receipt             `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
+	// The enforcers that are not heard now, as they were heard last.
+	SilentEnforcers []*Enforcer            `protobuf:"bytes,3,rep,name=silent_enforcers,json=silentEnforcers,proto3" json:"silent_enforcers,omitempty"`
+	Time            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *WatchEmergencyResponse) Reset() {
+	*x = WatchEmergencyResponse{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEmergencyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEmergencyResponse) ProtoMessage() {}
+
+func (x *WatchEmergencyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEmergencyResponse.ProtoReflect.Descriptor instead.
+func (*WatchEmergencyResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WatchEmergencyResponse) GetEmergency() *Emergency {
+	if x != nil {
+		return x.Emergency
+	}
+	return nil
+}
+
+func (x *WatchEmergencyResponse) GetReceipts() []*Receipt {
+	if x != nil {
+		return x.Receipts
+	}
+	return nil
+}
+
+func (x *WatchEmergencyResponse) GetSilentEnforcers() []*Enforcer {
+	if x != nil {
+		return x.SilentEnforcers
+	}
+	return nil
+}
+
+func (x *WatchEmergencyResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // Receipt is what one enforcer says of one emergency.
 type Receipt struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -1439,7 +1626,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1638,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1651,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Receipt) GetEnforcer() string {
@@ -1524,7 +1711,7 @@ type ListEnforcersRequest struct {
 
 func (x *ListEnforcersRequest) Reset() {
 	*x = ListEnforcersRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1723,7 @@ func (x *ListEnforcersRequest) String() string {
 func (*ListEnforcersRequest) ProtoMessage() {}
 
 func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1736,7 @@ func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersRequest.ProtoReflect.Descriptor instead.
 func (*ListEnforcersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{20}
 }
 
 type ListEnforcersResponse struct {
@@ -1561,7 +1748,7 @@ type ListEnforcersResponse struct {
 
 func (x *ListEnforcersResponse) Reset() {
 	*x = ListEnforcersResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1760,7 @@ func (x *ListEnforcersResponse) String() string {
 func (*ListEnforcersResponse) ProtoMessage() {}
 
 func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1773,7 @@ func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersResponse.ProtoReflect.Descriptor instead.
 func (*ListEnforcersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListEnforcersResponse) GetEnforcers() []*Enforcer {
@@ -1604,7 +1791,8 @@ type Enforcer struct {
 	Mode     Enforcer_Mode          `protobuf:"varint,3,opt,name=mode,proto3,enum=portcullis.emergency.v1.Enforcer_Mode" json:"mode,omitempty"`
 	Revision string                 `protobuf:"bytes,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Whether it was heard within the last three seconds.
-	Fresh        bool                   `protobuf:"varint,5,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	Fresh bool `protobuf:"varint,5,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	// When it was heard itself, whatever others say of it; unset if it was not, since this service runs.
 	LastSeenTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
 	BootId       string                 `protobuf:"bytes,7,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	// Live sessions on it; unset for an enforcer that holds none.
@@ -1615,7 +1803,7 @@ type Enforcer struct {
 
 func (x *Enforcer) Reset() {
 	*x = Enforcer{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1815,7 @@ func (x *Enforcer) String() string {
 func (*Enforcer) ProtoMessage() {}
 
 func (x *Enforcer) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1828,7 @@ func (x *Enforcer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enforcer.ProtoReflect.Descriptor instead.
 func (*Enforcer) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Enforcer) GetId() string {
@@ -1723,7 +1911,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1923,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1936,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Beat) GetEnforcer() string {
@@ -1833,7 +2021,7 @@ type CutProgress struct {
 
 func (x *CutProgress) Reset() {
 	*x = CutProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +2033,7 @@ func (x *CutProgress) String() string {
 func (*CutProgress) ProtoMessage() {}
 
 func (x *CutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +2046,7 @@ func (x *CutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProgress.ProtoReflect.Descriptor instead.
 func (*CutProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CutProgress) GetEmergency() string {
@@ -1890,7 +2078,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2090,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2103,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
 }
 
 type UpdatePolicyRequest struct {
@@ -1928,7 +2116,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2128,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2141,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -1990,7 +2178,7 @@ type RecordActRequest struct {
 
 func (x *RecordActRequest) Reset() {
 	*x = RecordActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2190,7 @@ func (x *RecordActRequest) String() string {
 func (*RecordActRequest) ProtoMessage() {}
 
 func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2203,7 @@ func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
 func (*RecordActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RecordActRequest) GetKind() string {
@@ -2090,7 +2278,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2290,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2303,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -2182,22 +2370,39 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"%\n" +
 	"\x13GetEmergencyRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x8c\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xd0\x01\n" +
 	"\x16ListEmergenciesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12 \n" +
-	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"\x8a\x01\n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x05R\x06filter\x12\x1e\n" +
+	"\x05query\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05query\x12\"\n" +
+	"\border_by\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"\xcd\x02\n" +
 	"\x18ListTerminationsResponse\x12F\n" +
 	"\fterminations\x18\x01 \x03(\v2\".portcullis.emergency.v1.EmergencyR\fterminations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"{\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12h\n" +
+	"\rstatus_counts\x18\x03 \x03(\v2C.portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntryR\fstatusCounts\x12\x16\n" +
+	"\x06people\x18\x04 \x03(\tR\x06people\x1a?\n" +
+	"\x11StatusCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xb9\x02\n" +
 	"\x13ListFreezesResponse\x12<\n" +
 	"\afreezes\x18\x01 \x03(\v2\".portcullis.emergency.v1.EmergencyR\afreezes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x81\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12c\n" +
+	"\rstatus_counts\x18\x03 \x03(\v2>.portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntryR\fstatusCounts\x12\x16\n" +
+	"\x06people\x18\x04 \x03(\tR\x06people\x1a?\n" +
+	"\x11StatusCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xc1\x02\n" +
 	"\x15ListLockdownsResponse\x12@\n" +
 	"\tlockdowns\x18\x01 \x03(\v2\".portcullis.emergency.v1.EmergencyR\tlockdowns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"|\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12e\n" +
+	"\rstatus_counts\x18\x03 \x03(\v2@.portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntryR\fstatusCounts\x12\x16\n" +
+	"\x06people\x18\x04 \x03(\tR\x06people\x1a?\n" +
+	"\x11StatusCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"|\n" +
 	"\x18ListFreezeDevicesRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -2240,7 +2445,14 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x13ListReceiptsRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"T\n" +
 	"\x14ListReceiptsResponse\x12<\n" +
-	"\breceipts\x18\x01 \x03(\v2 .portcullis.emergency.v1.ReceiptR\breceipts\"\xdc\x02\n" +
+	"\breceipts\x18\x01 \x03(\v2 .portcullis.emergency.v1.ReceiptR\breceipts\"'\n" +
+	"\x15WatchEmergencyRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x96\x02\n" +
+	"\x16WatchEmergencyResponse\x12@\n" +
+	"\temergency\x18\x01 \x01(\v2\".portcullis.emergency.v1.EmergencyR\temergency\x12<\n" +
+	"\breceipts\x18\x02 \x03(\v2 .portcullis.emergency.v1.ReceiptR\breceipts\x12L\n" +
+	"\x10silent_enforcers\x18\x03 \x03(\v2!.portcullis.emergency.v1.EnforcerR\x0fsilentEnforcers\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xdc\x02\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\benforcer\x18\x01 \x01(\tR\benforcer\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
@@ -2310,7 +2522,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x02at\x18\b \x01(\x04R\x02at\x12%\n" +
 	"\toperation\x18\t \x01(\fB\a\xbaH\x04z\x02\x18@R\toperation\"/\n" +
 	"\x11RecordActResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\tR\brevision2\xf6\x11\n" +
+	"\brevision\x18\x01 \x01(\tR\brevision2\x90\x13\n" +
 	"\vEmergencies\x12\x85\x01\n" +
 	"\x10ApplyTermination\x120.portcullis.emergency.v1.ApplyTerminationRequest\x1a\".portcullis.emergency.v1.Emergency\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/terminations\x12\x81\x01\n" +
 	"\x0eGetTermination\x12,.portcullis.emergency.v1.GetEmergencyRequest\x1a\".portcullis.emergency.v1.Emergency\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/terminations/{id}\x12\x90\x01\n" +
@@ -2327,7 +2539,8 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x0eCancelLockdown\x12&.portcullis.emergency.v1.CancelRequest\x1a\".portcullis.emergency.v1.Emergency\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/lockdowns/{id}:cancel\x12\x85\x01\n" +
 	"\x0fShortenLockdown\x12'.portcullis.emergency.v1.ShortenRequest\x1a\".portcullis.emergency.v1.Emergency\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/lockdowns/{id}:shorten\x12\x80\x01\n" +
 	"\aPreview\x12'.portcullis.emergency.v1.PreviewRequest\x1a(.portcullis.emergency.v1.PreviewResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/emergencies:preview\x12\x92\x01\n" +
-	"\fListReceipts\x12,.portcullis.emergency.v1.ListReceiptsRequest\x1a-.portcullis.emergency.v1.ListReceiptsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/emergencies/{id}/receipts\x12\x85\x01\n" +
+	"\fListReceipts\x12,.portcullis.emergency.v1.ListReceiptsRequest\x1a-.portcullis.emergency.v1.ListReceiptsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/emergencies/{id}/receipts\x12\x97\x01\n" +
+	"\x0eWatchEmergency\x12..portcullis.emergency.v1.WatchEmergencyRequest\x1a/.portcullis.emergency.v1.WatchEmergencyResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/emergencies/{id}:watch0\x01\x12\x85\x01\n" +
 	"\rListEnforcers\x12-.portcullis.emergency.v1.ListEnforcersRequest\x1a..portcullis.emergency.v1.ListEnforcersResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/enforcers2\xf2\x01\n" +
 	"\bPolicies\x12k\n" +
 	"\tGetPolicy\x12).portcullis.emergency.v1.GetPolicyRequest\x1a\x1f.portcullis.emergency.v1.Policy\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
@@ -2350,7 +2563,7 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
 	(Enforcer_Mode)(0),                // 1: portcullis.emergency.v1.Enforcer.Mode
@@ -2371,92 +2584,106 @@ var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(*PreviewResponse)(nil),           // 16: portcullis.emergency.v1.PreviewResponse
 	(*ListReceiptsRequest)(nil),       // 17: portcullis.emergency.v1.ListReceiptsRequest
 	(*ListReceiptsResponse)(nil),      // 18: portcullis.emergency.v1.ListReceiptsResponse
-	(*Receipt)(nil),                   // 19: portcullis.emergency.v1.Receipt
-	(*ListEnforcersRequest)(nil),      // 20: portcullis.emergency.v1.ListEnforcersRequest
-	(*ListEnforcersResponse)(nil),     // 21: portcullis.emergency.v1.ListEnforcersResponse
-	(*Enforcer)(nil),                  // 22: portcullis.emergency.v1.Enforcer
-	(*Beat)(nil),                      // 23: portcullis.emergency.v1.Beat
-	(*CutProgress)(nil),               // 24: portcullis.emergency.v1.CutProgress
-	(*GetPolicyRequest)(nil),          // 25: portcullis.emergency.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 26: portcullis.emergency.v1.UpdatePolicyRequest
-	(*RecordActRequest)(nil),          // 27: portcullis.emergency.v1.RecordActRequest
-	(*RecordActResponse)(nil),         // 28: portcullis.emergency.v1.RecordActResponse
-	(*Selector)(nil),                  // 29: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 30: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 31: google.protobuf.Duration
-	(*Emergency)(nil),                 // 32: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 33: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 34: google.protobuf.FieldMask
+	(*WatchEmergencyRequest)(nil),     // 19: portcullis.emergency.v1.WatchEmergencyRequest
+	(*WatchEmergencyResponse)(nil),    // 20: portcullis.emergency.v1.WatchEmergencyResponse
+	(*Receipt)(nil),                   // 21: portcullis.emergency.v1.Receipt
+	(*ListEnforcersRequest)(nil),      // 22: portcullis.emergency.v1.ListEnforcersRequest
+	(*ListEnforcersResponse)(nil),     // 23: portcullis.emergency.v1.ListEnforcersResponse
+	(*Enforcer)(nil),                  // 24: portcullis.emergency.v1.Enforcer
+	(*Beat)(nil),                      // 25: portcullis.emergency.v1.Beat
+	(*CutProgress)(nil),               // 26: portcullis.emergency.v1.CutProgress
+	(*GetPolicyRequest)(nil),          // 27: portcullis.emergency.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 28: portcullis.emergency.v1.UpdatePolicyRequest
+	(*RecordActRequest)(nil),          // 29: portcullis.emergency.v1.RecordActRequest
+	(*RecordActResponse)(nil),         // 30: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 31: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 32: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 33: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	(*Selector)(nil),                  // 34: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 35: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 36: google.protobuf.Duration
+	(*Emergency)(nil),                 // 37: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 38: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 39: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	29, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	30, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	31, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	30, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	31, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	30, // 5: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	32, // 6: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	32, // 7: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	32, // 8: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	14, // 9: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
-	2,  // 10: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
-	3,  // 11: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
-	4,  // 12: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
-	30, // 13: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
-	19, // 14: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	0,  // 15: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
-	22, // 16: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	1,  // 17: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	30, // 18: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
-	1,  // 19: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	24, // 20: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	33, // 21: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	34, // 22: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 23: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
-	7,  // 24: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	8,  // 25: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	3,  // 26: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
-	7,  // 27: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	8,  // 28: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	12, // 29: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
-	5,  // 30: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
-	6,  // 31: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
-	4,  // 32: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
-	7,  // 33: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	8,  // 34: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	5,  // 35: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
-	6,  // 36: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
-	15, // 37: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
-	17, // 38: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
-	20, // 39: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
-	25, // 40: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
-	26, // 41: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
-	27, // 42: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	32, // 43: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	32, // 44: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	9,  // 45: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	32, // 46: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	32, // 47: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	10, // 48: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	13, // 49: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	32, // 50: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	32, // 51: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	32, // 52: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	32, // 53: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	11, // 54: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	32, // 55: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	32, // 56: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	16, // 57: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	18, // 58: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	21, // 59: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	33, // 60: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	33, // 61: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	28, // 62: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	43, // [43:63] is the sub-list for method output_type
-	23, // [23:43] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	34, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	35, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	36, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	35, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	36, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	35, // 5: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	37, // 6: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	31, // 7: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	37, // 8: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	32, // 9: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	37, // 10: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	33, // 11: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	14, // 12: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
+	2,  // 13: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
+	3,  // 14: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
+	4,  // 15: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
+	35, // 16: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	21, // 17: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	37, // 18: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	21, // 19: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	24, // 20: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	35, // 21: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 22: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
+	24, // 23: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	1,  // 24: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	35, // 25: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	1,  // 26: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	26, // 27: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	38, // 28: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	39, // 29: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 30: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
+	7,  // 31: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	8,  // 32: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	3,  // 33: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
+	7,  // 34: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	8,  // 35: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	12, // 36: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
+	5,  // 37: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
+	6,  // 38: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
+	4,  // 39: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
+	7,  // 40: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	8,  // 41: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	5,  // 42: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
+	6,  // 43: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
+	15, // 44: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
+	17, // 45: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
+	19, // 46: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
+	22, // 47: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
+	27, // 48: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
+	28, // 49: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
+	29, // 50: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
+	37, // 51: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	37, // 52: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	9,  // 53: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	37, // 54: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	37, // 55: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	10, // 56: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	13, // 57: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	37, // 58: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	37, // 59: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	37, // 60: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	37, // 61: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	11, // 62: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	37, // 63: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	37, // 64: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	16, // 65: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	18, // 66: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	20, // 67: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	23, // 68: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	38, // 69: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	38, // 70: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	30, // 71: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	51, // [51:72] is the sub-list for method output_type
+	30, // [30:51] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergencies_proto_init() }
@@ -2470,16 +2697,16 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 		(*PreviewRequest_Freeze)(nil),
 		(*PreviewRequest_Lockdown)(nil),
 	}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[17].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[20].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[21].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[19].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[22].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

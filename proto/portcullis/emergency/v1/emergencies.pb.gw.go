@@ -637,6 +637,35 @@ func local_request_Emergencies_ListReceipts_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
+func request_Emergencies_WatchEmergency_0(ctx context.Context, marshaler runtime.Marshaler, client EmergenciesClient, req *http.Request, pathParams map[string]string) (Emergencies_WatchEmergencyClient, runtime.ServerMetadata, error) {
+	var (
+		protoReq WatchEmergencyRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	stream, err := client.WatchEmergency(ctx, &protoReq)
+	if err != nil {
+		return nil, metadata, err
+	}
+	header, err := stream.Header()
+	if err != nil {
+		return nil, metadata, err
+	}
+	metadata.HeaderMD = header
+	return stream, metadata, nil
+}
+
 func request_Emergencies_ListEnforcers_0(ctx context.Context, marshaler runtime.Marshaler, client EmergenciesClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ListEnforcersRequest
@@ -1068,6 +1097,13 @@ func RegisterEmergenciesHandlerServer(ctx context.Context, mux *runtime.ServeMux
 		}
 		forward_Emergencies_ListReceipts_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+
+	mux.Handle(http.MethodGet, pattern_Emergencies_WatchEmergency_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
+		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+		return
+	})
 	mux.Handle(http.MethodGet, pattern_Emergencies_ListEnforcers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1450,6 +1486,23 @@ func RegisterEmergenciesHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		}
 		forward_Emergencies_ListReceipts_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_Emergencies_WatchEmergency_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/portcullis.emergency.v1.Emergencies/WatchEmergency", runtime.WithHTTPPathPattern("/v1/emergencies/{id}:watch"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_Emergencies_WatchEmergency_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_Emergencies_WatchEmergency_0(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_Emergencies_ListEnforcers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1487,6 +1540,7 @@ var (
 	pattern_Emergencies_ShortenLockdown_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "lockdowns", "id"}, "shorten"))
 	pattern_Emergencies_Preview_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "emergencies"}, "preview"))
 	pattern_Emergencies_ListReceipts_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "emergencies", "id", "receipts"}, ""))
+	pattern_Emergencies_WatchEmergency_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "emergencies", "id"}, "watch"))
 	pattern_Emergencies_ListEnforcers_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "enforcers"}, ""))
 )
 
@@ -1507,6 +1561,7 @@ var (
 	forward_Emergencies_ShortenLockdown_0   = runtime.ForwardResponseMessage
 	forward_Emergencies_Preview_0           = runtime.ForwardResponseMessage
 	forward_Emergencies_ListReceipts_0      = runtime.ForwardResponseMessage
+	forward_Emergencies_WatchEmergency_0    = runtime.ForwardResponseStream
 	forward_Emergencies_ListEnforcers_0     = runtime.ForwardResponseMessage
 )
 

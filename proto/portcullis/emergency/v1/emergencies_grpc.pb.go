@@ -35,6 +35,7 @@ const (
 	Emergencies_ShortenLockdown_FullMethodName   = "/portcullis.emergency.v1.Emergencies/ShortenLockdown"
 	Emergencies_Preview_FullMethodName           = "/portcullis.emergency.v1.Emergencies/Preview"
 	Emergencies_ListReceipts_FullMethodName      = "/portcullis.emergency.v1.Emergencies/ListReceipts"
+	Emergencies_WatchEmergency_FullMethodName    = "/portcullis.emergency.v1.Emergencies/WatchEmergency"
 	Emergencies_ListEnforcers_FullMethodName     = "/portcullis.emergency.v1.Emergencies/ListEnforcers"
 )
 
@@ -70,6 +71,9 @@ type EmergenciesClient interface {
 	Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error)
 	// ListReceipts lists what every enforcer says of one emergency.
 	ListReceipts(ctx context.Context, in *ListReceiptsRequest, opts ...grpc.CallOption) (*ListReceiptsResponse, error)
+	// WatchEmergency answers one emergency and its receipts as they are now, and again at every change, at most ten
+	// times a second. Where nothing changes it says the same again every 3 seconds: a silent stream is a lost one.
+	WatchEmergency(ctx context.Context, in *WatchEmergencyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEmergencyResponse], error)
 	// ListEnforcers lists who enforces.
 	ListEnforcers(ctx context.Context, in *ListEnforcersRequest, opts ...grpc.CallOption) (*ListEnforcersResponse, error)
 }
@@ -242,6 +246,25 @@ func (c *emergenciesClient) ListReceipts(ctx context.Context, in *ListReceiptsRe
 	return out, nil
 }
 
+func (c *emergenciesClient) WatchEmergency(ctx context.Context, in *WatchEmergencyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEmergencyResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Emergencies_ServiceDesc.Streams[0], Emergencies_WatchEmergency_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchEmergencyRequest, WatchEmergencyResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Emergencies_WatchEmergencyClient = grpc.ServerStreamingClient[WatchEmergencyResponse]
+
 func (c *emergenciesClient) ListEnforcers(ctx context.Context, in *ListEnforcersRequest, opts ...grpc.CallOption) (*ListEnforcersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListEnforcersResponse)
@@ -284,6 +307,9 @@ type EmergenciesServer interface {
 	Preview(context.Context, *PreviewRequest) (*PreviewResponse, error)
 	// ListReceipts lists what every enforcer says of one emergency.
 	ListReceipts(context.Context, *ListReceiptsRequest) (*ListReceiptsResponse, error)
+	// WatchEmergency answers one emergency and its receipts as they are now, and again at every change, at most ten
+	// times a second. Where nothing changes it says the same again every 3 seconds: a silent stream is a lost one.
+	WatchEmergency(*WatchEmergencyRequest, grpc.ServerStreamingServer[WatchEmergencyResponse]) error
 	// ListEnforcers lists who enforces.
 	ListEnforcers(context.Context, *ListEnforcersRequest) (*ListEnforcersResponse, error)
 	mustEmbedUnimplementedEmergenciesServer()
@@ -343,6 +369,9 @@ func (UnimplementedEmergenciesServer) Preview(context.Context, *PreviewRequest) 
 }
 func (UnimplementedEmergenciesServer) ListReceipts(context.Context, *ListReceiptsRequest) (*ListReceiptsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListReceipts not implemented")
+}
+func (UnimplementedEmergenciesServer) WatchEmergency(*WatchEmergencyRequest, grpc.ServerStreamingServer[WatchEmergencyResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchEmergency not implemented")
 }
 func (UnimplementedEmergenciesServer) ListEnforcers(context.Context, *ListEnforcersRequest) (*ListEnforcersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEnforcers not implemented")
@@ -656,6 +685,17 @@ func _Emergencies_ListReceipts_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Emergencies_WatchEmergency_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchEmergencyRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(EmergenciesServer).WatchEmergency(m, &grpc.GenericServerStream[WatchEmergencyRequest, WatchEmergencyResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Emergencies_WatchEmergencyServer = grpc.ServerStreamingServer[WatchEmergencyResponse]
+
 func _Emergencies_ListEnforcers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListEnforcersRequest)
 	if err := dec(in); err != nil {
@@ -750,7 +790,13 @@ var Emergencies_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Emergencies_ListEnforcers_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchEmergency",
+			Handler:       _Emergencies_WatchEmergency_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "portcullis/emergency/v1/emergencies.proto",
 }
 

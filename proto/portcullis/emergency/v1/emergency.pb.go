@@ -252,6 +252,10 @@ type Emergency struct {
 	LastEndedMs *uint32 `protobuf:"varint,34,opt,name=last_ended_ms,json=lastEndedMs,proto3,oneof" json:"last_ended_ms,omitempty"`
 	// Freeze: live sessions on the frozen devices end too.
 	EndLiveSessions *bool `protobuf:"varint,40,opt,name=end_live_sessions,json=endLiveSessions,proto3,oneof" json:"end_live_sessions,omitempty"`
+	// Freeze: how many devices it blocks now, or blocked last, and how many access groups close them; filled in
+	// when it is read, and unset where the directory of then can't be told.
+	BlockedDevices      *uint32 `protobuf:"varint,41,opt,name=blocked_devices,json=blockedDevices,proto3,oneof" json:"blocked_devices,omitempty"`
+	BlockedAccessGroups *uint32 `protobuf:"varint,42,opt,name=blocked_access_groups,json=blockedAccessGroups,proto3,oneof" json:"blocked_access_groups,omitempty"`
 	// Lockdown: whom it lets through.
 	BreakGlassUsers  []string `protobuf:"bytes,50,rep,name=break_glass_users,json=breakGlassUsers,proto3" json:"break_glass_users,omitempty"`
 	BreakGlassTokens []string `protobuf:"bytes,51,rep,name=break_glass_tokens,json=breakGlassTokens,proto3" json:"break_glass_tokens,omitempty"`
@@ -480,6 +484,20 @@ func (x *Emergency) GetEndLiveSessions() bool {
 		return *x.EndLiveSessions
 	}
 	return false
+}
+
+func (x *Emergency) GetBlockedDevices() uint32 {
+	if x != nil && x.BlockedDevices != nil {
+		return *x.BlockedDevices
+	}
+	return 0
+}
+
+func (x *Emergency) GetBlockedAccessGroups() uint32 {
+	if x != nil && x.BlockedAccessGroups != nil {
+		return *x.BlockedAccessGroups
+	}
+	return 0
 }
 
 func (x *Emergency) GetBreakGlassUsers() []string {
@@ -908,7 +926,7 @@ var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\f\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x0e\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -941,10 +959,12 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x05ended\x18  \x01(\rH\x01R\x05ended\x88\x01\x01\x12%\n" +
 	"\vunreachable\x18! \x01(\rH\x02R\vunreachable\x88\x01\x01\x12'\n" +
 	"\rlast_ended_ms\x18\" \x01(\rH\x03R\vlastEndedMs\x88\x01\x01\x12/\n" +
-	"\x11end_live_sessions\x18( \x01(\bH\x04R\x0fendLiveSessions\x88\x01\x01\x12*\n" +
+	"\x11end_live_sessions\x18( \x01(\bH\x04R\x0fendLiveSessions\x88\x01\x01\x12,\n" +
+	"\x0fblocked_devices\x18) \x01(\rH\x05R\x0eblockedDevices\x88\x01\x01\x127\n" +
+	"\x15blocked_access_groups\x18* \x01(\rH\x06R\x13blockedAccessGroups\x88\x01\x01\x12*\n" +
 	"\x11break_glass_users\x182 \x03(\tR\x0fbreakGlassUsers\x12,\n" +
 	"\x12break_glass_tokens\x183 \x03(\tR\x10breakGlassTokens\x12(\n" +
-	"\rrevoke_tokens\x184 \x01(\bH\x05R\frevokeTokens\x88\x01\x01\x12$\n" +
+	"\rrevoke_tokens\x184 \x01(\bH\aR\frevokeTokens\x88\x01\x01\x12$\n" +
 	"\x0espared_sign_in\x185 \x01(\tR\fsparedSignIn\"G\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
@@ -965,7 +985,9 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x06_endedB\x0e\n" +
 	"\f_unreachableB\x10\n" +
 	"\x0e_last_ended_msB\x14\n" +
-	"\x12_end_live_sessionsB\x10\n" +
+	"\x12_end_live_sessionsB\x12\n" +
+	"\x10_blocked_devicesB\x18\n" +
+	"\x16_blocked_access_groupsB\x10\n" +
 	"\x0e_revoke_tokens\"\xe5\x01\n" +
 	"\bSelector\x12\x10\n" +
 	"\x03all\x18\x01 \x01(\bR\x03all\x12\x1f\n" +

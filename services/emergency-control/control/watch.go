@@ -1,0 +1,102 @@
+package control
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+const (
+	// watchPace is how far apart a watch's looks are, and so its messages: ten a second.
+	watchPace = 100 * time.Millisecond
+	// watchAgain is how often it looks while nothing is heard: what falls silent or becomes due says nothing.
+	watchAgain = 500 * time.Millisecond
+	// watchSilence is how long it says nothing at most, so that who reads it knows a lost stream from a quiet one.
+	watchSilence = 3 * time.Second
+	// watchAhead is how long it waits for an emergency that another replica may just have written.
+	watchAhead = 2 * time.Second
+)
+
+// WatchEmergency answers one emergency and its receipts as they are now, and again at every change. What
+// is sent is made when the reader can take it, so a slow one is told less often, and always the latest.
+func (s *Service) WatchEmergency(r *emergencyv1.WatchEmergencyRequest, stream grpc.ServerStreamingServer[emergencyv1.WatchEmergencyResponse]) error {
+	ctx := stream.Context()
+	if err := s.arrived(ctx, r.GetId()); err != nil {
+		return err
+	}
+	var told *emergencyv1.WatchEmergencyResponse
+	for {
+		moved, heard := s.ledger.next(), s.receipts.next()
+		if now := s.picture(r.GetId()); told == nil || worthTelling(told, now) {
+			if err := stream.Send(now); err != nil {
+				return err
+			}
+			told = now
+		}
+		if !rest(ctx, watchPace, nil, nil) || !rest(ctx, watchAgain, moved, heard) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// arrived waits a moment until an emergency is known whose number says that it may have been written just
+// now, through another replica: whoever applied it looks at it next.
+func (s *Service) arrived(ctx context.Context, id string) error {
+	if idPattern.MatchString(id) && s.ledger.record(id) == nil {
+		ctx, cancel := context.WithTimeout(ctx, watchAhead)
+		defer cancel()
+		if number, err := strconv.ParseUint(id[2:], 10, 64); err == nil {
+			_, _ = s.ledger.reach(ctx, number) // the look that follows says what came of it
+		}
+	}
+	if s.ledger.record(id) == nil {
+		return unknown(id, emergencyv1.Emergency_KIND_UNSPECIFIED)
+	}
+	return nil
+}
+
+// picture is what a watch tells of an emergency.
+func (s *Service) picture(id string) *emergencyv1.WatchEmergencyResponse {
+	e, now := s.ledger.record(id), s.now()
+	return &emergencyv1.WatchEmergencyResponse{
+		Emergency: s.shown(e), Receipts: s.receipts.of(e, now), SilentEnforcers: s.receipts.silent(now), Time: timestamppb.New(now),
+	}
+}
+
+// worthTelling reports whether anything but the time differs, or enough time has passed.
+func worthTelling(told, now *emergencyv1.WatchEmergencyResponse) bool {
+	at := now.GetTime()
+	if since := at.AsTime().Sub(told.GetTime().AsTime()); since < 0 || since >= watchSilence {
+		return true
+	}
+	now.Time = told.GetTime()
+	defer func() { now.Time = at }()
+	return !proto.Equal(told, now)
+}
+
+// rest waits for so long, or until a channel is closed, and reports whether the context goes on.
+func rest(ctx context.Context, most time.Duration, moved, heard <-chan struct{}) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-moved:
+	case <-heard:
+	case <-timer.C:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// next is closed when the fold moves next.
+func (l *ledger) next() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.moved
+}
