@@ -3,6 +3,8 @@ import { after, afterEach } from 'node:test'
 import { browser, openDoors } from './world.mjs'
 import './pages.mjs'
 import './emergency.mjs'
+import './administration.mjs'
+import './reports.mjs'
 import './plain.mjs'
 
 afterEach(openDoors)

@@ -242,6 +242,33 @@ test('A termination of one person ends that person\'s sessions and no other', as
   await context.close()
 })
 
+test('The live page follows by one stream: numbers and titles change, and nothing more is asked', async () => {
+  const person = administrator()
+  const { page, context, calm } = await open()
+  await signIn(context, person)
+  await eventually('the demo is back', async () => (await live(context)).length >= 12, 40_000)
+  const body = { startTime: new Date(Date.now() + 3000).toISOString(), duration: '900s', endLiveSessions: true, justification: 'Followed', grant: await grant(context, person, 'freeze'), requestId: crypto.randomUUID() }
+  const { status, body: made } = await call(context, 'POST', '/v1/freezes', body)
+  assert.equal(status, 200, JSON.stringify(made))
+  const asked = []
+  page.on('request', (r) => /\/v1\/(emergencies|freezes|enforcers)\b/.test(r.url()) && asked.push(new URL(r.url()).pathname))
+  await page.goto(`${base}/emergencies/${made.id}`)
+  await page.getByRole('heading', { level: 1, name: 'Freeze planned' }).waitFor()
+  await page.getByRole('heading', { level: 1, name: 'Frozen. Every door confirmed.' }).waitFor()
+  await page.getByText(/^[1-9]\d* of [1-9]\d* sessions confirmed/).waitFor()
+  const other = await open()
+  const canceller = administrator()
+  await signIn(other.context, canceller)
+  const cancel = { justification: 'Seen', grant: await grant(other.context, canceller, 'cancel') }
+  assert.equal((await call(other.context, 'POST', `/v1/freezes/${made.id}:cancel`, cancel)).status, 200)
+  await page.getByRole('heading', { level: 1, name: 'Freeze cancelled' }).waitFor()
+  assert.deepEqual(asked, [`/v1/emergencies/${made.id}:watch`])
+  await page.locator('section').getByRole('link', { name: 'Audit', exact: true }).click()
+  await page.waitForURL(`**/audit?target=${made.id}`)
+  calm()
+  for (const one of [context, other.context]) await one.close()
+})
+
 test('A clock ten minutes off in the browser changes no countdown', async () => {
   const person = administrator()
   const { page, context } = await open()

@@ -1,4 +1,4 @@
-import '@mantine/core/styles.css'
+import './app/mantine'
 import './app/tokens.css'
 import './app/panel.css'
 import './app/shell.css'
@@ -8,8 +8,8 @@ import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Refusal } from './api/client'
-import { MeProvider } from './app/me'
-import { PostureProvider } from './app/posture'
+import { askWho, MeProvider } from './app/me'
+import { askPosture, PostureProvider } from './app/posture'
 import { router } from './app/router'
 import { resolver, theme } from './app/theme'
 
@@ -23,6 +23,9 @@ const client = new QueryClient({
     mutations: { retry: false },
   },
 })
+
+// Nothing can be shown before all three are there, and none needs another.
+await Promise.all([askWho(client), askPosture(), router.load()])
 
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>

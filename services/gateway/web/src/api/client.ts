@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch'
+import { serverNow } from '../app/clock'
 import type { components, paths } from './schema'
 
 export type Schemas = components['schemas']
@@ -25,13 +26,18 @@ export const consoleHeaders = { 'X-Portcullis-Console': '1' }
 
 export const api = createClient<paths>({ baseUrl: '', headers: consoleHeaders })
 
+/** Nobody answered a call that acts: whether it was done is not known. */
+class Unanswered extends Error {}
+const changesNothing = /(:preview|:check|\/sign-ins[^/]*|current:refresh)$/
+api.use({ onError: ({ request }) => (request.method === 'GET' || changesNothing.test(request.url) ? undefined : new Unanswered()) })
+
 /** What hears that the sign-in is over, or that a lockdown refuses this person. */
 export const refused = new EventTarget()
 
 export function refusalOf(status: number, body: unknown, headers?: Headers): Refusal {
   const retry = Number(headers?.get('Retry-After') ?? 0)
   const b = (body ?? {}) as { response?: { message?: string }; reason?: string; message?: string; details?: Record<string, unknown> }
-  if (b.response) return new Refusal(status, 'LOCKDOWN', b.response.message ?? '', {}, retry)
+  if (b.response) return new Refusal(status, 'LOCKDOWN', b.response.message ?? '', retry > 0 ? { until: new Date(serverNow() + retry * 1000).toISOString() } : {}, retry)
   return new Refusal(status, b.reason ?? 'UNAVAILABLE', b.message ?? '', b.details ?? {}, retry)
 }
 
@@ -40,8 +46,8 @@ export async function ask<T>(call: Promise<{ data?: T; error?: unknown; response
   let answer: Awaited<typeof call>
   try {
     answer = await call
-  } catch {
-    throw new Refusal(0, 'UNREACHABLE', '')
+  } catch (error) {
+    throw new Refusal(0, 'UNREACHABLE', '', error instanceof Unanswered ? { acted: 'true' } : {})
   }
   if (answer.response.ok) return answer.data as T
   const refusal = refusalOf(answer.response.status, answer.error, answer.response.headers)

@@ -177,7 +177,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** TrustDevice pins the host key that the device shows now. */
+        /**
+         * TrustDevice pins the host key that the device shows now. Look first: with validateOnly it only shows that
+         *     key, and with the fingerprint that was compared it pins no other.
+         */
         post: operations["Devices_TrustDevice"];
         delete?: never;
         options?: never;
@@ -211,6 +214,26 @@ export interface paths {
         };
         /** ListReceipts lists what every enforcer says of one emergency. */
         get: operations["Emergencies_ListReceipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/emergencies/{id}:watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * WatchEmergency answers one emergency and its receipts as they are now, and again at every change, at most ten
+         *     times a second. Where nothing changes it says the same again every 3 seconds: a silent stream is a lost one.
+         */
+        get: operations["Emergencies_WatchEmergency"];
         put?: never;
         post?: never;
         delete?: never;
@@ -816,13 +839,29 @@ export interface components {
             blockDuringFreezes?: boolean;
             /** Format: date-time */
             createTime?: string;
+            /** Format: int32 */
+            deviceCount?: number;
             devices?: string[];
             disabled?: boolean;
+            /**
+             * @description Another one after each change. A PATCH that carries it is refused (ABORTED, field etag) if somebody else has
+             *     changed the group since it was read; without it, lists replace whatever is there.
+             */
+            etag?: string;
             /** @description Input only: taken when the change opens what a freeze that is on closes. */
             grant?: string;
             justification?: string;
             name?: string;
             requestId?: string;
+            /** Format: date-time */
+            updateTime?: string;
+            /** @description Who changed the group last, and when. Output only. */
+            updatedBy?: string;
+            /**
+             * Format: int32
+             * @description How many users and devices it has. Output only.
+             */
+            userCount?: number;
             users?: string[];
         };
         ActivateMfaResponse: {
@@ -966,6 +1005,8 @@ export interface components {
             host?: string;
             /** @description One authorized_keys-style line; without it an SSH device is refused until `:trust` pins what it shows. */
             hostKey?: string;
+            /** @description The host key's fingerprint, as ssh-keygen -l says it: "SHA256:…". Output only. */
+            hostKeyFingerprint?: string;
             labels?: {
                 [key: string]: string;
             };
@@ -981,6 +1022,14 @@ export interface components {
          *     rest is what the journal holds.
          */
         Emergency: {
+            /** Format: int64 */
+            blockedAccessGroups?: number;
+            /**
+             * Format: int64
+             * @description Freeze: how many devices it blocks now, or blocked last, and how many access groups close them; filled in
+             *     when it is read, and unset where the directory of then can't be told.
+             */
+            blockedDevices?: number;
             breakGlassTokens?: string[];
             /** @description Lockdown: whom it lets through. */
             breakGlassUsers?: string[];
@@ -1068,7 +1117,10 @@ export interface components {
             /** @description Whether it was heard within the last three seconds. */
             fresh?: boolean;
             id?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was heard itself, whatever others say of it; unset if it was not, since this service runs.
+             */
             lastSeenTime?: string;
             mode?: components["schemas"]["Enforcer.Mode"];
             /**
@@ -1120,6 +1172,8 @@ export interface components {
             /** Format: int64 */
             users?: number;
         };
+        /** @enum {string} */
+        "ListAccessGroupsRequest.View": "VIEW_UNSPECIFIED" | "FULL" | "BASIC";
         ListAccessGroupsResponse: {
             accessGroups?: components["schemas"]["AccessGroup"][];
             nextPageToken?: string;
@@ -1146,10 +1200,22 @@ export interface components {
         ListFreezesResponse: {
             freezes?: components["schemas"]["Emergency"][];
             nextPageToken?: string;
+            /** @description Everyone who has applied one of this kind. */
+            people?: string[];
+            /** @description How many there are of each status, whichever status was asked for. */
+            statusCounts?: {
+                [key: string]: number;
+            };
         };
         ListLockdownsResponse: {
             lockdowns?: components["schemas"]["Emergency"][];
             nextPageToken?: string;
+            /** @description Everyone who has applied one of this kind. */
+            people?: string[];
+            /** @description How many there are of each status, whichever status was asked for. */
+            statusCounts?: {
+                [key: string]: number;
+            };
         };
         ListNotificationTypesResponse: {
             nextPageToken?: string;
@@ -1170,6 +1236,12 @@ export interface components {
         };
         ListTerminationsResponse: {
             nextPageToken?: string;
+            /** @description Everyone who has applied one of this kind. */
+            people?: string[];
+            /** @description How many there are of each status, whichever status was asked for. */
+            statusCounts?: {
+                [key: string]: number;
+            };
             terminations?: components["schemas"]["Emergency"][];
         };
         ListTokensResponse: {
@@ -1452,6 +1524,14 @@ export interface components {
         };
         /** @enum {string} */
         "User.Mfa": "MFA_UNSPECIFIED" | "NONE" | "PENDING" | "ACTIVE";
+        WatchEmergencyResponse: {
+            emergency?: components["schemas"]["Emergency"];
+            receipts?: components["schemas"]["Receipt"][];
+            /** @description The enforcers that are not heard now, as they were heard last. */
+            silentEnforcers?: components["schemas"]["Enforcer"][];
+            /** Format: date-time */
+            time?: string;
+        };
     };
     responses: {
         /** @description A lockdown is on, or the service can't answer now. */
@@ -1491,6 +1571,7 @@ export interface operations {
                 pageToken?: string;
                 /** @description "user=alice", "device=db-1", "name=pay*" or "blockDuringFreezes=true"; joined by " AND ". */
                 filter?: string;
+                view?: components["schemas"]["ListAccessGroupsRequest.View"];
             };
             header?: never;
             path?: never;
@@ -1947,8 +2028,15 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /**
+                     * @description The fingerprint that was compared with the device's own, "SHA256:…". If the device shows another key, that is
+                     *     refused (ABORTED) and nothing is pinned.
+                     */
+                    fingerprint?: string;
                     /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
                     requestId?: string;
+                    /** @description Only shows the key: the answer is the device as it would be, and nothing is pinned. */
+                    validateOnly?: boolean;
                 };
             };
         };
@@ -2036,6 +2124,33 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Emergencies_WatchEmergency: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": {
+                        error?: components["schemas"]["LockdownRefusal"] | components["schemas"]["Refusal"];
+                        result?: components["schemas"]["WatchEmergencyResponse"];
+                    };
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
     Emergencies_Preview: {
         parameters: {
             query?: never;
@@ -2095,8 +2210,18 @@ export interface operations {
             query?: {
                 pageSize?: number;
                 pageToken?: string;
-                /** @description "status=ONGOING", for instance. */
+                /**
+                 * @description "status=ONGOING", "createdBy=alice", "accessGroup=payments" (of freezes: what they block, or blocked), "since=" and
+                 *     "until=" and a moment such as 2026-11-22T03:00:00Z (what was on or to come between them); joined by " AND ".
+                 */
                 filter?: string;
+                /** @description Words that the id, a person, a justification, a governance code or a name in the selector holds: each of them somewhere. */
+                query?: string;
+                /**
+                 * @description Newest first, if unset. "status" (what is on, what is to come, then the newest), "startTime", "endTime", "createdBy",
+                 *     "justification", "governanceCode", "ended" or "blockedDevices"; with " desc" behind it the other way round.
+                 */
+                orderBy?: string;
             };
             header?: never;
             path?: never;
@@ -2334,8 +2459,18 @@ export interface operations {
             query?: {
                 pageSize?: number;
                 pageToken?: string;
-                /** @description "status=ONGOING", for instance. */
+                /**
+                 * @description "status=ONGOING", "createdBy=alice", "accessGroup=payments" (of freezes: what they block, or blocked), "since=" and
+                 *     "until=" and a moment such as 2026-11-22T03:00:00Z (what was on or to come between them); joined by " AND ".
+                 */
                 filter?: string;
+                /** @description Words that the id, a person, a justification, a governance code or a name in the selector holds: each of them somewhere. */
+                query?: string;
+                /**
+                 * @description Newest first, if unset. "status" (what is on, what is to come, then the newest), "startTime", "endTime", "createdBy",
+                 *     "justification", "governanceCode", "ended" or "blockedDevices"; with " desc" behind it the other way round.
+                 */
+                orderBy?: string;
             };
             header?: never;
             path?: never;
@@ -2911,8 +3046,18 @@ export interface operations {
             query?: {
                 pageSize?: number;
                 pageToken?: string;
-                /** @description "status=ONGOING", for instance. */
+                /**
+                 * @description "status=ONGOING", "createdBy=alice", "accessGroup=payments" (of freezes: what they block, or blocked), "since=" and
+                 *     "until=" and a moment such as 2026-11-22T03:00:00Z (what was on or to come between them); joined by " AND ".
+                 */
                 filter?: string;
+                /** @description Words that the id, a person, a justification, a governance code or a name in the selector holds: each of them somewhere. */
+                query?: string;
+                /**
+                 * @description Newest first, if unset. "status" (what is on, what is to come, then the newest), "startTime", "endTime", "createdBy",
+                 *     "justification", "governanceCode", "ended" or "blockedDevices"; with " desc" behind it the other way round.
+                 */
+                orderBy?: string;
             };
             header?: never;
             path?: never;
@@ -3005,6 +3150,11 @@ export interface operations {
             query?: {
                 pageSize?: number;
                 pageToken?: string;
+                /**
+                 * @description "text:backup" (in the name, the id or the maker; capitals don't count), "channel=API", "disabled=true"; joined by
+                 *     " AND ". What has blanks in it stands in double quotes.
+                 */
+                filter?: string;
             };
             header?: never;
             path?: never;

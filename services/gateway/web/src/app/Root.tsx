@@ -1,5 +1,5 @@
 import { Navigate, Outlet, useLocation, useRouterState } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
+import { Fragment, lazy, Suspense } from 'react'
 import { useNow } from './clock'
 import { useIsAdministrator, useLetThrough, useMaybeMe } from './me'
 import { lockdownUntil, usePosture } from './posture'
@@ -31,9 +31,11 @@ export function Root() {
   if (!me && !posture && !lostSince) return null
   if (!me) return <Navigate to="/sign-in" search={{ to: at.href === '/' ? undefined : at.href }} replace />
   return (
-    <Shell>
-      {has !== '/sign-in' && <Outlet />}
-    </Shell>
+    <Fragment key={me.name}>
+      <Shell>
+        {has !== '/sign-in' && <Outlet />}
+      </Shell>
+    </Fragment>
   )
 }
 

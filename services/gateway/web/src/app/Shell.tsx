@@ -1,4 +1,4 @@
-import { Menu, useMantineColorScheme } from '@mantine/core'
+import { useMantineColorScheme } from '@mantine/core'
 import IconActivity from '@tabler/icons-react/dist/esm/icons/IconActivity.mjs'
 import IconAdjustments from '@tabler/icons-react/dist/esm/icons/IconAdjustmentsHorizontal.mjs'
 import IconBell from '@tabler/icons-react/dist/esm/icons/IconBell.mjs'
@@ -7,21 +7,24 @@ import IconKey from '@tabler/icons-react/dist/esm/icons/IconKey.mjs'
 import IconLock from '@tabler/icons-react/dist/esm/icons/IconLock.mjs'
 import IconMenu from '@tabler/icons-react/dist/esm/icons/IconMenu2.mjs'
 import IconMoon from '@tabler/icons-react/dist/esm/icons/IconMoon.mjs'
+import IconOff from '@tabler/icons-react/dist/esm/icons/IconPlugConnectedX.mjs'
 import IconReceipt from '@tabler/icons-react/dist/esm/icons/IconReceipt.mjs'
 import IconServer from '@tabler/icons-react/dist/esm/icons/IconServer2.mjs'
 import IconSnowflake from '@tabler/icons-react/dist/esm/icons/IconSnowflake.mjs'
 import IconStack from '@tabler/icons-react/dist/esm/icons/IconStack2.mjs'
 import IconSun from '@tabler/icons-react/dist/esm/icons/IconSun.mjs'
 import IconTarget from '@tabler/icons-react/dist/esm/icons/IconTarget.mjs'
-import IconAlert from '@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs'
 import IconUsers from '@tabler/icons-react/dist/esm/icons/IconUsers.mjs'
-import { Link, useLocation, useNavigate } from '@tanstack/react-router'
+import { Link, useLocation } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
+import { Arrival } from './Arrival'
 import { useNow } from './clock'
 import { Find } from './Find'
-import { countdown, time } from './format'
+import { countdown, dateTime, time } from './format'
 import { Keys } from './keys'
-import { useIsAdministrator, useMay, useMe } from './me'
+import { useMe } from './me'
+import { FrozenNote, MfaNote } from './notes'
+import { Panel } from './Panel'
 import { lockdownUntil, ongoing, usePosture } from './posture'
 import { useCrumbs } from './title'
 import { shell } from './text'
@@ -45,12 +48,6 @@ const settings = [
   ['/policy', 'policy', IconAdjustments],
 ] as const
 
-export const panel = [
-  ['/emergency/terminate', 'terminate', IconTarget],
-  ['/emergency/freeze', 'freezing', IconSnowflake],
-  ['/emergency/lockdown', 'lockdown', IconLock],
-] as const
-
 export function Brand() {
   return (
     <span className="acc brandmark">
@@ -66,9 +63,8 @@ export function Brand() {
 /** The frame of every page of somebody who is signed in. */
 export function Shell({ children }: { children: ReactNode }) {
   const t = shell.useTexts()
-  const [open, setOpen] = useState(false)
   const at = useLocation().pathname
-  useEffect(() => setOpen(false), [at])
+  const [open, setOpen] = useDrawer(at)
   const until = lockdownUntil(usePosture().posture, useNow())
   return (
     <div className={`app${until ? ' locked' : ''}${open ? ' nav' : ''}`}>
@@ -76,39 +72,70 @@ export function Shell({ children }: { children: ReactNode }) {
       <Side />
       <Top menu={() => setOpen(!open)} open={open} />
       {open && <button type="button" className="veil" aria-label={t('closeMenu')} onClick={() => setOpen(false)} />}
-      <main className="main" id="main" tabIndex={-1}>
+      <main className="main" id="main" tabIndex={-1} inert={open}>
         <FrozenNote />
+        <MfaNote at={at} />
         {children}
       </main>
+      <Arrival at={at} />
       <Keys />
     </div>
   )
 }
 
+/** The menu of a narrow window: the focus goes into it, and Esc leads back to its button. */
+function useDrawer(at: string) {
+  const [open, setOpen] = useState(false)
+  useEffect(() => setOpen(false), [at])
+  useEffect(() => {
+    if (!open) return
+    document.querySelector<HTMLElement>('#side a')?.focus()
+    const press = (e: KeyboardEvent) => {
+      if (e.key !== 'Escape') return
+      setOpen(false)
+      document.querySelector<HTMLElement>('.burger')?.focus()
+    }
+    document.addEventListener('keydown', press)
+    return () => document.removeEventListener('keydown', press)
+  }, [open])
+  return [open, setOpen] as const
+}
+
+type Rows = readonly (readonly [string, Parameters<ReturnType<typeof shell.useTexts>>[0], typeof IconLock])[]
+
 function Side() {
   const t = shell.useTexts()
-  const group = (rows: readonly (readonly [string, Parameters<typeof t>[0], typeof IconLock])[]) =>
-    rows.map(([to, key, Icon]) => (
-      <Link key={to} to={to} activeOptions={{ exact: to === '/' }} activeProps={{ className: 'on', 'aria-current': 'page' }}>
-        <Icon className="i" stroke={1.6} aria-hidden />
-        {t(key)}
-      </Link>
-    ))
   return (
     <nav className="side" id="side" aria-label={t('main')}>
       <div className="brand">
         <Brand />
         Portcullis
       </div>
-      {group(daily)}
-      <h2 className="h3">{t('reports')}</h2>
-      {group(reports)}
-      <h2 className="h3">{t('evidence')}</h2>
-      {group(evidence)}
-      <h2 className="h3">{t('settings')}</h2>
-      {group(settings)}
+      <Group rows={daily} />
+      <Group name="reports" rows={reports} />
+      <Group name="evidence" rows={evidence} />
+      <Group name="settings" rows={settings} />
       <Person />
     </nav>
+  )
+}
+
+function Group({ name, rows }: { name?: 'reports' | 'evidence' | 'settings'; rows: Rows }) {
+  const t = shell.useTexts()
+  return (
+    <>
+      {name && <p className="h3" id={`side-${name}`}>{t(name)}</p>}
+      <ul aria-labelledby={name && `side-${name}`}>
+        {rows.map(([to, key, Icon]) => (
+          <li key={to}>
+            <Link to={to} activeOptions={{ exact: to === '/' }} activeProps={{ className: 'on', 'aria-current': 'page' }}>
+              <Icon className="i" stroke={1.6} aria-hidden />
+              {t(key)}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </>
   )
 }
 
@@ -131,7 +158,7 @@ function Person() {
         <span className="xs dim cut">{me.roles?.join(', ') || t('noRole')}</span>
       </Link>
       <button type="button" className="icb" aria-label={dark ? t('light') : t('dark')} onClick={() => setColorScheme(dark ? 'light' : 'dark')}>
-        {dark ? <IconSun className="i" stroke={1.6} /> : <IconMoon className="i" stroke={1.6} />}
+        {dark ? <IconSun className="i" stroke={1.6} aria-hidden /> : <IconMoon className="i" stroke={1.6} aria-hidden />}
       </button>
     </div>
   )
@@ -143,7 +170,7 @@ function Top({ menu, open }: { menu: () => void; open: boolean }) {
   return (
     <header className="top">
       <button type="button" className="icb burger" aria-label={t('menu')} aria-expanded={open} aria-controls="side" onClick={menu}>
-        <IconMenu className="i l" stroke={1.6} />
+        <IconMenu className="i l" stroke={1.6} aria-hidden />
       </button>
       <div className="crumb grow cut">
         {crumbs.map((crumb, i) => (
@@ -153,73 +180,35 @@ function Top({ menu, open }: { menu: () => void; open: boolean }) {
       <PosturePill />
       <Find />
       <Link to="/notifications" className="icb bell" aria-label={t('notifications')}>
-        <IconBell className="i" stroke={1.6} />
+        <IconBell className="i" stroke={1.6} aria-hidden />
       </Link>
       <Panel />
     </header>
   )
 }
 
+const near = 12 * 3600_000 // in milliseconds: the hour alone says when
+
+/** What is on. The figures are for the eye; whoever listens is told once, when it changes. */
 function PosturePill() {
   const t = shell.useTexts()
   const now = useNow()
   const { posture, lostSince } = usePosture()
   const until = lockdownUntil(posture, now)
   const freezes = ongoing(posture, 'FREEZE', now).length
-  if (lostSince) return <span className="pill lost" role="status">{t('notLive', { time: time(lostSince) })}</span>
-  if (until) return <span className="pill shut" role="timer">{t('lockedFor', { left: countdown(until - now) })}</span>
-  if (freezes) return <span className="pill froze">{t('freezesOn', { count: freezes })}</span>
-  return <span className="pill">{t('allOpen')}</span>
-}
-
-function Panel() {
-  const t = shell.useTexts()
-  const go = useNavigate()
-  const [open, setOpen] = useState(false)
-  const may = useMay('System.EmergencyPanel.Control')
-  useEffect(() => {
-    const show = () => setOpen(true)
-    document.addEventListener('portcullis:panel', show)
-    return () => document.removeEventListener('portcullis:panel', show)
-  }, [])
-  if (!may) return null
+  const [look, Icon, shown, said] = lostSince ? [' lost', IconOff, t('notLive', { time: time(lostSince) })]
+    : until ? [' shut', IconLock, t('lockedFor', { left: countdown(until - now) }), t('lockedUntil', { time: until - now < near ? time(until) : dateTime(until) })]
+    : freezes ? [' froze', IconSnowflake, t('freezesOn', { count: freezes })]
+    : ['', IconOpen, t('allOpen')]
   return (
-    <Menu opened={open} onChange={setOpen} position="bottom-end" width={240} trapFocus>
-      <Menu.Target>
-        <button type="button" className="btn ink panel" aria-label={t('panel')}>
-          <IconAlert className="i" stroke={1.8} aria-hidden />
-          <span>{t('panel')}</span>
-          <kbd aria-hidden>g e</kbd>
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {panel.map(([to, key, Icon]) => (
-          <Menu.Item key={to} leftSection={<Icon className="i" stroke={1.6} />} onClick={() => void go({ to })}>
-            {t(key)}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
+    <>
+      <span className={`pill${look}`} aria-hidden><Icon className="i s" stroke={1.8} />{shown}</span>
+      <span className="sr" role="status">{said ?? shown}</span>
+    </>
   )
 }
 
-/** Tells a person which of their devices a freeze closes, on whatever page they are (C3). */
-function FrozenNote() {
-  const t = shell.useTexts()
-  const now = useNow()
-  const { posture } = usePosture()
-  const administrator = useIsAdministrator()
-  const frozen = posture?.frozenDevices ?? []
-  const until = Math.max(0, ...ongoing(posture, 'FREEZE', now).map((e) => Date.parse(e.endTime ?? '')))
-  if (administrator || !until || frozen.length === 0) return null
-  return (
-    <div className="note frozen" role="status">
-      <IconSnowflake className="i" stroke={1.6} aria-hidden />
-      <div>
-        <b>{t('frozenTitle', { count: frozen.length, until: time(until) })}</b> {t('frozenText')} <bdi>{frozen.slice(0, 8).join(', ')}</bdi>
-        {frozen.length > 8 && ` ${t('andMore', { count: frozen.length - 8 })}`}
-      </div>
-      <span className="left" role="timer">{countdown(until - now)}</span>
-    </div>
-  )
+/** A gate that is up. */
+function IconOpen() {
+  return <svg className="i s" viewBox="0 0 20 20"><path d="M3.5 17V9a6.5 6.5 0 0 1 13 0v8M7.5 4v3.5M10 3v5M12.5 4v3.5" /></svg>
 }

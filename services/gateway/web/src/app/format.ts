@@ -23,7 +23,7 @@ export const time = (at: Moment) => format('time', { second: '2-digit', ...clock
 /** 05:14 */
 export const shortTime = (at: Moment) => format('shortTime', clock).format(new Date(at))
 /** Sat 22 */
-export const day = (at: Moment) => format('day', { weekday: 'short', day: '2-digit' }).format(new Date(at))
+export const day = (at: Moment) => format('day', { weekday: 'short', day: '2-digit' }).format(new Date(at)).replace(/[.,]/g, '')
 /** BRT, or GMT-3 */
 export const zone = (at: Moment) =>
   format('zone', { timeZoneName: 'short', hour: 'numeric' }).formatToParts(new Date(at)).find((p) => p.type === 'timeZoneName')?.value ?? ''

@@ -1,6 +1,6 @@
-import { Modal } from '@mantine/core'
+import IconX from '@tabler/icons-react/dist/esm/icons/IconX.mjs'
 import { useNavigate } from '@tanstack/react-router'
-import { useEffect, useState } from 'react'
+import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useMay } from './me'
 import { shell } from './text'
 
@@ -13,15 +13,14 @@ const places: Record<string, string> = { o: '/', s: '/sessions', d: '/devices', 
 const panels: Record<string, string> = { t: '/emergency/terminate', f: '/emergency/freeze', l: '/emergency/lockdown' }
 const pause = 1500
 
-/** Whether a key is meant for a field, a menu or the browser, and not for the page. */
+/** Whether a key is meant for a field, a dialog, a menu or the browser, and not for the page. */
 export function typing(e: KeyboardEvent): boolean {
   const at = e.target as HTMLElement
-  return e.ctrlKey || e.metaKey || e.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)
+  return e.ctrlKey || e.metaKey || e.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || document.querySelector('[role="dialog"]') !== null
 }
 
 /** Single keys that go places, outside of fields. */
 export function Keys() {
-  const t = shell.useTexts()
   const go = useNavigate()
   const may = useMay('System.EmergencyPanel.Control')
   const [help, setHelp] = useState(false)
@@ -48,21 +47,39 @@ export function Keys() {
       document.removeEventListener('keydown', press)
     }
   }, [go, may])
+  return help && <Help may={may} close={() => setHelp(false)} />
+}
+
+/** The list of the keys. The browser's own dialog keeps the focus in it, and gives it back. */
+function Help({ may, close }: { may: boolean; close: () => void }) {
+  const t = shell.useTexts()
+  const dialog = useRef<HTMLDialogElement>(null)
+  useLayoutEffect(() => {
+    const shown = dialog.current
+    shown?.showModal()
+    return () => shown?.close()
+  }, [])
   const rows = [
-    ['g e', t('keyPanel')], ['g o', t('keyOverview')], ['g s', t('keySessions')], ['g d', t('keyDevices')], ['g r', t('keyReports')], ['g a', t('keyAudit')],
-    ['/', t('keyFind')], ['?', t('keyHelp')], ['Esc', t('keyEscape')],
+    ...(may ? [['g e', t('keyPanel')]] : []), ['g o', t('keyOverview')], ['g s', t('keySessions')], ['g d', t('keyDevices')], ['g r', t('keyReports')],
+    ['g a', t('keyAudit')], ['/', t('keyFind')], ['?', t('keyHelp')], ['Esc', t('keyEscape')],
   ]
   return (
-    <Modal opened={help} onClose={() => setHelp(false)} title={t('keys')} closeButtonProps={{ 'aria-label': t('keysClose') }}>
-      <dl className="keys">
-        {rows.map(([key, what]) => (
-          <div key={key}>
-            <dt>{key.split(' ').map((k) => <kbd key={k}>{k}</kbd>)}</dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
-      <p className="xs dim">{t('keysOff')}</p>
-    </Modal>
+    <dialog ref={dialog} className="help" role="dialog" aria-labelledby="keys-title" onClose={() => dialog.current?.open || close()} onClick={(e) => e.target === dialog.current && close()}>
+      <div>
+        <header className="row">
+          <h2 id="keys-title" className="grow">{t('keys')}</h2>
+          <button type="button" className="icb" aria-label={t('keysClose')} onClick={close}><IconX className="i" stroke={1.6} aria-hidden /></button>
+        </header>
+        <dl className="keys">
+          {rows.map(([key, what]) => (
+            <div key={key}>
+              <dt>{key.split(' ').map((k) => <kbd key={k}>{k}</kbd>)}</dt>
+              <dd>{what}</dd>
+            </div>
+          ))}
+        </dl>
+        <p className="xs dim">{t('keysOff')}</p>
+      </div>
+    </dialog>
   )
 }

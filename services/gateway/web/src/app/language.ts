@@ -13,7 +13,8 @@ function first(): Language {
 }
 
 export const i18n = i18next.createInstance()
-await i18n.use(initReactI18next).init({
+void i18n.use(initReactI18next).init({
+  initAsync: false, // pages bring their texts along
   lng: first(),
   fallbackLng: 'en',
   resources: {},

@@ -1,6 +1,7 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react'
 import { follow, type Refusal, refused, type Schemas } from '../api/client'
 import { learn, serverNow } from './clock'
+import { takeEarly } from './early'
 import { useMaybeMe } from './me'
 
 export type Emergency = Schemas['Emergency']
@@ -20,11 +21,27 @@ const nothing: Known = {}
 const retryLeast = 500
 const retryMost = 5000
 
+let first: Posture | undefined
+
+const patience = 300 // in milliseconds, with a page that is still empty
+
+/** Hears what was on when the page was opened, for its first paint. Where that takes long, or fails, it is followed all the same. */
+export async function askPosture() {
+  const heard = takeEarly('posture')?.then(async (response) => {
+    if (response.ok) first = (await response.json()) as Posture
+    learn(first?.time)
+  })
+  await Promise.race([heard, new Promise((done) => setTimeout(done, patience))]).catch(() => {})
+}
+
+/** A sign-in that ran out may have been refreshed meanwhile: what only nobody is told has no revision. */
+const firstOf = (name: string | undefined): Known & { by?: string } => (first && name !== undefined && Boolean(first.revision) === (name !== '') ? { posture: first, by: name } : {})
+
 /** Follows what is on, for as long as the page lives, and starts anew with each sign-in. */
 export function PostureProvider({ children }: { children: ReactNode }) {
   const me = useMaybeMe()
   const name = me === undefined ? undefined : (me?.name ?? '')
-  const [known, setKnown] = useState<Known & { by?: string }>({})
+  const [known, setKnown] = useState<Known & { by?: string }>(() => firstOf(name))
   useEffect(() => {
     if (name === undefined) return
     const stop = new AbortController()

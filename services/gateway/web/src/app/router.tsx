@@ -1,17 +1,27 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import { Overview } from '../pages/overview/Overview'
+import { SignIn } from '../pages/sign-in/SignIn'
 import { Broken } from './Broken'
 import { Root } from './Root'
 
 const root = createRootRoute({ component: Root })
 
+// Search parameters are text: each page reads and writes those that it knows.
+const validateSearch = (s: Record<string, unknown>) => s as { [key: string]: string | undefined }
+
 function page<P extends string>(path: P, load: () => Promise<Record<string, unknown>>, name: string) {
-  // Search parameters are text: each page reads and writes those that it knows.
-  return createRoute({ getParentRoute: () => root, path, component: lazyRouteComponent(load as never, name), validateSearch: (s: Record<string, unknown>) => s as { [key: string]: string | undefined } })
+  return createRoute({ getParentRoute: () => root, path, component: lazyRouteComponent(load as never, name), validateSearch })
+}
+
+/** A page that one comes to first, so that it is there with the frame. */
+function first<P extends string>(path: P, component: () => ReactNode) {
+  return createRoute({ getParentRoute: () => root, path, component, validateSearch })
 }
 
 const routes = [
-  page('/', () => import('../pages/overview/Overview'), 'Overview'),
-  page('/sign-in', () => import('../pages/sign-in/SignIn'), 'SignIn'),
+  first('/', Overview),
+  first('/sign-in', SignIn),
   page('/sessions', () => import('../pages/sessions/Sessions'), 'Sessions'),
   page('/devices', () => import('../pages/devices/Devices'), 'Devices'),
   page('/access-groups', () => import('../pages/access-groups/AccessGroups'), 'AccessGroups'),
@@ -22,6 +32,7 @@ const routes = [
   page('/emergency/lockdown', () => import('../pages/apply/Apply'), 'Lockdown'),
   page('/emergencies/$id', () => import('../pages/live/Live'), 'Live'),
   page('/emergencies/$id/cancel', () => import('../pages/apply/Cancel'), 'Cancel'),
+  page('/emergencies/$id/shorten', () => import('../pages/apply/Shorten'), 'Shorten'),
   page('/reports/terminations', () => import('../pages/reports/Reports'), 'Terminations'),
   page('/reports/freezes', () => import('../pages/reports/Reports'), 'Freezes'),
   page('/reports/lockdowns', () => import('../pages/reports/Reports'), 'Lockdowns'),

@@ -13,6 +13,7 @@ export const theme = createTheme({
   spacing: { xs: '8px', sm: '12px', md: '16px', lg: '24px', xl: '32px' },
   focusRing: 'auto',
   cursorType: 'pointer',
+  respectReducedMotion: true,
 })
 
 const same = {

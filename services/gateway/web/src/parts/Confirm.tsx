@@ -2,10 +2,12 @@ import { Modal } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { type ReactNode, useEffect, useState } from 'react'
 import { Refusal } from '../api/client'
+import { useFocusBack } from '../app/focus'
 import { shell } from '../app/text'
 import { noProof, type Proof, ProofStep, proven, useIntent } from './Editor'
 import { listTexts } from './list-text'
 import { RefusalNote } from './Note'
+import { useSingle } from './single'
 
 /**
  * Asks before an act that can't be taken back; one that is guarded takes a fresh code and a justification too. The
@@ -25,6 +27,7 @@ export function Confirm({ title, text, button, purpose, act, done, close, guarde
 }) {
   const t = listTexts.useTexts()
   const s = shell.useTexts()
+  useFocusBack()
   const [proof, prove] = useState<Proof>(noProof)
   const intent = useIntent()
   const [focus, setFocus] = useState(false)
@@ -43,9 +46,10 @@ export function Confirm({ title, text, button, purpose, act, done, close, guarde
       if (error instanceof Refusal && error.reason.startsWith('GRANT_')) prove((before) => ({ ...before, grant: undefined }))
     },
   })
+  const single = useSingle(run.isPending, run.error)
   return (
     <Modal opened onClose={close} title={<bdi className="b">{title}</bdi>} closeButtonProps={{ 'aria-label': s('close') }} size="md" transitionProps={{ duration: 120 }} styles={{ title: { overflowWrap: 'anywhere', minWidth: 0 } }}>
-      <form className="confirm" noValidate onSubmit={(e) => { e.preventDefault(); if (!takes || proven(proof)) run.mutate() }}>
+      <form className="confirm" noValidate onSubmit={(e) => { e.preventDefault(); if (!takes || proven(proof)) single(() => run.mutate()) }}>
         <div className="mid">{text}</div>
         {takes && <ProofStep purpose={purpose} proof={proof} change={prove} focus={focus} />}
         {run.isError && <RefusalNote error={run.error} />}

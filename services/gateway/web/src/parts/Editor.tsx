@@ -1,12 +1,13 @@
 import { Drawer, Switch as MantineSwitch } from '@mantine/core'
 import { type FormEvent, type ReactNode, useId, useRef, useState } from 'react'
-import { Refusal } from '../api/client'
+import { useFocusBack } from '../app/focus'
 import { shell } from '../app/text'
 import { newId } from '../app/id'
 import type { Grant } from './GrantStep'
 import { GrantStep } from './GrantStep'
 import { listTexts } from './list-text'
 import { RefusalNote } from './Note'
+import { useSingle } from './single'
 import './list.css'
 
 /** A request id for what is asked: the same for a retry of it, another once it was changed. */
@@ -24,32 +25,37 @@ export function changes<T extends object>(before: T, after: T): Partial<T> {
   return Object.fromEntries(Object.entries(after).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(before[key as keyof T]))) as Partial<T>
 }
 
-/** The server's words about one field, and nothing about the others. */
-export const errorOf = (error: unknown, field: string) => (error instanceof Refusal && error.details.field === field ? error.message.replace(/^\w+: /, '') : undefined)
+export { errorOf } from './reasons'
 
 /**
  * A form in a drawer. Esc and the cross close it, after asking if something is not saved. The parent renders it only
  * while it is open, so that each opening starts anew.
  */
-export function Editor({ title, close, save, text, busy, error, dirty, ready = true, children }: {
+export function Editor({ title, close, save, text, busyText, busy, error, note, dirty, ready = true, children }: {
   title: string
   close: () => void
   save?: () => void
   /** What the button says; Save by itself. */
   text?: string
+  /** What it says meanwhile; Saving by itself. */
+  busyText?: string
   busy?: boolean
   error?: unknown
+  /** What stands by the button, in the place of an error. */
+  note?: ReactNode
   dirty?: boolean
   ready?: boolean
   children: ReactNode
 }) {
   const t = listTexts.useTexts()
   const s = shell.useTexts()
+  useFocusBack()
   const [leaving, leave] = useState(false)
+  const single = useSingle(busy, error)
   const shut = () => (dirty && !leaving ? leave(true) : close())
   const submit = (e?: FormEvent) => {
     e?.preventDefault()
-    if (save && ready && !busy) save()
+    if (save && ready) single(save)
   }
   return (
     <Drawer
@@ -74,7 +80,7 @@ export function Editor({ title, close, save, text, busy, error, dirty, ready = t
       >
         <div className="fields">{children}</div>
         <footer>
-          {Boolean(error) && <RefusalNote error={error} />}
+          {note ?? (Boolean(error) && <RefusalNote error={error} />)}
           {leaving && dirty ? (
             <div className="btns" role="alert">
               <span className="grow sm">{t('unsaved')}</span>
@@ -84,7 +90,7 @@ export function Editor({ title, close, save, text, busy, error, dirty, ready = t
           ) : (
             <div className="btns">
               <button type="button" className="btn" onClick={shut}>{save ? s('cancel') : s('close')}</button>
-              {save && <button type="submit" className="btn pri" disabled={!ready || busy}>{busy ? t('saving') : (text ?? s('save'))} <kbd className="ctrls" aria-hidden>Ctrl S</kbd></button>}
+              {save && <button type="submit" className="btn pri" disabled={!ready || busy}>{busy ? (busyText ?? t('saving')) : (text ?? s('save'))} <kbd className="ctrls" aria-hidden>Ctrl S</kbd></button>}
             </div>
           )}
         </footer>

@@ -8,7 +8,6 @@ import { span } from '../app/format'
 import { texts } from '../app/language'
 import { CodeInput } from './CodeInput'
 import { RefusalNote } from './Note'
-import { useExplained } from './reasons'
 
 /** The proof of a fresh MFA check: good once, for its own purpose, for minutes. */
 export type Grant = { grant: string; expireTime: string }
@@ -17,11 +16,11 @@ const grantTexts = texts(
   'grant',
   {
     accepted: 'Code accepted.', left: 'Good once, {{left}} more.', expired: 'That code has run out. Enter a fresh one.',
-    checking: 'Checking', validate: 'Validate token', enrol: 'Enrol an MFA app in My account',
+    again: 'Enter the code that your app shows now.', checking: 'Checking', validate: 'Validate token', enrol: 'Enrol an MFA app in My account',
   },
   {
     accepted: 'Código aceito.', left: 'Vale uma vez, por mais {{left}}.', expired: 'Esse código venceu. Digite um novo.',
-    checking: 'Verificando', validate: 'Validar token', enrol: 'Cadastrar um app de MFA em Minha conta',
+    again: 'Digite o código que o app mostra agora.', checking: 'Verificando', validate: 'Validar token', enrol: 'Cadastrar um app de MFA em Minha conta',
   },
 )
 
@@ -38,7 +37,6 @@ export function GrantStep({ purpose, grant, change, done, focus }: {
 }) {
   const t = grantTexts.useTexts()
   const now = useNow()
-  const explained = useExplained()
   const [code, setCode] = useState('')
   const [expired, setExpired] = useState(false)
   const ends = grant ? Date.parse(grant.expireTime) : 0
@@ -60,7 +58,12 @@ export function GrantStep({ purpose, grant, change, done, focus }: {
   useEffect(() => {
     if (!grant) setCode('')
   }, [grant])
-  const enrol = validate.error instanceof Refusal && validate.error.reason === 'MFA_NOT_ENROLLED'
+  const refusal = validate.error instanceof Refusal ? validate.error : undefined
+  const enrol = refusal?.reason === 'MFA_NOT_ENROLLED'
+  const retry = refusal?.time('retryTime')?.getTime()
+  // A refusal that names its end is over then: the pause, or the code that was used.
+  const waited = retry !== undefined && retry <= now
+  const paused = refusal?.reason === 'LOCKED_OUT' && !waited
   return (
     <div className="grant">
       <div className={`row g4 grant-row${grant ? ' has' : ''}`} style={{ flexWrap: 'wrap' }}>
@@ -68,14 +71,14 @@ export function GrantStep({ purpose, grant, change, done, focus }: {
           value={grant ? '••••••' : code}
           change={setCode}
           done={(value) => validate.mutate(value)}
-          disabled={grant !== undefined || validate.isPending}
-          invalid={validate.isError}
+          disabled={grant !== undefined || validate.isPending || paused}
+          invalid={validate.isError && !waited}
           focus={focus}
         />
         {grant ? (
           <p className="sm row" role="status">
             <IconCheck className="i s acc" stroke={2} aria-hidden />
-            <span><b className="b">{t('accepted')}</b> <span className="mid">{t('left', { left: span(ends - now) })}</span></span>
+            <span><b className="b">{t('accepted')}</b> <span className="mid" role="timer" aria-live="off">{t('left', { left: span(ends - now) })}</span></span>
           </p>
         ) : (
           <button type="button" className="btn" disabled={code.length < 6 || validate.isPending} onClick={() => validate.mutate(code)}>
@@ -84,9 +87,10 @@ export function GrantStep({ purpose, grant, change, done, focus }: {
         )}
       </div>
       {expired && !grant && <p className="hint" role="status">{t('expired')}</p>}
-      {validate.isError && !grant && (
+      {waited && !grant && !validate.isPending && <p className="hint" role="status">{t('again')}</p>}
+      {validate.isError && !waited && !grant && (
         <div style={{ marginTop: 10 }}>
-          <RefusalNote error={explained(validate.error)} />
+          <RefusalNote error={validate.error} />
           {enrol && <Link to="/account" className="btn sm">{t('enrol')}</Link>}
         </div>
       )}

@@ -2,24 +2,29 @@ import IconAlert from '@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs'
 import type { ReactNode } from 'react'
 import { Refusal } from '../api/client'
 import { serverNow, useNow } from '../app/clock'
-import { countdown, dateTime } from '../app/format'
+import { countdown, dateTime, span } from '../app/format'
 import { shell } from '../app/text'
+import { explain, fieldOf, labelOf } from './reasons'
+import { reasonTexts } from './reasons-text'
 
-/** Where something failed: the server's words, the reason in mono, what to do, until when. */
+/** Where something failed: the field it is about, what is wrong and what to do, until when, the reason in mono. */
 export function RefusalNote({ error, again }: { error: unknown; again?: () => void }) {
   const t = shell.useTexts()
+  reasonTexts.useTexts()
   const now = useNow()
   if (!error) return null
   const refusal = error instanceof Refusal ? error : new Refusal(0, 'UNREACHABLE', '')
   const retry = refusal.time('retryTime')
   const usable = refusal.time('usableTime')
   const left = retry ? retry.getTime() - now : 0
+  const label = labelOf(fieldOf(refusal))
   return (
     <div className="note refusal" role="alert">
       <IconAlert className="i" stroke={1.6} aria-hidden />
       <div>
-        {refusal.message || t('unreachable')}{' '}
-        {left > 0 && <b>{t(refusal.reason === 'CODE_USED' ? 'nextCode' : 'retryIn', { left: countdown(left) })} </b>}
+        {label && <b>{label}: </b>}
+        {explain(refusal)}{' '}
+        {left > 0 && <b role="timer" aria-live="off">{t(refusal.reason === 'CODE_USED' ? 'nextCode' : 'retryIn', { left: refusal.reason === 'CODE_USED' ? span(Math.ceil(left / 1000) * 1000) : countdown(left) })} </b>}
         {usable && usable.getTime() > serverNow() && <b>{t('usableAt', { time: dateTime(usable) })} </b>}
         <span className="reason">{refusal.reason}</span>
       </div>

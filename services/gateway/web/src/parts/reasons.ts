@@ -1,58 +1,53 @@
 import { Refusal } from '../api/client'
-import { texts } from '../app/language'
+import { dateTime } from '../app/format'
+import { i18n, language } from '../app/language'
+import { permissionTexts } from './permissions'
+import { fieldTexts } from './fields'
+import { known, type ReasonText, reasonTexts } from './reasons-text'
 
-const reasons = texts(
-  'reasons',
-  {
-    MFA_NOT_ENROLLED: 'You have no active MFA. Enrol one in My account, then come back.',
-    MFA_TOO_NEW: 'Your MFA is too new for the panel.',
-    CODE_INVALID: 'Wrong code. Enter the six digits that your MFA app shows now; check your phone’s clock if it goes on.',
-    CODE_USED: 'That code was already used.',
-    LOCKED_OUT: 'Too many wrong codes. The panel pauses for you.',
-    GRANT_REQUIRED: 'This takes a fresh code. Enter the one that your MFA app shows now.',
-    GRANT_INVALID: 'The code does not count for this any more. Enter a fresh one.',
-    GRANT_EXPIRED: 'The code has run out. Enter a fresh one.',
-    GRANT_USED: 'The code was already spent. Enter a fresh one.',
-    SELECTOR_EMPTY: 'Say whom it ends: all sessions, or at least one name.',
-    JUSTIFICATION_REQUIRED: 'Say why: a justification is required.',
-    GOVERNANCE_CODE_REQUIRED: 'The policy requires a governance code: the id of the change or incident ticket.',
-    DURATION_OUT_OF_RANGE: 'A window lasts 1 minute to 30 days.',
-    START_IN_PAST: 'The start lies in the past. Choose a later one, or now.',
-    PREVIEW_DRIFTED: 'Not applied: what it hits has moved since the preview. Look again, then apply.',
-    PERMISSION_DENIED: 'You may not do this.',
-  },
-  {
-    MFA_NOT_ENROLLED: 'Você não tem MFA ativo. Cadastre um em Minha conta e volte aqui.',
-    MFA_TOO_NEW: 'Seu MFA é recente demais para o painel.',
-    CODE_INVALID: 'Código incorreto. Digite os seis dígitos que o app de MFA mostra agora; se persistir, confira o relógio do celular.',
-    CODE_USED: 'Este código já foi usado.',
-    LOCKED_OUT: 'Códigos incorretos demais. O painel está em pausa para você.',
-    GRANT_REQUIRED: 'Isto exige um código novo. Digite o que o app de MFA mostra agora.',
-    GRANT_INVALID: 'O código não vale mais para isto. Digite um novo.',
-    GRANT_EXPIRED: 'O código venceu. Digite um novo.',
-    GRANT_USED: 'O código já foi gasto. Digite um novo.',
-    SELECTOR_EMPTY: 'Diga de quem: todas as sessões ou ao menos um nome.',
-    JUSTIFICATION_REQUIRED: 'Diga por quê: a justificativa é obrigatória.',
-    GOVERNANCE_CODE_REQUIRED: 'A política exige um código de governança: o número da mudança ou do incidente.',
-    DURATION_OUT_OF_RANGE: 'Uma janela dura de 1 minuto a 30 dias.',
-    START_IN_PAST: 'O início está no passado. Escolha outro mais tarde, ou agora.',
-    PREVIEW_DRIFTED: 'Não aplicado: o que será atingido mudou desde a prévia. Confira de novo e aplique.',
-    PERMISSION_DENIED: 'Você não pode fazer isto.',
-  },
-)
-
-type Reason = Parameters<ReturnType<typeof reasons.useTexts>>[0]
-
-const known = new Set<string>([
-  'MFA_NOT_ENROLLED', 'MFA_TOO_NEW', 'CODE_INVALID', 'CODE_USED', 'LOCKED_OUT', 'GRANT_REQUIRED', 'GRANT_INVALID', 'GRANT_EXPIRED', 'GRANT_USED',
-  'SELECTOR_EMPTY', 'JUSTIFICATION_REQUIRED', 'GOVERNANCE_CODE_REQUIRED', 'DURATION_OUT_OF_RANGE', 'START_IN_PAST', 'PREVIEW_DRIFTED', 'PERMISSION_DENIED',
-])
-
-/** Answers the same refusal in the reader's own language, for someone at this page; unknown ones keep the server's words. */
-export function useExplained(): (error: unknown) => unknown {
-  const t = reasons.useTexts()
-  return (error) =>
-    error instanceof Refusal && known.has(error.reason)
-      ? new Refusal(error.status, error.reason, t(error.reason as Reason), error.details, error.retryAfter)
-      : error
+/** The field of a form that a refusal is about: the last name of its path, without its place in a list. */
+export function fieldOf(error: unknown): string | undefined {
+  const path = error instanceof Refusal ? error.details.field : undefined
+  return typeof path === 'string' && path !== '' ? path.split('.').at(-1)?.replace(/\[.*$/, '') : undefined
 }
+
+/** What the forms call that field, in the reader's language. */
+export function labelOf(field: string | undefined): string | undefined {
+  return field && i18n.exists(field, { ns: 'fields' }) ? fieldTexts.say(field as 'name') : undefined
+}
+
+// What the answer says of them may be of any script: it must not turn the sentence around.
+const isolated = (text: string) => `\u2068${text}\u2069`
+
+function words(refusal: Refusal): Record<string, string> {
+  const details = Object.entries(refusal.details).filter((d): d is [string, string] => typeof d[1] === 'string')
+  return Object.fromEntries(details.map(([key, value]) => [key, key === 'permission' ? permission(value) : key === 'until' ? dateTime(value) : isolated(value)]))
+}
+
+function permission(name: string): string {
+  const key = name.replace(/^System\./, '').replaceAll('.', '-')
+  return i18n.exists(key, { ns: 'permissions' }) ? permissionTexts.say(key as 'Read') : name
+}
+
+/** The most exact text that there is for a refusal. */
+function textOf({ reason, details }: Refusal, field?: string): string | undefined {
+  const of = (key: string) => (typeof details[key] === 'string' && details[key] !== '' ? key : undefined)
+  const ways = [details.rule, of('names'), of('pattern'), field, details.status, of('permission'), of('name') && 'called', of('requestId'), of('until'), of('acted')]
+  const key = ways.map((way) => `${reason}-${way}`).find((one) => known.has(one))
+  return key ?? (known.has(reason) ? reason : undefined)
+}
+
+// Where there is nothing more exact than these, the server's own words tell more, to those who read English.
+const vague = ['PERMISSION_DENIED', 'NOT_FOUND', 'ALREADY_EXISTS', 'INVALID_ARGUMENT', 'ABORTED', 'UNAVAILABLE', 'UNAUTHENTICATED', 'RESOURCE_EXHAUSTED', 'UNIMPLEMENTED', 'NOT_CANCELLABLE', 'JOURNAL_UNAVAILABLE']
+
+/** A refusal as a sentence in the reader's language. */
+export function explain(error: unknown): string {
+  const refusal = error instanceof Refusal ? error : new Refusal(0, 'UNREACHABLE', '')
+  const key = textOf(refusal, fieldOf(refusal))
+  const own = refusal.message.replace(/^\w+: /, '')
+  if (own && language() === 'en' && (!key || vague.includes(key))) return /[.?]$/.test(own) ? own : `${own}.`
+  return reasonTexts.say((key ?? 'unknown') as ReasonText, words(refusal))
+}
+
+/** What is wrong with one field, and nothing about the others. */
+export const errorOf = (error: unknown, field: string) => (fieldOf(error) === field ? explain(error) : undefined)

@@ -12,13 +12,13 @@ import { Choice, type Column, Disabled, Filters, List, Name, RowMenu, Search } f
 import { nameOf, usePages, useParam, useSearchText } from '../../parts/paging'
 import { useFrozenUntil } from './freeze'
 import { GroupEditor } from './GroupEditor'
+import { OpenGroup } from './OpenGroup'
 import { groupTexts } from './text'
 import './groups.css'
 
 export type Group = Schemas['AccessGroup']
 
-// Each comes with all its members.
-const size = 20
+const size = 50
 
 type Doing = { what: 'create' } | { what: 'edit' | 'remove'; group: Group }
 
@@ -38,7 +38,7 @@ export function AccessGroups() {
   const [doing, start] = useState<Doing>()
   const query = useQuery({
     queryKey: ['access-groups', filter, pages.token],
-    queryFn: () => ask(api.GET('/v1/access-groups', { params: { query: { pageSize: size, pageToken: pages.token || undefined, filter: filter || undefined } } })),
+    queryFn: () => ask(api.GET('/v1/access-groups', { params: { query: { pageSize: size, pageToken: pages.token || undefined, filter: filter || undefined, view: 'BASIC' } } })),
     placeholderData: keepPreviousData,
   })
   return (
@@ -67,7 +67,7 @@ export function AccessGroups() {
         actions={may ? (g) => <Actions of={g} start={start} /> : undefined}
       />
       {doing?.what === 'create' && <GroupEditor close={() => start(undefined)} />}
-      {doing?.what === 'edit' && <GroupEditor group={doing.group} close={() => start(undefined)} />}
+      {doing?.what === 'edit' && <OpenGroup name={doing.group.name ?? ''} close={() => start(undefined)} />}
       {doing?.what === 'remove' && <Remove group={doing.group} close={() => start(undefined)} />}
     </>
   )
@@ -78,8 +78,8 @@ function useColumns(open?: (g: Group) => void): Column<Group>[] {
   const frozen = useFrozenUntil() > 0
   return [
     { head: t('name'), cell: (g) => <Name name={g.name ?? ''} open={open && (() => open(g))} /> },
-    { head: t('users'), cell: (g) => number(g.users?.length ?? 0) },
-    { head: t('devices'), cell: (g) => number(g.devices?.length ?? 0) },
+    { head: t('users'), cell: (g) => number(g.userCount ?? 0) },
+    { head: t('devices'), cell: (g) => number(g.deviceCount ?? 0) },
     {
       head: t('blocks'),
       cell: (g) => (frozen && g.blockDuringFreezes && !g.disabled
@@ -116,7 +116,7 @@ function Remove({ group, close }: { group: Group; close: () => void }) {
   return (
     <Confirm
       title={t('removeTitle', path)}
-      text={<>{t('removeText')} {opens && <b>{t('removeOpens', { count: group.devices?.length ?? 0, until: dateTime(until) })}</b>}</>}
+      text={<>{t('removeText')} {opens && <b>{t('removeOpens', { count: group.deviceCount ?? 0, until: dateTime(until) })}</b>}</>}
       button={t('remove')}
       purpose="access-group"
       guarded={opens}

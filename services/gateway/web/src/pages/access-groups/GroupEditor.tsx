@@ -6,21 +6,19 @@ import { dateTime } from '../../app/format'
 import { changes, Editor, errorOf, noProof, type Proof, ProofStep, proven, Switch, Text, useIntent } from '../../parts/Editor'
 import { listTexts } from '../../parts/list-text'
 import type { Group } from './AccessGroups'
+import { closes, type Draft, draftOf, rebase } from './draft'
 import { useFrozenUntil } from './freeze'
 import { difference, Members } from './Members'
+import { Moved, moved, Rebased } from './Moved'
 import { groupTexts } from './text'
-
-type Draft = { name: string; users: string[]; devices: string[]; blockDuringFreezes: boolean; disabled: boolean }
-
-const draftOf = (g?: Group): Draft => ({ name: g?.name ?? '', users: g?.users ?? [], devices: g?.devices ?? [], blockDuringFreezes: g?.blockDuringFreezes ?? false, disabled: g?.disabled ?? false })
-const closes = (d: Draft) => d.blockDuringFreezes && !d.disabled
 
 /** Makes an access group, or changes one; it says what that does to a freeze that is on. */
 export function GroupEditor({ group, close }: { group?: Group; close: () => void }) {
   const t = groupTexts.useTexts()
   const l = listTexts.useTexts()
   const client = useQueryClient()
-  const [before] = useState(() => draftOf(group))
+  const [base, rest] = useState(group)
+  const before = useMemo(() => draftOf(base), [base])
   const [draft, set] = useState(before)
   const put = (part: Partial<Draft>) => set((now) => ({ ...now, ...part }))
   const users = useCallback((make: (now: string[]) => string[]) => set((now) => ({ ...now, users: make(now.users) })), [])
@@ -31,10 +29,10 @@ export function GroupEditor({ group, close }: { group?: Group; close: () => void
   const stops = frozen > 0 && closes(before) && !closes(draft)
   const save = useMutation({
     mutationFn: () => {
-      const body = group ? changes(before, draft) : draft
+      const body = base ? { ...changes(before, draft), etag: base.etag } : draft
       const backed = proven(proof) ? { ...body, justification: proof.why.trim() } : body
       const signed = { ...backed, grant: proof.grant?.grant, requestId: intent(backed) }
-      return ask(group ? api.PATCH('/v1/access-groups/{name}', { params: { path: { name: before.name } }, body: signed }) : api.POST('/v1/access-groups', { body: signed }))
+      return ask(base ? api.PATCH('/v1/access-groups/{name}', { params: { path: { name: before.name } }, body: signed }) : api.POST('/v1/access-groups', { body: signed }))
     },
     onSuccess: () => {
       void client.invalidateQueries({ queryKey: ['access-groups'] })
@@ -46,7 +44,16 @@ export function GroupEditor({ group, close }: { group?: Group; close: () => void
   })
   const refused = save.error instanceof Refusal && (save.error.reason.startsWith('GRANT_') || save.error.reason === 'JUSTIFICATION_REQUIRED')
   const guarded = stops || (refused && frozen > 0) || proof.grant !== undefined
+  const load = (now: Group) => {
+    rest(now)
+    set(rebase(before, draft, draftOf(now)))
+    save.reset()
+    rebased(true)
+  }
+  const [again, rebased] = useState(false)
   const dirty = useMemo(() => Object.keys(changes(before, draft)).length > 0, [before, draft])
+  const note = moved(save.error) ? <Moved error={save.error} name={before.name} load={load} />
+    : again && !save.isError && !save.isPending ? <Rebased dirty={dirty} /> : undefined
   return (
     <Editor
       title={group ? t('edit', { name: group.name }) : t('create')}
@@ -54,6 +61,7 @@ export function GroupEditor({ group, close }: { group?: Group; close: () => void
       save={() => save.mutate()}
       busy={save.isPending}
       error={save.error}
+      note={note}
       dirty={dirty}
       ready={dirty && draft.name.trim() !== '' && (!guarded || proven(proof))}
     >

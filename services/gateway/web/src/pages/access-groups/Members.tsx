@@ -24,7 +24,7 @@ export const Members = memo(function Members({ kind, before, value, change, erro
     <section className="part" aria-labelledby={title}>
       <div className="row" style={{ flexWrap: 'wrap' }}>
         <h3 className="lab grow" id={title} style={{ margin: 0 }}>{t(kind)} <span className="dim">{number(value.length)}</span></h3>
-        <span className="sm mid" role="status">{[added > 0 && t('added', { n: number(added) }), dropped > 0 && t('dropped', { n: number(dropped) })].filter(Boolean).join(', ')}</span>
+        <span className="sm mid" role="status">{[added > 0 && t('added', { count: added, n: number(added) }), dropped > 0 && t('dropped', { count: dropped, n: number(dropped) })].filter(Boolean).join(', ')}</span>
         {(added > 0 || dropped > 0) && <button type="button" className="btn sm quiet" onClick={() => change(() => before)}>{t('undo')}</button>}
       </div>
       <Adder kind={kind} has={value} add={add} error={error} />

@@ -1,12 +1,13 @@
 import { useState } from 'react'
 import { useMe, useSetMe } from '../../app/me'
-import { Refusal } from '../../api/client'
+import { explain, fieldOf } from '../../parts/reasons'
 import { Problem, usePause } from '../sign-in/Problem'
 import { PasswordField } from '../sign-in/PasswordField'
 import { bidFarewell } from './farewell'
 import { Field } from './Field'
 import { account } from './text'
-import { fieldOf, useUpdateMe } from './useUpdateMe'
+import { useUpdateMe } from './useUpdateMe'
+import { useSingle } from '../../parts/single'
 
 const least = 12
 
@@ -23,13 +24,13 @@ export function Password() {
     set(null)
   })
   const pause = usePause(save.error)
+  const single = useSingle(save.isPending, save.error)
   const change = (of: (value: string) => void) => (value: string) => {
     if (save.isError) save.reset()
     of(value)
   }
   const short = [...fresh].length < least ? t('short') : fresh.toLowerCase() === me.name?.toLowerCase() ? t('sameAsName') : undefined
   const field = fieldOf(save.error)
-  const message = save.error instanceof Refusal ? save.error.message : undefined
   return (
     <section className="card" aria-labelledby="acct-password">
       <header><h2 id="acct-password">{t('password')}</h2></header>
@@ -38,7 +39,7 @@ export function Password() {
         onSubmit={(e) => {
           e.preventDefault()
           setTried(true)
-          if (!short && !save.isPending && !pause) save.mutate({ password: fresh, currentPassword: current })
+          if (!short && !pause) single(() => save.mutate({ password: fresh, currentPassword: current }))
         }}
       >
         <input type="text" name="username" autoComplete="username" value={me.name ?? ''} readOnly hidden />
@@ -46,7 +47,7 @@ export function Password() {
           <Field label={t('current')} error={field === 'currentPassword' ? t('currentBad') : undefined}>
             {(control) => <PasswordField {...control} autoComplete="current-password" required value={current} onChange={(e) => change(setCurrent)(e.target.value)} />}
           </Field>
-          <Field label={t('fresh')} hint={t('freshHint')} error={field === 'password' ? message : tried ? short : undefined}>
+          <Field label={t('fresh')} hint={t('freshHint')} error={field === 'password' ? explain(save.error) : tried ? short : undefined}>
             {(control) => <PasswordField {...control} autoComplete="new-password" required value={fresh} onChange={(e) => change(setFresh)(e.target.value)} />}
           </Field>
         </div>

@@ -3,9 +3,11 @@ import { type InputHTMLAttributes, useState } from 'react'
 import { type Language, languages, speak } from '../../app/language'
 import { useMe, useSetMe } from '../../app/me'
 import { RefusalNote } from '../../parts/Note'
+import { fieldOf } from '../../parts/reasons'
 import { Field } from './Field'
 import { account } from './text'
-import { fieldOf, useUpdateMe } from './useUpdateMe'
+import { useUpdateMe } from './useUpdateMe'
+import { useSingle } from '../../parts/single'
 
 const fields = ['displayName', 'email', 'mobile', 'language'] as const
 type Name = (typeof fields)[number]
@@ -21,6 +23,7 @@ const inputs: Record<Exclude<Name, 'language'>, InputHTMLAttributes<HTMLInputEle
 export function Profile() {
   const t = account.useTexts()
   const { me, value, change, changed, save } = useEdits()
+  const single = useSingle(save.isPending, save.error)
   const known = fields.includes(fieldOf(save.error) as Name)
   const wrong = (name: Name) => (fieldOf(save.error) === name ? t(`${name as 'email'}Bad`) : undefined)
   return (
@@ -31,7 +34,7 @@ export function Profile() {
         noValidate
         onSubmit={(e) => {
           e.preventDefault()
-          if (changed && !save.isPending) save.mutate(changed)
+          if (changed) single(() => save.mutate(changed))
         }}
         onKeyDown={(e) => {
           if (!(e.ctrlKey || e.metaKey) || e.key !== 's') return
@@ -70,7 +73,8 @@ function useEdits() {
   const save = useUpdateMe((user) => {
     set(user)
     setEdits({})
-    if (user.language && user.language in languages) void speak(user.language as Language)
+    // The browser may speak another one than the account: that changes by choice only.
+    if (edits.language !== undefined && user.language && user.language in languages) void speak(user.language as Language)
   })
   const names = fields.filter((name) => edits[name] !== undefined && edits[name] !== (me[name] ?? ''))
   const changed = names.length > 0 ? Object.fromEntries(names.map((name) => [name, edits[name]?.trim()])) as Edits : undefined

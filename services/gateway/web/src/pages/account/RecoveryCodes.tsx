@@ -60,15 +60,18 @@ export function CopyButton({ text }: { text: string }) {
   if (!navigator.clipboard) return null
   const Icon = copied ? IconCheck : IconCopy
   return (
-    <button
-      type="button"
-      className="btn sm"
-      onClick={() => {
-        void navigator.clipboard.writeText(text).then(() => setCopied(true))
-      }}
-    >
-      <Icon className="i s" stroke={1.6} aria-hidden />
-      <span role="status">{copied ? t('copied') : t('copy')}</span>
-    </button>
+    <>
+      <button
+        type="button"
+        className="btn sm"
+        onClick={() => {
+          void navigator.clipboard.writeText(text).then(() => setCopied(true))
+        }}
+      >
+        <Icon className="i s" stroke={1.6} aria-hidden />
+        {copied ? t('copied') : t('copy')}
+      </button>
+      <span className="sr" role="status">{copied && t('copied')}</span>
+    </>
   )
 }

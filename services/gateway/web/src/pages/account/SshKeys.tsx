@@ -1,10 +1,11 @@
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { useMe, useSetMe } from '../../app/me'
-import { Refusal } from '../../api/client'
 import { Empty, RefusalNote } from '../../parts/Note'
+import { fieldOf } from '../../parts/reasons'
 import { Field } from './Field'
 import { account } from './text'
-import { fieldOf, useUpdateMe } from './useUpdateMe'
+import { useUpdateMe } from './useUpdateMe'
+import { useSingle } from '../../parts/single'
 
 const most = 50
 
@@ -13,11 +14,16 @@ export function SshKeys() {
   const t = account.useTexts()
   const keys = useMe().sshPublicKeys ?? []
   const [adding, setAdding] = useState(false)
-  const remove = useUpdateMe()
+  const set = useSetMe()
+  const heading = useRef<HTMLHeadingElement>(null)
+  const remove = useUpdateMe((user) => {
+    set(user)
+    heading.current?.focus() // which was on a button that is gone
+  })
   return (
     <section className="card" aria-labelledby="acct-keys">
       <header>
-        <h2 className="grow" id="acct-keys">{t('keys')}</h2>
+        <h2 className="grow" id="acct-keys" ref={heading} tabIndex={-1}>{t('keys')}</h2>
         {!adding && keys.length < most && <button type="button" className="btn sm" onClick={() => setAdding(true)}>{t('addKey')}</button>}
       </header>
       <div className="body">
@@ -86,9 +92,10 @@ function AddKey({ keys, close }: { keys: string[]; close: () => void }) {
     set(user)
     close()
   })
+  const single = useSingle(add.isPending, add.error)
   const body = (key: string) => key.trim().split(/\s+/)[1]
   const wrong = fieldOf(add.error) === 'sshPublicKeys'
-  const why = add.error instanceof Refusal && wrong ? `${t('keyBad')} (${add.error.message})` : undefined
+  const why = wrong ? t('keyBad') : undefined
   return (
     <form
       className="add"
@@ -96,7 +103,7 @@ function AddKey({ keys, close }: { keys: string[]; close: () => void }) {
         e.preventDefault()
         const there = keys.some((key) => body(key) === body(line))
         setTwice(there)
-        if (!there && !add.isPending) add.mutate({ sshPublicKeys: [...keys, line.trim()] })
+        if (!there) single(() => add.mutate({ sshPublicKeys: [...keys, line.trim()] }))
       }}
     >
       <Field label={t('key')} hint={t('keyHint')} error={twice ? t('twice') : why}>

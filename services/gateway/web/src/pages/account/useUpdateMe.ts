@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query'
 import { useRef } from 'react'
-import { api, ask, Refusal, type Schemas } from '../../api/client'
+import { api, ask, type Schemas } from '../../api/client'
 import { useSetMe, type User } from '../../app/me'
 import { newId } from '../../app/id'
 
@@ -20,10 +20,4 @@ export function useUpdateMe(done?: (user: User) => void) {
       else set(user)
     },
   })
-}
-
-/** Which field a refusal is about. */
-export function fieldOf(error: unknown): string | undefined {
-  const field = error instanceof Refusal ? error.details.field : undefined
-  return typeof field === 'string' ? field : undefined
 }

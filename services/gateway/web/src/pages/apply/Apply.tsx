@@ -9,12 +9,14 @@ import { Head } from '../../parts/Head'
 import './apply.css'
 import { type Body, bodyOf, type Draft, durationFits, lacks, newDraft, noNames, previewOf, saysWhy, selectorFields, selects, startFits, stepOf } from './draft'
 import { useHits } from './hits'
+import { recall, useKept } from './keep'
 import { type Kind, kinds, type Step } from './kinds'
 import { useEscape, useLeave } from './leave'
 import { useOnce } from './once'
 import { NarrowPreview, Preview } from './Preview'
 import { enter, StepFrame } from './StepFrame'
 import { apply } from './text'
+import { Through } from './Through'
 import { Option, useGovernance, Why } from './Why'
 import { Whom } from './Whom'
 import { When } from './When'
@@ -68,13 +70,13 @@ function Kinds({ kind }: { kind: Kind }) {
 }
 
 /** A link may bring names along: /emergency/terminate?users=alice,bruno. */
-function useFirstDraft(): () => Draft {
+function useFirstDraft(kind: Kind): () => Draft {
   const search = useSearch({ strict: false }) as Record<string, unknown>
   return () => {
     const names = noNames()
     for (const field of selectorFields) names[field] = String(search[field] ?? '').split(',').filter(Boolean)
     const some = selectorFields.some((f) => names[f].length > 0)
-    return { ...newDraft(), names, all: !some }
+    return { ...newDraft(), names, all: !some, ...recall<Draft>(kind), word: '' }
   }
 }
 
@@ -89,7 +91,8 @@ function useApply(kind: Kind, fail: (error: unknown) => void) {
 }
 
 function Form({ kind }: { kind: Kind }) {
-  const [draft, setDraft] = useState(useFirstDraft())
+  const [draft, setDraft] = useState(useFirstDraft(kind))
+  useKept(kind, draft)
   const [grant, setGrant] = useState<Grant>()
   const [refusal, setRefusal] = useState<{ error: unknown; step: Step }>()
   const now = useNow()
@@ -127,10 +130,11 @@ function Form({ kind }: { kind: Kind }) {
         <div className="card flow">
           <Prove kind={kind} grant={grant} change={changeGrant} error={about('prove')} busy={busy} />
           <Where kind={kind} draft={draft} set={set} busy={busy} error={about('when') ?? about('whom')} now={now} sessions={query.data?.sessions} />
-          <StepFrame n={3} name="why" title={<WhyTitle />} fits={saysWhy(draft.justification) && !missing.includes('governance')} error={about('why') ?? about('governance')}>
+          <StepFrame n={3} name="why" title={<WhyTitle />} fits={saysWhy(draft.justification) && !missing.includes('governance')} error={about('why') ?? about('governance') ?? about('through')}>
             <Why
               justification={draft.justification} governance={draft.governance} set={set} toWord={() => enter('apply')} disabled={busy}
               refused={refusal?.step === 'why' || refusal?.step === 'governance' ? refusal.step : undefined}
+              below={kind === 'lockdown' && <Through draft={draft} set={set} disabled={busy} />}
             >
               <Options kind={kind} draft={draft} set={set} busy={busy} />
             </Why>

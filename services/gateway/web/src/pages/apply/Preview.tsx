@@ -8,11 +8,13 @@ import { number, span, time } from '../../app/format'
 import { useMe } from '../../app/me'
 import { initials } from '../../app/Shell'
 import { RefusalNote, Skeleton } from '../../parts/Note'
+import { useTokenNames } from '../reports/tokens'
 import type { Draft } from './draft'
 import { Figure, Names } from './Hit'
 import { type Hits, useAdministrators, useConnectors, type useHits, useSessions } from './hits'
 import type { Kind } from './kinds'
 import { apply } from './text'
+import { usePolicy } from './Why'
 
 type Query = ReturnType<typeof useHits>
 type Props = { kind: Kind; draft: Draft; query: Query; ready: boolean }
@@ -78,7 +80,7 @@ function Content({ kind, draft, query, ready }: Props) {
       <Sessions kind={kind} draft={draft} hits={hits} />
       {kind === 'lockdown' && <People hits={hits} later={draft.later} />}
       <Stay kind={kind} later={draft.later} hits={hits} />
-      {kind === 'lockdown' && <Through hits={hits} />}
+      {kind === 'lockdown' && <Through hits={hits} draft={draft} />}
       <footer className="xs dim">{t('foot')}{hits.digest && <> {t('digest')} <span className="mono">{hits.digest.slice(0, 8)}</span></>}</footer>
     </div>
   )
@@ -214,17 +216,23 @@ function Stay({ kind, later, hits }: { kind: Kind; later: boolean; hits: Hits })
   )
 }
 
-function Through({ hits }: { hits: Hits }) {
+function Through({ hits, draft }: { hits: Hits; draft: Draft }) {
   const t = apply.useTexts()
   const users = hits.breakGlassUsers ?? []
   const tokens = hits.breakGlassTokens ?? []
+  const { policy } = usePolicy()
+  const called = useTokenNames(tokens)
+  const note = (what: 'user' | 'token', name: string) => {
+    const [own, everyones] = what === 'user' ? [draft.throughUsers, policy?.breakGlassUsers] : [draft.throughTokens, policy?.breakGlassTokens]
+    return own.includes(name) && !everyones?.includes(name) ? t('thisOnly', { what: t(what) }) : t(what)
+  }
   return (
     <div className="pd">
       <h3>{t('through')} <span>{t('breakGlass')}</span><Link to="/policy">{t('edit')}</Link></h3>
       {users.length + tokens.length === 0 && <p className="sm mid">{t('nobody')}</p>}
       <ul className="bg">
-        {users.map((u) => <li key={`u${u}`}><IconUser className="i s" stroke={1.6} aria-hidden /><span className="mono cut"><bdi>{u}</bdi></span><span className="xs dim">{t('user')}</span></li>)}
-        {tokens.map((u) => <li key={`t${u}`}><IconKey className="i s" stroke={1.6} aria-hidden /><span className="mono cut"><bdi>{u}</bdi></span><span className="xs dim">{t('token')}</span></li>)}
+        {users.map((u) => <li key={`u${u}`}><IconUser className="i s" stroke={1.6} aria-hidden /><span className="mono cut"><bdi>{u}</bdi></span><span className="xs dim">{note('user', u)}</span></li>)}
+        {tokens.map((u) => <li key={`t${u}`}><IconKey className="i s" stroke={1.6} aria-hidden /><span className="mono cut" title={u}><bdi>{called(u)}</bdi></span><span className="xs dim">{note('token', u)}</span></li>)}
       </ul>
     </div>
   )

@@ -1,7 +1,6 @@
 import IconCheck from '@tabler/icons-react/dist/esm/icons/IconCheck.mjs'
 import type { ReactNode } from 'react'
 import { RefusalNote } from '../../parts/Note'
-import { useExplained } from '../../parts/reasons'
 import type { Step } from './kinds'
 
 /** One step: its number, which becomes a check once it fits, and the refusal that is about it. */
@@ -14,14 +13,13 @@ export function StepFrame({ n, name, title, fits, error, children, last }: {
   children: ReactNode
   last?: boolean
 }) {
-  const explained = useExplained()
   return (
     <section className={`step${fits ? ' done' : ''}${last ? ' apply' : ''}`} data-step={name} aria-labelledby={`step-${name}`}>
       <div className="mk" aria-hidden><span>{fits ? <IconCheck className="i s" stroke={2.2} /> : n}</span></div>
       <div className="sb">
         <div className="sh"><h2 id={`step-${name}`}>{title}</h2></div>
         {children}
-        {error !== undefined && <div className="stepnote" id={`note-${name}`}><RefusalNote error={explained(error)} /></div>}
+        {error !== undefined && <div className="stepnote" id={`note-${name}`}><RefusalNote error={error} /></div>}
       </div>
     </section>
   )
@@ -33,6 +31,7 @@ const wanted: Record<Step, string> = {
   whom: '[data-step="whom"] [aria-checked="true"]:enabled',
   why: '#justification:enabled',
   governance: '#governance:enabled',
+  through: '.through summary',
   apply: '[data-step="apply"] input:enabled, #save:enabled',
 }
 

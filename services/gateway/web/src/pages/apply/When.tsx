@@ -2,19 +2,13 @@ import IconCalendar from '@tabler/icons-react/dist/esm/icons/IconCalendar.mjs'
 import { useNow } from '../../app/clock'
 import { longDateTime, span, utc, zone } from '../../app/format'
 import { type Draft, durationFits, lasts, presets, startFits, startOf } from './draft'
+import { local } from './moment'
 import { Radios } from './Radios'
 import { apply } from './text'
 
 type Props = { draft: Draft; set: (change: Partial<Draft>) => void; disabled: boolean }
 
 const fiveMinutes = 300_000
-
-/** A moment as a datetime-local field holds it: the clock on the wall here. */
-function local(at: number): string {
-  const d = new Date(at)
-  const two = (n: number) => String(n).padStart(2, '0')
-  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}`
-}
 
 export function When({ draft, set, disabled }: Props) {
   const t = apply.useTexts()

@@ -50,7 +50,10 @@ export function Whom({ draft, set, disabled, sessions }: Props) {
   )
 }
 
-function Field({ field, value, change, disabled }: { field: SelectorField; value: string[]; change: (names: string[]) => void; disabled: boolean }) {
+/** Names of one kind, found while one types. */
+export function Field({ field, value, change, disabled, label, most = field === 'protocols' ? 16 : 1000, hint }: {
+  label?: string; most?: number; hint?: string; field: SelectorField; value: string[]; change: (names: string[]) => void; disabled: boolean
+}) {
   const t = apply.useTexts()
   const [text, setText] = useState('')
   const [open, setOpen] = useState(false)
@@ -64,8 +67,8 @@ function Field({ field, value, change, disabled }: { field: SelectorField; value
   })
   return (
     <MultiSelect
-      label={t(field)}
-      placeholder={value.length ? undefined : t('anyone')}
+      label={label ?? t(field)}
+      placeholder={value.length ? undefined : (hint ?? t('anyone'))}
       data={[...new Set([...value, ...(data ?? [])])]}
       value={value}
       onChange={change}
@@ -77,7 +80,7 @@ function Field({ field, value, change, disabled }: { field: SelectorField; value
       onDropdownClose={() => setOpen(false)}
       disabled={disabled}
       hidePickedOptions
-      maxValues={field === 'protocols' ? 16 : 1000}
+      maxValues={most}
       nothingFoundMessage={t('nothingFound')}
       limit={shown}
       comboboxProps={{ shadow: 'md' }}

@@ -6,11 +6,16 @@ import { number } from '../../app/format'
 import { length, most } from './draft'
 import { apply } from './text'
 
+export function usePolicy() {
+  const { data } = useQuery({ queryKey: ['policy'], queryFn: () => ask(api.GET('/v1/policy')), staleTime: 10_000 })
+  return { policy: data }
+}
+
 /** What the policy asks of the governance code; optional until it is known. */
 export function useGovernance() {
-  const { data } = useQuery({ queryKey: ['policy'], queryFn: () => ask(api.GET('/v1/policy')), staleTime: 10_000 })
-  const required = data?.governanceCode === 'REQUIRED' || data?.governanceCode === 'PATTERN'
-  return { required, pattern: data?.governanceCode === 'PATTERN' ? (data.governancePattern ?? '') : '' }
+  const { policy } = usePolicy()
+  const required = policy?.governanceCode === 'REQUIRED' || policy?.governanceCode === 'PATTERN'
+  return { required, pattern: policy?.governanceCode === 'PATTERN' ? (policy.governancePattern ?? '') : '' }
 }
 
 /** Whether it surely fails the policy's pattern. RE2 is not the browser's dialect, so the server alone decides. */
@@ -23,7 +28,7 @@ function misses(pattern: string, code: string): boolean {
   }
 }
 
-export function Why({ justification, governance, set, toWord, disabled, refused, children }: {
+export function Why({ justification, governance, set, toWord, disabled, refused, children, below }: {
   justification: string
   governance: string
   set: (change: { justification?: string; governance?: string }) => void
@@ -32,6 +37,7 @@ export function Why({ justification, governance, set, toWord, disabled, refused,
   /** Which of the two a refusal is about. */
   refused?: 'why' | 'governance'
   children?: ReactNode
+  below?: ReactNode
 }) {
   const t = apply.useTexts()
   const policy = useGovernance()
@@ -44,7 +50,7 @@ export function Why({ justification, governance, set, toWord, disabled, refused,
         <span className={`xs ${n > most ? 'red' : 'dim'}`} id="justification-count">{t('count', { n: number(n), most: number(most) })}</span>
       </div>
       <textarea
-        id="justification" className="in area" rows={2} value={justification} required disabled={disabled}
+        id="justification" className="in area" rows={2} dir="auto" value={justification} required disabled={disabled}
         aria-describedby={`justification-count${refused === 'why' ? ' note-why' : ''}`} aria-invalid={n > most || refused === 'why'}
         onChange={(e) => set({ justification: e.target.value })}
         onKeyDown={(e) => {
@@ -68,6 +74,7 @@ export function Why({ justification, governance, set, toWord, disabled, refused,
         </div>
         {children && <div className="opts">{children}</div>}
       </div>
+      {below}
     </>
   )
 }

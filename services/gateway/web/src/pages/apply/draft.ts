@@ -22,6 +22,9 @@ export type Draft = {
   open: boolean
   revokeTokens: boolean
   endLiveSessions: boolean
+  /** Users, and tokens by their ids, that this lockdown lets through besides the policy's. */
+  throughUsers: string[]
+  throughTokens: string[]
   word: string
 }
 
@@ -35,7 +38,7 @@ export const noNames = (): Names => ({ users: [], devices: [], accessGroups: [],
 
 export const newDraft = (): Draft => ({
   later: false, start: '', preset: 120, days: 0, hours: 2, minutes: 0, all: true, names: noNames(), justification: '', governance: '', open: false,
-  revokeTokens: false, endLiveSessions: false, word: '',
+  revokeTokens: false, endLiveSessions: false, throughUsers: [], throughTokens: [], word: '',
 })
 
 export const lasts = (d: Draft) => (d.preset ?? d.days * 1440 + d.hours * 60 + d.minutes) * minute
@@ -47,7 +50,7 @@ export const wordFits = (d: Draft, kind: Kind) => d.word.trim().toUpperCase() ==
 export const length = (text: string) => Array.from(text.trim()).length
 export const saysWhy = (text: string) => length(text) > 0 && length(text) <= most
 
-export type Lack = 'code' | 'start' | 'duration' | 'whom' | 'why' | 'governance' | 'word'
+export type Lack = 'code' | 'start' | 'duration' | 'whom' | 'why' | 'shorter' | 'governance' | 'word'
 
 /** Names what Apply still lacks, in the order of the page. */
 export function lacks(d: Draft, kind: Kind, now: number, grant: boolean, governance: boolean): Lack[] {
@@ -57,14 +60,15 @@ export function lacks(d: Draft, kind: Kind, now: number, grant: boolean, governa
     ['start', window && !startFits(d, now)],
     ['duration', window && !durationFits(d)],
     ['whom', !window && !selects(d)],
-    ['why', !saysWhy(d.justification)],
+    ['why', length(d.justification) === 0],
+    ['shorter', length(d.justification) > most],
     ['governance', governance && d.governance.trim() === ''],
     ['word', !wordFits(d, kind)],
   ]
   return missing.filter(([, lacking]) => lacking).map(([lack]) => lack)
 }
 
-export const stepOfLack: Record<Lack, Step> = { code: 'prove', start: 'when', duration: 'when', whom: 'whom', why: 'why', governance: 'governance', word: 'apply' }
+export const stepOfLack: Record<Lack, Step> = { code: 'prove', start: 'when', duration: 'when', whom: 'whom', why: 'why', shorter: 'why', governance: 'governance', word: 'apply' }
 
 export const selector = (d: Draft): Schemas['Selector'] =>
   d.all ? { all: true } : Object.fromEntries(selectorFields.filter((f) => d.names[f].length > 0).map((f) => [f, d.names[f]]))
@@ -73,6 +77,8 @@ const windowOf = (d: Draft) => ({
   duration: `${Math.round(lasts(d) / 1000)}s`,
   ...(d.later ? { startTime: new Date(d.start).toISOString() } : {}),
 })
+
+const through = (d: Draft) => ({ breakGlassUsers: d.throughUsers, breakGlassTokens: d.throughTokens })
 
 export type Previewed = { termination?: Schemas['ApplyTerminationRequest']; freeze?: Schemas['ApplyFreezeRequest']; lockdown?: Schemas['ApplyLockdownRequest'] }
 
@@ -87,7 +93,7 @@ export function bodyOf(d: Draft, kind: Kind, digest: string | undefined): Body {
     ...(digest ? { digest } : {}),
     ...(kind === 'terminate' ? { selector: selector(d) } : windowOf(d)),
     ...(kind === 'freeze' ? { endLiveSessions: d.endLiveSessions } : {}),
-    ...(kind === 'lockdown' ? { revokeTokens: d.revokeTokens } : {}),
+    ...(kind === 'lockdown' ? { revokeTokens: d.revokeTokens, ...through(d) } : {}),
   }
 }
 
@@ -95,7 +101,7 @@ export function bodyOf(d: Draft, kind: Kind, digest: string | undefined): Body {
 export function previewOf(d: Draft, kind: Kind, now: number): Previewed | undefined {
   if (kind === 'terminate') return selects(d) ? { termination: { selector: selector(d) } } : undefined
   const window = durationFits(d) && startFits(d, now) ? windowOf(d) : { duration: '3600s' }
-  return kind === 'freeze' ? { freeze: { ...window, endLiveSessions: d.endLiveSessions } } : { lockdown: window }
+  return kind === 'freeze' ? { freeze: { ...window, endLiveSessions: d.endLiveSessions } } : { lockdown: { ...window, ...through(d) } }
 }
 
 const reasonSteps: Record<string, Step> = {
@@ -103,7 +109,7 @@ const reasonSteps: Record<string, Step> = {
   JUSTIFICATION_REQUIRED: 'why', GOVERNANCE_CODE_REQUIRED: 'governance', GOVERNANCE_CODE_REFUSED: 'governance',
 }
 const fieldSteps: Record<string, Step> = {
-  grant: 'prove', startTime: 'when', duration: 'when', selector: 'whom', justification: 'why', governanceCode: 'governance',
+  grant: 'prove', startTime: 'when', duration: 'when', endTime: 'when', selector: 'whom', justification: 'why', governanceCode: 'governance', breakGlassUsers: 'through', breakGlassTokens: 'through',
 }
 
 /** Which step a refusal is about. */

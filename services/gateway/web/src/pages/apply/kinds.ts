@@ -11,4 +11,4 @@ export const kinds = {
   lockdown: { word: 'LOCKDOWN', to: '/emergency/lockdown', report: '/reports/lockdowns', Icon: IconLock },
 } as const
 
-export type Step = 'prove' | 'when' | 'whom' | 'why' | 'governance' | 'apply'
+export type Step = 'prove' | 'when' | 'whom' | 'why' | 'governance' | 'through' | 'apply'

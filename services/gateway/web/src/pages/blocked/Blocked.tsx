@@ -3,7 +3,7 @@ import IconInfo from '@tabler/icons-react/dist/esm/icons/IconInfoCircle.mjs'
 import { Link } from '@tanstack/react-router'
 import { useEffect, useRef } from 'react'
 import { useNow } from '../../app/clock'
-import { dateTime, time, utc, zone } from '../../app/format'
+import { longDateTime, time, utc, zone } from '../../app/format'
 import { type Emergency, ongoing, usePosture } from '../../app/posture'
 import { Brand } from '../../app/Shell'
 import { shell } from '../../app/text'
@@ -58,7 +58,7 @@ function Until({ until }: { until: number }) {
   const here = zone(until)
   return (
     <p className="un">
-      {t('until')} <b>{dateTime(until)}</b> {here === 'UTC' ? here : t('zones', { zone: here, utc: utc(until) })}
+      {t('until')} <b>{longDateTime(until)}</b> {here === 'UTC' ? here : t('zones', { zone: here, utc: utc(until) })}
     </p>
   )
 }

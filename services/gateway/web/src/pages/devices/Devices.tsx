@@ -120,7 +120,7 @@ function useColumns(open?: (d: Device) => void): Column<Device>[] {
     { head: t('host'), cell: (d) => <bdi>{d.host?.includes(':') ? `[${d.host}]` : d.host}:{d.port}</bdi> },
     { head: t('protocol'), cell: (d) => <>{d.protocol} {d.disabled && <Disabled />}</> },
     { head: t('groups'), cell: (d) => <Tags of={d.accessGroups ?? []} /> },
-    { head: t('key'), cell: (d) => (d.protocol !== 'SSH' ? <span className="dim">{t('notNeeded')}</span> : d.hostKey ? t('pinned') : <b className="m" title={t('notPinnedWhy')}>{t('notPinned')}</b>) },
+    { head: t('key'), cell: (d) => (d.protocol !== 'SSH' ? <span className="dim">{t('notNeeded')}</span> : d.hostKey ? <span title={d.hostKeyFingerprint}>{t('pinned')}</span> : <b className="m" title={t('notPinnedWhy')}>{t('notPinned')}</b>) },
     { head: t('credential'), cell: (d) => (d.credentialSet ? t('set') : <span className="dim">{t('notSet')}</span>) },
   ]
 }

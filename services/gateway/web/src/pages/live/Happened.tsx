@@ -23,7 +23,7 @@ export function Happened({ of: e, receipts }: { of: Emergency; receipts: Receipt
   }
   return (
     <section className="card">
-      <header><div className="grow"><h2>{t('happened')}</h2></div><Link className="sm m" to="/audit">{t('audit')}</Link></header>
+      <header><div className="grow"><h2>{t('happened')}</h2></div><Link className="sm m" to="/audit" search={{ target: e.id }}>{t('audit')}</Link></header>
       <ol className="ev">
         {events.map((event, i) => <li key={`${i}`}><time>{when(event.at, i === 0)}</time><span>{event.text}</span></li>)}
       </ol>

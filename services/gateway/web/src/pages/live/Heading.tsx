@@ -1,3 +1,4 @@
+import IconShorten from '@tabler/icons-react/dist/esm/icons/IconClockMinus.mjs'
 import IconServer from '@tabler/icons-react/dist/esm/icons/IconServer2.mjs'
 import IconTrash from '@tabler/icons-react/dist/esm/icons/IconTrash.mjs'
 import { Link } from '@tanstack/react-router'
@@ -38,6 +39,7 @@ export function Heading({ of: e, title }: { of: Emergency; title: string }) {
             {t('devices')}
           </Link>
         )}
+        {may && cancellable(e) && <Link className="btn big" to="/emergencies/$id/shorten" params={{ id }}><IconShorten className="i" stroke={1.6} aria-hidden />{t('shorten')}</Link>}
         {may && cancellable(e) && (
           <Link className="btn big can" to="/emergencies/$id/cancel" params={{ id }}>
             <IconTrash className="i" stroke={1.6} aria-hidden />

@@ -5,18 +5,17 @@ import { useNow } from '../../app/clock'
 import { time } from '../../app/format'
 import { useTitle } from '../../app/title'
 import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
-import { Refusal } from '../../api/client'
 import { asOf, kindOf } from '../reports/emergency'
 import { Facts } from '../reports/Facts'
 import { paths } from '../reports/search'
+import { type Snapshot, useEmergency } from './follow'
 import { Happened } from './Happened'
 import { Heading } from './Heading'
 import { NotShut } from './NotShut'
 import { Progress } from './Progress'
 import { Receipts } from './Receipts'
 import { Say, useSpoken } from './Say'
-import { figuresOf, type Snapshot, titleOf, useEmergency } from './state'
-import type { Enforcer } from '../reports/emergency'
+import { figuresOf, titleOf } from './state'
 import { live } from './text'
 
 /** One emergency as it goes: is it shut, how long, what is not. */
@@ -24,10 +23,10 @@ export function Live() {
   const t = live.useTexts()
   const { id = '' } = useParams({ strict: false })
   const kind = kindOf(id)
-  const { query, enforcers } = useEmergency(id)
+  const { snapshot, error, again } = useEmergency(id)
   useTitle(t('crumb'), ...(kind ? [t(kind)] : []), id)
-  const lost = query.error instanceof Refusal && query.error.status === 404
-  if (lost) {
+  if (snapshot) return <Page of={snapshot} stale={error !== undefined} />
+  if (!kind || error?.status === 404) {
     return (
       <>
         <h1>{id}</h1>
@@ -35,22 +34,19 @@ export function Live() {
       </>
     )
   }
-  if (!query.data) {
-    return (
-      <>
-        <h1>{id}</h1>
-        {query.isError ? <RefusalNote error={query.error} again={() => void query.refetch()} /> : <Skeleton rows={5} height={60} />}
-      </>
-    )
-  }
-  return <Page of={query.data} enforcers={enforcers} stale={query.isError} />
+  return (
+    <>
+      <h1>{id}</h1>
+      {error ? <RefusalNote error={error} again={again} /> : <Skeleton rows={5} height={60} />}
+    </>
+  )
 }
 
-function Page({ of, enforcers, stale }: { of: Snapshot; enforcers: Enforcer[]; stale: boolean }) {
+function Page({ of, stale }: { of: Snapshot; stale: boolean }) {
   const t = live.useTexts()
   const now = useNow()
   const e = asOf(of.emergency, now)
-  const figures = figuresOf(e, of.receipts, enforcers)
+  const figures = figuresOf(e, of.receipts, of.silent)
   const title = t(titleOf(e, of.receipts, figures))
   const spoken = useSpoken(e, title, figures, now)
   return (
@@ -61,14 +57,14 @@ function Page({ of, enforcers, stale }: { of: Snapshot; enforcers: Enforcer[]; s
       <Progress of={e} figures={figures} receipts={of.receipts} />
       <div className="grid g2">
         <div className="col">
-          <Receipts of={e} receipts={of.receipts} enforcers={enforcers} />
+          <Receipts of={e} receipts={of.receipts} silent={of.silent} />
           <section className="card factcard">
             <header><h2>{t('facts')}</h2></header>
             <div className="infacts"><Facts of={e} /></div>
           </section>
         </div>
         <div className="col">
-          <NotShut of={e} figures={figures} receipts={of.receipts} enforcers={enforcers} />
+          <NotShut of={e} figures={figures} receipts={of.receipts} silent={of.silent} />
           <Happened of={e} receipts={of.receipts} />
         </div>
       </div>

@@ -5,7 +5,7 @@ import type { Emergency } from '../../app/posture'
 import { ReceiptChip } from '../../parts/Chip'
 import { took } from '../reports/Cells'
 import { at, type Enforcer, endsSessions, type Receipt } from '../reports/emergency'
-import { byKind, heard, over } from './state'
+import { byKind, over, silence } from './state'
 import { live } from './text'
 
 const scales = [1000, 2000, 4000, 10_000, 20_000, 40_000, 60_000, 120_000, 600_000, 3_600_000]
@@ -13,7 +13,7 @@ const quarters = [0, 0.25, 0.5, 0.75, 1]
 const named = ['access-gate', 'session-broker', 'connector', 'identity', 'driver', 'guard', 'gateway', 'notifier'] as const
 
 /** Each enforcer's own word for it, by kind. */
-export function Receipts({ of: e, receipts, enforcers }: { of: Emergency; receipts: Receipt[]; enforcers: Enforcer[] }) {
+export function Receipts({ of: e, receipts, silent }: { of: Emergency; receipts: Receipt[]; silent: Enforcer[] }) {
   const t = live.useTexts()
   const [onlyNot, setOnlyNot] = useState(false)
   const not = receipts.filter((r) => r.state !== 'CONFIRMED')
@@ -42,7 +42,7 @@ export function Receipts({ of: e, receipts, enforcers }: { of: Emergency; receip
                 {endsSessions(e) && <th className="r">{t('sessionsEnded')}</th>}
               </tr>
             </thead>
-            <tbody>{rows.map((r) => <Row key={`${r.service}/${r.enforcer}`} of={e} receipt={r} enforcer={heard(r, enforcers)} scale={scale} />)}</tbody>
+            <tbody>{rows.map((r) => <Row key={`${r.service}/${r.enforcer}`} of={e} receipt={r} quiet={silence(r, silent)} scale={scale} />)}</tbody>
           </table>
         </div>
       )}
@@ -52,10 +52,10 @@ export function Receipts({ of: e, receipts, enforcers }: { of: Emergency; receip
 
 const axis = (ms: number) => number(ms < 1000 ? ms : ms / 1000)
 
-function Row({ of: e, receipt: r, enforcer, scale }: { of: Emergency; receipt: Receipt; enforcer: Enforcer | undefined; scale: number }) {
+function Row({ of: e, receipt: r, quiet, scale }: { of: Emergency; receipt: Receipt; quiet: Enforcer | undefined; scale: number }) {
   const t = live.useTexts()
   const kind = named.find((n) => n === r.service)
-  const open = r.openSessions || (r.state === 'UNREACHABLE' && !r.endedSessions ? (enforcer?.openSessions ?? 0) : 0)
+  const open = r.openSessions || (r.state === 'UNREACHABLE' && !r.endedSessions ? (quiet?.openSessions ?? 0) : 0)
   const all = (r.endedSessions ?? 0) + open
   return (
     <tr>
@@ -63,7 +63,7 @@ function Row({ of: e, receipt: r, enforcer, scale }: { of: Emergency; receipt: R
       <td className="kind dim">{kind ? t(kind) : r.service}</td>
       <td><ReceiptChip state={r.state} /></td>
       <td className="r nw"><After of={e} receipt={r} /></td>
-      <td><Lane receipt={r} enforcer={enforcer} scale={scale} /></td>
+      <td><Lane receipt={r} quiet={quiet} scale={scale} /></td>
       {endsSessions(e) && <td className={`r nw${open ? ' b' : ''}`}>{all > 0 && t('endedOf', { ended: number(r.endedSessions ?? 0), all: number(all) })}</td>}
     </tr>
   )
@@ -79,11 +79,11 @@ function After({ of: e, receipt: r }: { of: Emergency; receipt: Receipt }) {
   return <><b className="m">{number(r.heldMs)}</b> <span className="dim">ms</span></>
 }
 
-function Lane({ receipt: r, enforcer, scale }: { receipt: Receipt; enforcer: Enforcer | undefined; scale: number }) {
+function Lane({ receipt: r, quiet, scale }: { receipt: Receipt; quiet: Enforcer | undefined; scale: number }) {
   const t = live.useTexts()
   if (r.state === 'WAITING') return <span className="lane w xs amb">{t('waitingFor')}</span>
-  if (r.state !== 'CONFIRMED') return <span className="lane w xs mid">{t(enforcer?.mode === 'STRICT' ? 'strict' : 'bestEffort')}</span>
-  if (enforcer && !enforcer.fresh && enforcer.lastSeenTime) return <span className="lane w xs mid">{t('silentSince', { time: time(enforcer.lastSeenTime) })}</span>
+  if (r.state !== 'CONFIRMED') return <span className="lane w xs mid">{t(quiet?.mode === 'STRICT' ? 'strict' : 'bestEffort')}</span>
+  if (quiet) return <span className="lane w xs mid">{quiet.lastSeenTime ? t('silentSince', { time: time(quiet.lastSeenTime) }) : t('silentNow')}</span>
   if (r.heldMs === undefined) return <span className="lane w xs dim">{t('notTimed')}</span>
   const left = `${(100 * r.heldMs) / scale}%`
   return <span className="lane" aria-hidden><i style={{ width: left }} /><u style={{ left }} /></span>

@@ -1,8 +1,7 @@
-import { useEffect, useRef, useState } from 'react'
 import { number, span } from '../../app/format'
 import type { Emergency } from '../../app/posture'
 import { at } from '../reports/emergency'
-import type { Figures } from './state'
+import { type Figures, useSeldom } from './state'
 import { live } from './text'
 
 const pause = 5000
@@ -20,14 +19,5 @@ export function useSpoken(e: Emergency, title: string, f: Figures, now: number):
 
 /** A polite live region that speaks at most every five seconds, and then of the latest. */
 export function Say({ text }: { text: string }) {
-  const [said, say] = useState('')
-  const last = useRef(-pause)
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      last.current = performance.now()
-      say(text)
-    }, Math.max(0, last.current + pause - performance.now()))
-    return () => clearTimeout(timer)
-  }, [text])
-  return <p className="sr" role="status" aria-live="polite">{said}</p>
+  return <p className="sr" role="status" aria-live="polite">{useSeldom(text, pause, '')}</p>
 }

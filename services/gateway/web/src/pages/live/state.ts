@@ -1,51 +1,20 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { useEffect } from 'react'
-import { api, ask } from '../../api/client'
-import { serverNow, useNow } from '../../app/clock'
-import { type Emergency, usePosture } from '../../app/posture'
+import { useEffect, useRef, useState } from 'react'
+import type { Emergency } from '../../app/posture'
 import type { Bar } from '../../parts/Gate'
-import { asOf, at, compareRevisions, type Enforcer, endsSessions, fetchEmergency, fetchReceipts, type Receipt } from '../reports/emergency'
+import { at, compareRevisions, type Enforcer, endsSessions, type Receipt } from '../reports/emergency'
 
-const movingEvery = 500
-const restingEvery = 3000
-
-export type Snapshot = { emergency: Emergency; receipts: Receipt[]; time: number }
-
-/** Something may still change without anybody acting: sessions end, receipts come. */
-export function moving({ emergency: e, receipts }: Snapshot): boolean {
-  if (e.status === 'RUNNING' || (e.open ?? 0) > 0) return true
-  const over = e.status === 'ENDED' || e.status === 'CANCELLED'
-  return !over && receipts.some((r) => r.state !== 'CONFIRMED')
-}
-
-/** Follows one emergency: often while it moves, seldom while it rests, at once when the posture changes. */
-export function useEmergency(id: string) {
-  const { posture } = usePosture()
-  const now = useNow()
-  const query = useQuery({
-    queryKey: ['live', id],
-    queryFn: async (): Promise<Snapshot> => {
-      const [emergency, receipts] = await Promise.all([fetchEmergency(id), fetchReceipts(id)])
-      return { emergency, receipts, time: serverNow() }
-    },
-    retry: false,
-    refetchInterval: (q) => (q.state.error && !q.state.data ? restingEvery : q.state.data && moving(q.state.data) ? movingEvery : restingEvery),
-  })
-  const enforcers = useQuery({
-    queryKey: ['enforcers'],
-    queryFn: async () => (await ask(api.GET('/v1/enforcers'))).enforcers ?? [],
-    placeholderData: keepPreviousData,
-    retry: false,
-    refetchInterval: restingEvery,
-  })
-  const { refetch } = query
-  const mark = posture?.emergencies?.find((e) => e.id === id)
-  const sign = `${mark?.revision} ${mark?.status} ${posture?.revision}`
-  const status = query.data && asOf(query.data.emergency, now).status
+/** A value that changes at most so often; the last one always arrives. */
+export function useSeldom<T>(value: T, every: number, first = value): T {
+  const [shown, show] = useState(first)
+  const last = useRef(-every)
   useEffect(() => {
-    if (sign && status) void refetch()
-  }, [sign, status, refetch])
-  return { query, enforcers: enforcers.data ?? [] }
+    const timer = setTimeout(() => {
+      last.current = performance.now()
+      show(value)
+    }, Math.max(0, last.current + every - performance.now()))
+    return () => clearTimeout(timer)
+  }, [value, every])
+  return shown
 }
 
 export type Figures = {
@@ -62,7 +31,7 @@ export type Figures = {
 
 const count = (receipts: Receipt[], state: Receipt['state']) => receipts.filter((r) => r.state === state).length
 
-export function figuresOf(e: Emergency, receipts: Receipt[], enforcers: Enforcer[]): Figures {
+export function figuresOf(e: Emergency, receipts: Receipt[], silent: Enforcer[]): Figures {
   if (!endsSessions(e) || e.status === 'PENDING' || (e.status === 'CANCELLED' && !e.started)) {
     return { of: 'doors', done: count(receipts, 'CONFIRMED'), open: count(receipts, 'WAITING'), unknown: count(receipts, 'UNREACHABLE') }
   }
@@ -70,8 +39,7 @@ export function figuresOf(e: Emergency, receipts: Receipt[], enforcers: Enforcer
   const sum = { of: 'sessions' as const, done: 0, open: 0, unknown: 0, summed: true, forgotten: false }
   for (const r of receipts) {
     sum.done += r.endedSessions ?? 0
-    const silent = r.state === 'UNREACHABLE' || enforcers.some((f) => f.id === r.enforcer && f.service === r.service && !f.fresh)
-    if (silent) sum.unknown += r.openSessions ?? 0
+    if (r.state === 'UNREACHABLE' || silence(r, silent)) sum.unknown += r.openSessions ?? 0
     else sum.open += r.openSessions ?? 0
   }
   sum.forgotten = e.status !== 'ONGOING' && sum.done + sum.open + sum.unknown === 0
@@ -107,7 +75,8 @@ export function byKind(receipts: Receipt[]): Receipt[] {
   return [...receipts].sort((a, b) => rank(a) - rank(b) || (a.service ?? '').localeCompare(b.service ?? '') || (a.enforcer ?? '').localeCompare(b.enforcer ?? '', undefined, { numeric: true }))
 }
 
-export const heard = (r: Receipt, enforcers: Enforcer[]) => enforcers.find((f) => f.id === r.enforcer && f.service === r.service)
+/** The enforcer as it was heard last, if it is silent now. */
+export const silence = (r: Receipt, silent: Enforcer[]) => silent.find((f) => f.id === r.enforcer && f.service === r.service)
 
 /** How long it has been on, is to be, or was. */
 export const held = (e: Emergency) => at(e.endTime) - at(e.startTime)

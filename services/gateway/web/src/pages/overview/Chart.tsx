@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { useLayoutEffect, useRef, useState } from 'react'
 import { serverNow } from '../../app/clock'
 import { dateTime, day, number, shortTime } from '../../app/format'
 import type { Emergency } from '../../app/posture'
@@ -8,7 +8,8 @@ import type { History } from './data'
 // Drawn by hand: a library for one line would weigh more than half of the console.
 const hour = 3600_000
 const steps: Record<number, number> = { 6: hour, 24: 3 * hour, 168: 24 * hour }
-const [width, height, left, top, bottom] = [760, 196, 40, 12, 170]
+const [height, left, top, bottom] = [196, 40, 12, 170]
+const tickRoom = 56 // in pixels, for the name of a time
 
 type Point = { at: number; open: number }
 
@@ -38,8 +39,25 @@ function ceiling(peak: number): number {
   return 4 * step * Math.max(1, Math.ceil(peak / (4 * step)))
 }
 
+/** How wide it may be: figures keep their size, whether on a phone or on a wall. */
+function useWidth() {
+  const box = useRef<HTMLDivElement>(null)
+  const [width, setWidth] = useState(760)
+  useLayoutEffect(() => {
+    const seen = box.current
+    if (!seen) return
+    const measure = () => setWidth(Math.max(200, seen.clientWidth))
+    measure()
+    const watch = new ResizeObserver(measure)
+    watch.observe(seen)
+    return () => watch.disconnect()
+  }, [])
+  return [box, width] as const
+}
+
 export default function Chart({ points, hours, windows }: { points: History['points']; hours: number; windows: Emergency[] }) {
   const [at, setAt] = useState<Point>()
+  const [box, width] = useWidth()
   const all = points.map((p) => ({ at: Date.parse(p.time), open: p.open }))
   const to = Math.max(serverNow(), all.at(-1)?.at ?? 0)
   const from = to - hours * hour
@@ -47,38 +65,41 @@ export default function Chart({ points, hours, windows }: { points: History['poi
   const x = (time: number) => left + ((width - left - 8) * (time - from)) / (to - from)
   const y = (open: number) => bottom - ((bottom - top) * open) / most
   const nearest = (e: React.PointerEvent<SVGSVGElement>) => {
-    const box = e.currentTarget.getBoundingClientRect()
-    const time = from + ((to - from) * (((e.clientX - box.left) * width) / box.width - left)) / (width - left - 8)
+    const time = from + ((to - from) * (e.clientX - e.currentTarget.getBoundingClientRect().left - left)) / (width - left - 8)
     setAt(all.reduce((a, b) => (Math.abs(b.at - time) < Math.abs(a.at - time) ? b : a)))
   }
+  const marks = ticks(from, to, steps[hours] ?? hour)
+  const every = Math.ceil((marks.length * tickRoom) / (width - left))
   return (
-    <svg viewBox={`0 0 ${width} ${height}`} width="100%" className="history" aria-hidden onPointerMove={nearest} onPointerLeave={() => setAt(undefined)}>
-      <Bands windows={windows} from={from} to={to} x={x} />
-      {[0, 1, 2, 3, 4].map((n) => (
-        <g key={n}>
-          <path d={`M${left} ${y((most * n) / 4)}H${width - 8}`} stroke="var(--pc-line)" />
-          <text x={left - 8} y={y((most * n) / 4) + 4} textAnchor="end">{number((most * n) / 4)}</text>
-        </g>
-      ))}
-      {ticks(from, to, steps[hours] ?? hour).map((time) => <text key={time} x={x(time)} y={height - 6} textAnchor="middle">{hours > 24 ? day(time) : shortTime(time)}</text>)}
-      {pieces(all).map((piece) => {
-        const line = piece.map((p) => `${x(p.at).toFixed(1)} ${y(p.open).toFixed(1)}`).join('L')
-        return (
-          <g key={piece[0].at}>
-            <path d={`M${x(piece[0].at).toFixed(1)} ${bottom}L${line}V${bottom}z`} fill="var(--pc-accent)" fillOpacity="0.1" />
-            <path d={`M${line}`} fill="none" stroke="var(--pc-accent)" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" />
-            {piece.length === 1 && <circle cx={x(piece[0].at)} cy={y(piece[0].open)} r="2.5" fill="var(--pc-accent)" />}
+    <div ref={box}>
+      <svg width={width} height={height} className="history" aria-hidden onPointerMove={nearest} onPointerLeave={() => setAt(undefined)}>
+        <Bands windows={windows} from={from} to={to} x={x} />
+        {[0, 1, 2, 3, 4].map((n) => (
+          <g key={n}>
+            <path d={`M${left} ${y((most * n) / 4)}H${width - 8}`} stroke="var(--pc-line)" />
+            <text x={left - 8} y={y((most * n) / 4) + 4} textAnchor="end">{number((most * n) / 4)}</text>
           </g>
-        )
-      })}
-      {at && (
-        <g>
-          <path d={`M${x(at.at)} ${top}V${bottom}`} stroke="var(--pc-line-strong)" />
-          <circle cx={x(at.at)} cy={y(at.open)} r="3.5" fill="var(--pc-accent)" />
-          <text x={x(at.at)} y={top - 1} textAnchor={x(at.at) > width / 2 ? 'end' : 'start'} className="said">{number(at.open)}, {dateTime(at.at)}</text>
-        </g>
-      )}
-    </svg>
+        ))}
+        {marks.filter((_, i) => i % every === 0).map((time) => <text key={time} x={x(time)} y={height - 6} textAnchor="middle">{hours > 24 ? day(time) : shortTime(time)}</text>)}
+        {pieces(all).map((piece) => {
+          const line = piece.map((p) => `${x(p.at).toFixed(1)} ${y(p.open).toFixed(1)}`).join('L')
+          return (
+            <g key={piece[0].at}>
+              <path d={`M${x(piece[0].at).toFixed(1)} ${bottom}L${line}V${bottom}z`} fill="var(--pc-accent)" fillOpacity="0.1" />
+              <path d={`M${line}`} fill="none" stroke="var(--pc-accent)" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" />
+              {piece.length === 1 && <circle cx={x(piece[0].at)} cy={y(piece[0].open)} r="2.5" fill="var(--pc-accent)" />}
+            </g>
+          )
+        })}
+        {at && (
+          <g>
+            <path d={`M${x(at.at)} ${top}V${bottom}`} stroke="var(--pc-line-strong)" />
+            <circle cx={x(at.at)} cy={y(at.open)} r="3.5" fill="var(--pc-accent)" />
+            <text x={x(at.at)} y={top - 1} textAnchor={x(at.at) > width / 2 ? 'end' : 'start'} className="said">{number(at.open)}, {dateTime(at.at)}</text>
+          </g>
+        )}
+      </svg>
+    </div>
   )
 }
 

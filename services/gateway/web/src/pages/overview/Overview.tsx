@@ -1,3 +1,4 @@
+import { startTransition, useEffect, useState } from 'react'
 import { Enforcers } from './Enforcers'
 import { Hero } from './Hero'
 import { HistoryCard } from './HistoryCard'
@@ -10,17 +11,24 @@ import { Windows } from './Windows'
 /** How everything stands: the posture first, then what was, what comes, and who enforces. */
 export function Overview() {
   useTitle(words.useTexts()('title'))
+  const [rest, setRest] = useState(false)
+  // What is on is painted before the rest is drawn: it is what one opens the console for.
+  useEffect(() => startTransition(() => setRest(true)), [])
   return (
     <div className="overview">
       <Hero />
-      <div className="grid g2">
-        <HistoryCard />
-        <Windows />
-      </div>
-      <div className="grid g2">
-        <Enforcers />
-        <Recent />
-      </div>
+      {rest && (
+        <>
+          <div className="grid g2">
+            <HistoryCard />
+            <Windows />
+          </div>
+          <div className="grid g2">
+            <Enforcers />
+            <Recent />
+          </div>
+        </>
+      )}
     </div>
   )
 }

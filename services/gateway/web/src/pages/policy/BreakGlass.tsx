@@ -4,6 +4,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, ask } from '../../api/client'
 import { useMay } from '../../app/me'
+import { errorOf } from '../../parts/reasons'
 import { type Draft, type Lists, mostNames, type Policy } from './draft'
 import { words } from './text'
 
@@ -11,7 +12,7 @@ type Item = { value: string; label: string; disabled?: boolean }
 const offered = 50
 
 /** Whom every lockdown lets through. Who may not use the panel can only take away. */
-export function BreakGlass({ policy, before, set, disabled, refused }: { policy: Policy; before: Policy; set: (part: Draft) => void; disabled: boolean; refused?: string }) {
+export function BreakGlass({ policy, before, set, disabled, refused }: { policy: Policy; before: Policy; set: (part: Draft) => void; disabled: boolean; refused: unknown }) {
   const t = words.useTexts()
   const controls = useMay('System.EmergencyPanel.Control')
   const users = useUsers(policy.breakGlassUsers)
@@ -19,7 +20,7 @@ export function BreakGlass({ policy, before, set, disabled, refused }: { policy:
   const common = (list: Lists) => ({
     value: policy[list] ?? [],
     disabled,
-    invalid: refused === list,
+    error: errorOf(refused, list),
     change: (value: string[]) => set({ [list]: controls ? value : value.filter((name) => before[list]?.includes(name)) }),
   })
   return (
@@ -34,7 +35,7 @@ export function BreakGlass({ policy, before, set, disabled, refused }: { policy:
   )
 }
 
-function Names({ label, hint, none, items, search, value, change, disabled, invalid }: {
+function Names({ label, hint, none, items, search, value, change, disabled, error }: {
   label: string
   hint: string
   none: string
@@ -43,12 +44,12 @@ function Names({ label, hint, none, items, search, value, change, disabled, inva
   value: string[]
   change: (value: string[]) => void
   disabled: boolean
-  invalid: boolean
+  error?: string
 }) {
   const t = words.useTexts()
   return (
     <MultiSelect
-      label={label} placeholder={value.length ? undefined : hint} data={items} value={value} onChange={change} disabled={disabled} error={invalid}
+      label={label} placeholder={value.length ? undefined : hint} data={items} value={value} onChange={change} disabled={disabled} error={error}
       comboboxProps={{ shadow: 'md' }} searchable onSearchChange={search} nothingFoundMessage={none} maxValues={mostNames} hidePickedOptions limit={offered} withCheckIcon={false}
       classNames={{ label: 'f', input: 'names', root: 'nameroot' }} maxDropdownHeight={240}
       renderPill={({ option, onRemove, disabled: off }) => (

@@ -5,6 +5,7 @@ import { shell } from '../../app/text'
 import { newId } from '../../app/id'
 import { type Grant, GrantStep } from '../../parts/GrantStep'
 import { RefusalNote } from '../../parts/Note'
+import { useSingle } from '../../parts/single'
 import { useTokens } from './BreakGlass'
 import { added, type Draft, type Lists, mostText, type Policy } from './draft'
 import { words } from './text'
@@ -15,8 +16,8 @@ export function Confirm({ policy, difference, done, discard, refuse }: {
   difference: Draft
   done: (now: Policy) => void
   discard: () => void
-  /** Told the field that a refusal is about. */
-  refuse: (field: string | undefined) => void
+  /** Told of a refusal, which may be about a field. */
+  refuse: (error: unknown) => void
 }) {
   const t = words.useTexts()
   const say = shell.useTexts()
@@ -27,9 +28,10 @@ export function Confirm({ policy, difference, done, discard, refuse }: {
   const names = new Map(items.map((i) => [i.value, i.label]))
   const ready = complete(policy, difference)
   const save = useSave({ policy: difference, why, grant, done, refuse, spent: () => setGrant(undefined) })
+  const single = useSingle(save.isPending, save.error)
   const send = () => {
-    if (!ready || save.isPending) return
-    if (grant) save.mutate()
+    if (!ready) return
+    if (grant) single(() => save.mutate())
     else box.current?.querySelector<HTMLInputElement>('.code input')?.focus()
   }
   useCtrlS(send)
@@ -63,7 +65,7 @@ export function Confirm({ policy, difference, done, discard, refuse }: {
 /** A pattern is needed where one must be matched. */
 const complete = (policy: Policy, d: Draft) => ({ ...policy, ...d }).governanceCode !== 'PATTERN' || ({ ...policy, ...d }).governancePattern !== ''
 
-function useSave({ policy, why, grant, done, refuse, spent }: { policy: Draft; why: string; grant?: Grant; done: (now: Policy) => void; refuse: (field?: string) => void; spent: () => void }) {
+function useSave({ policy, why, grant, done, refuse, spent }: { policy: Draft; why: string; grant?: Grant; done: (now: Policy) => void; refuse: (error: unknown) => void; spent: () => void }) {
   const intent = useRef({ of: '', requestId: '' })
   return useMutation({
     mutationFn: () => {
@@ -77,7 +79,7 @@ function useSave({ policy, why, grant, done, refuse, spent }: { policy: Draft; w
     onError: (error) => {
       if (!(error instanceof Refusal)) return
       if (/^(GRANT|MFA)/.test(error.reason)) spent()
-      refuse(typeof error.details.field === 'string' ? error.details.field : undefined)
+      refuse(error)
     },
   })
 }

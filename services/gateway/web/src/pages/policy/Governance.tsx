@@ -4,7 +4,7 @@ import { words } from './text'
 
 const choices = ['OPTIONAL', 'REQUIRED', 'PATTERN'] as const
 
-export function Governance({ policy, set, disabled, refused }: { policy: Policy; set: (part: Draft) => void; disabled: boolean; refused: boolean }) {
+export function Governance({ policy, set, disabled, refused }: { policy: Policy; set: (part: Draft) => void; disabled: boolean; refused?: string }) {
   const t = words.useTexts()
   const chosen = policy.governanceCode === 'GOVERNANCE_UNSPECIFIED' ? 'OPTIONAL' : policy.governanceCode
   return (
@@ -25,7 +25,7 @@ export function Governance({ policy, set, disabled, refused }: { policy: Policy;
 }
 
 /** The pattern, and a field that tries it. */
-function Pattern({ value, set, disabled, refused }: { value: string; set: (part: Draft) => void; disabled: boolean; refused: boolean }) {
+function Pattern({ value, set, disabled, refused }: { value: string; set: (part: Draft) => void; disabled: boolean; refused?: string }) {
   const t = words.useTexts()
   const [code, setCode] = useState('')
   const missing = value === ''
@@ -38,10 +38,10 @@ function Pattern({ value, set, disabled, refused }: { value: string; set: (part:
         <label className="f" htmlFor="pattern">{t('pattern')}</label>
         <input
           id="pattern" className="in mono" value={value} maxLength={200} disabled={disabled} autoComplete="off" spellCheck={false} required
-          aria-invalid={missing || refused || undefined} aria-describedby="pattern-hint"
+          aria-invalid={missing || refused !== undefined || undefined} aria-describedby="pattern-hint"
           onChange={(e) => set({ governancePattern: e.target.value })}
         />
-        <p className={`hint${missing ? ' red' : ''}`} id="pattern-hint">{missing ? t('patternMissing') : t('patternHint')}</p>
+        <p className={`hint${missing || refused ? ' red' : ''}`} id="pattern-hint">{missing ? t('patternMissing') : (refused ?? t('patternHint'))}</p>
       </div>
       <div>
         <label className="f" htmlFor="try">{t('test')}</label>

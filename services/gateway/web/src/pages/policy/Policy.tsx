@@ -4,6 +4,7 @@ import { api, ask } from '../../api/client'
 import { dateTime } from '../../app/format'
 import { useMay } from '../../app/me'
 import { Head } from '../../parts/Head'
+import { errorOf } from '../../parts/reasons'
 import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
 import { BreakGlass } from './BreakGlass'
 import { Confirm } from './Confirm'
@@ -34,7 +35,7 @@ function Editor({ policy, changes }: { policy: Policy_; changes: boolean }) {
   const client = useQueryClient()
   const [draft, setDraft] = useState<Draft>({})
   const [saved, setSaved] = useState('')
-  const [refused, setRefused] = useState<string>()
+  const [refused, setRefused] = useState<unknown>()
   const difference = changed(policy, draft)
   const set = (part: Draft) => {
     setSaved('')
@@ -51,7 +52,7 @@ function Editor({ policy, changes }: { policy: Policy_; changes: boolean }) {
     <>
       {!changes && <p className="note" role="note">{t('readOnly')}</p>}
       <div className="pgrid">
-        <Governance policy={shown} set={set} disabled={!changes} refused={refused === 'governancePattern'} />
+        <Governance policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'governancePattern')} />
         <BreakGlass policy={shown} before={policy} set={set} disabled={!changes} refused={refused} />
       </div>
       {Object.keys(difference).length > 0 && (

@@ -39,6 +39,19 @@ export function LeftCell({ of }: { of: Emergency }) {
   )
 }
 
+/** How many devices a freeze closes, or closed, and of how many groups. */
+export function BlocksCell({ of }: { of: Emergency }) {
+  const t = reports.useTexts()
+  if (of.blockedDevices === undefined) return <span className="dim">–</span>
+  if (of.blockedDevices === 0) return <span className="dim">{t('nothing')}</span>
+  return (
+    <>
+      <div>{t('nDevices', { count: of.blockedDevices, n: number(of.blockedDevices) })}</div>
+      <div className="xs dim">{t('nGroups', { count: of.blockedAccessGroups ?? 0 })}</div>
+    </>
+  )
+}
+
 /** How many sessions it ended, as their connectors say. */
 export function SessionsCell({ of }: { of: Emergency }) {
   const t = reports.useTexts()

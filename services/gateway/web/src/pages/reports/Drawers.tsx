@@ -57,6 +57,7 @@ export function DetailsDrawer({ id: asked, close, devices }: { id: string | unde
           <div className="row wrap acts">
             <Link className="btn pri" to="/emergencies/$id" params={{ id }}>{t('live')}</Link>
             {devices && <button type="button" className="btn" onClick={devices}>{t('devices')}</button>}
+            {may && cancellable(e) && <Link className="btn" to="/emergencies/$id/shorten" params={{ id }}>{t('shorten')}</Link>}
             {may && cancellable(e) && <Link className="btn" to="/emergencies/$id/cancel" params={{ id }}>{t('cancelOf', { id })}</Link>}
           </div>
         </>
@@ -89,8 +90,8 @@ export function DevicesDrawer({ id: asked, close }: { id: string | undefined; cl
       {devices.length > 0 && (
         <>
           <p className="sm mid">
-            <b className="b">{list.hasNextPage ? t('devicesMore', { count: devices.length }) : t('devicesShown', { count: devices.length })}</b>{' '}
-            {e && t(e.status === 'ONGOING' ? 'blocks' : e.status === 'PENDING' ? 'willBlock' : 'blocked')}
+            <b className="b">{list.hasNextPage ? t('devicesMore', { n: number(devices.length), all: number(Math.max(devices.length, e?.blockedDevices ?? 0)) }) : t('devicesShown', { count: devices.length, n: number(devices.length) })}</b>{' '}
+            {e && t(e.status === 'ONGOING' ? 'blocksNow' : e.status === 'PENDING' ? 'willBlock' : 'blocked')}
           </p>
           <table className="blocked">
             <thead><tr><th>{t('device')}</th><th>{t('accessGroups')}</th></tr></thead>

@@ -1,7 +1,10 @@
-import type { ReactNode } from 'react'
+import { useQuery } from '@tanstack/react-query'
+import { type ReactNode, useState } from 'react'
+import { api, ask } from '../../api/client'
 import { dateTime, durationOf, number, span, utc } from '../../app/format'
 import type { Emergency } from '../../app/posture'
 import { at } from './emergency'
+import { useTokenNames } from './tokens'
 import { reports } from './text'
 
 type Fact = [name: string, value: ReactNode]
@@ -13,11 +16,26 @@ function moment(time: string) {
   return <>{dateTime(time)} <span className="xs dim">{same ? 'UTC' : utc(time)}</span></>
 }
 
+const long = 400
+
+/** What somebody wrote, of which a long one shows its beginning first. */
+function Long({ text }: { text: string }) {
+  const t = reports.useTexts()
+  const [whole, show] = useState(false)
+  if (text.length <= long) return <bdi>{text}</bdi>
+  return (
+    <>
+      <bdi className={whole ? undefined : 'begins'}>{text}</bdi>
+      <button type="button" className="btn quiet sm" aria-expanded={whole} onClick={() => show(!whole)}>{t(whole ? 'showLess' : 'showWhole')}</button>
+    </>
+  )
+}
+
 /** Who, why, ticket, when, and what proves it. */
 export function Facts({ of }: { of: Emergency }) {
   const t = reports.useTexts()
   const facts: Fact[] = [
-    [t('why'), <bdi key="why">{of.justification || '–'}</bdi>],
+    [t('why'), <Long key="why" text={of.justification || '–'} />],
     [t('who'), <bdi key="who">{of.createdBy}</bdi>],
     [t('ticket'), of.governanceCode ? mono(of.governanceCode) : t('noTicket')],
     ...useTimes(of),
@@ -60,12 +78,11 @@ function useReach(of: Emergency): Fact[] {
   const facts: Fact[] = []
   const yes = (value: boolean | undefined) => (value ? t('yes') : t('no'))
   if (of.kind === 'TERMINATION') facts.push([t('whom'), <Selected key="whom" of={of} />])
-  if (of.kind === 'FREEZE') facts.push([t('endsLive'), yes(of.endLiveSessions)])
-  if (of.kind === 'LOCKDOWN') {
-    facts.push([t('letsThrough'), <bdi key="users">{of.breakGlassUsers?.join(', ') || t('noTicket')}</bdi>])
-    facts.push([t('letsTokens'), <bdi key="tokens">{of.breakGlassTokens?.join(', ') || t('noTicket')}</bdi>])
-    facts.push([t('revokes'), yes(of.revokeTokens)])
+  if (of.kind === 'FREEZE') {
+    if (of.blockedDevices !== undefined) facts.push([t('blocks'), `${t('nDevices', { count: of.blockedDevices, n: number(of.blockedDevices) })}, ${t('nGroups', { count: of.blockedAccessGroups ?? 0 })}`])
+    facts.push([t('endsLive'), yes(of.endLiveSessions)])
   }
+  if (of.kind === 'LOCKDOWN') facts.push([t('through'), <Through key="through" of={of} />], [t('revokes'), yes(of.revokeTokens)])
   if (of.ended !== undefined) {
     facts.push([t('result'), t('resultText', { ended: number(of.ended), open: number(of.open ?? 0), unreachable: number(of.unreachable ?? 0) })])
   }
@@ -77,10 +94,27 @@ function useCancelled(of: Emergency): Fact[] {
   if (!of.cancelTime) return []
   const facts: Fact[] = [
     [t('cancelled'), <span key="cancelled"><bdi>{of.cancelledBy}</bdi>, {moment(of.cancelTime)}</span>],
-    [t('cancelWhy'), <bdi key="why">{of.cancelJustification || '–'}</bdi>],
+    [t('cancelWhy'), <Long key="why" text={of.cancelJustification || '–'} />],
   ]
   if (of.cancelGovernanceCode) facts.push([t('cancelTicket'), mono(of.cancelGovernanceCode)])
   return facts
+}
+
+/** Whom a lockdown lets through: its own, and while it is on or to come the policy's of now. */
+function Through({ of }: { of: Emergency }) {
+  const t = reports.useTexts()
+  const open = of.status === 'PENDING' || of.status === 'ONGOING'
+  const { data: policy } = useQuery({ queryKey: ['policy'], queryFn: () => ask(api.GET('/v1/policy')), enabled: open, staleTime: 10_000 })
+  const called = useTokenNames([...(of.breakGlassTokens ?? []), ...((open && policy?.breakGlassTokens) || [])])
+  const list = (users: string[] | undefined, tokens: string[] | undefined) => [...(users ?? []), ...(tokens ?? []).map((id) => t('tokenNamed', { name: called(id) }))].map((name, i) => <span key={name}>{i > 0 && ', '}<bdi>{name}</bdi></span>)
+  const own = list(of.breakGlassUsers, of.breakGlassTokens)
+  const everyones = open ? list(policy?.breakGlassUsers, policy?.breakGlassTokens) : []
+  return (
+    <>
+      <div>{own.length ? own : t('nobodyBesides')}</div>
+      <div className="xs dim">{everyones.length ? <>{t('policyToo')} {everyones}</> : t('policyList')}</div>
+    </>
+  )
 }
 
 function Selected({ of }: { of: Emergency }) {

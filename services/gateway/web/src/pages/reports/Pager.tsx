@@ -1,23 +1,28 @@
 import { keysOn } from '../../app/keys'
 import { number } from '../../app/format'
-import type { ReportKind } from './emergency'
-import { between, type Search } from './search'
+import type { Page, ReportKind } from './emergency'
+import { totalOf } from './Filters'
+import { between, reachOf, type Search } from './search'
 import { reports } from './text'
 
-type Paging = { kind: ReportKind; search: Search; set: (change: Search) => void; count: number; size: number; next: string; may: boolean }
+type Paging = { kind: ReportKind; search: Search; set: (change: Search) => void; of: Page; size: number; old: boolean; may: boolean }
 
-/** The API tells the next page only, and no total. */
-export function Pager({ kind, search, set, count, size, next, may }: Paging) {
+/** Page tokens lead forward only; back goes by those that were used. */
+export function Pager({ kind, search, set, of, size, old, may }: Paging) {
   const t = reports.useTexts()
   const before = search.page ? search.page.split(between) : []
   const from = before.length * size + 1
+  const to = from + of.emergencies.length - 1
+  const all = search.status ? (of.counts[search.status] ?? 0) : totalOf(of.counts)
+  const next = old ? '' : of.next
+  const reach = reachOf(search)
   const turn = (tokens: string[]) => {
     set({ page: tokens.join(between) || undefined })
     scrollTo({ top: 0 })
   }
   return (
     <nav className="row sm dim pg" aria-label={t('paging')}>
-      <span className="grow" title={t('newest')}>{t('shown', { from: number(from), to: number(from + count - 1) })}</span>
+      <span className="grow" role="status">{t('shown', { from: number(from), to: number(to), all: number(Math.max(all, to)) })}{reach && `, ${t(`last${reach}`).toLowerCase()}`}</span>
       {keysOn() && (
         <span className="row keyhints" aria-hidden>
           <span><kbd>j</kbd> <kbd>k</kbd> {t('keyMove')}</span>

@@ -6,17 +6,18 @@ import { useCallback, useEffect } from 'react'
 import { serverNow, useNow } from '../../app/clock'
 import { time, zone } from '../../app/format'
 import { useMay } from '../../app/me'
-import { type Emergency, usePosture } from '../../app/posture'
+import { usePosture } from '../../app/posture'
 import { kindIcons } from '../../parts/Chip'
 import { Head } from '../../parts/Head'
 import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
 import { DetailsDrawer, DevicesDrawer } from './Drawers'
-import { asOf, at, cancellable, fetchPage, type Page, type ReportKind } from './emergency'
-import { Filters, statusesOf } from './Filters'
+import { asOf, cancellable, fetchPage, type Page, type ReportKind } from './emergency'
+import { Export, useExport } from './Export'
+import { Filters } from './Filters'
 import { useRowKeys } from './keys'
 import { Pager } from './Pager'
 import { Rows } from './Rows'
-import { between, type Search, useReportSearch } from './search'
+import { everything, queryOf, type Search, useReportSearch } from './search'
 import { reports } from './text'
 
 export const Terminations = () => <Report key="T" kind="TERMINATION" />
@@ -28,23 +29,12 @@ const movingEvery = 1000
 const restingEvery = 5000
 const newPaths = { TERMINATION: '/emergency/terminate', FREEZE: '/emergency/freeze', LOCKDOWN: '/emergency/lockdown' } as const
 
-/** What is on stands first, then what is to come, then the newest. */
-function sorted(all: Emergency[], now: number): Emergency[] {
-  const rank = (e: Emergency) => (e.status === 'ONGOING' || e.status === 'RUNNING' ? 0 : e.status === 'PENDING' ? 1 : 2)
-  const list = all.map((e) => asOf(e, now))
-  return list.sort((a, b) => rank(a) - rank(b) || (a.status === 'PENDING' && b.status === 'PENDING' ? at(a.startTime) - at(b.startTime) : 0))
-}
-
 function useReport(kind: ReportKind, search: Search) {
   const { posture } = usePosture()
-  const token = search.page?.split(between).at(-1)
-  const filter = [search.status && `status=${search.status}`, search.by && `createdBy=${search.by}`].filter(Boolean).join(' AND ')
+  const { details: _, devices: __, ...shown } = search
   const query = useQuery({
-    queryKey: ['report', kind, filter, token ?? ''],
-    queryFn: async (): Promise<Page & { time: number }> => {
-      const page = await fetchPage(kind, { pageSize, pageToken: token, filter: filter || undefined })
-      return { ...page, time: serverNow() }
-    },
+    queryKey: ['report', kind, JSON.stringify(shown)],
+    queryFn: async (): Promise<Page & { time: number }> => ({ ...(await fetchPage(kind, { ...queryOf(search), pageSize })), time: serverNow() }),
     placeholderData: keepPreviousData,
     refetchInterval: (q) => (q.state.data?.emergencies.some((e) => e.status === 'RUNNING') ? movingEvery : restingEvery),
   })
@@ -63,7 +53,8 @@ function Report({ kind }: { kind: ReportKind }) {
   const may = useMay('System.EmergencyPanel.Control')
   const [search, set] = useReportSearch(kind)
   const query = useReport(kind, search)
-  const rows = sorted(query.data?.emergencies ?? [], now)
+  const rows = (query.data?.emergencies ?? []).map((e) => asOf(e, now))
+  const saving = useExport(kind, search)
   const open = search.details ?? search.devices
   const close = () => set({ details: undefined, devices: undefined })
   useRowKeys({
@@ -75,9 +66,13 @@ function Report({ kind }: { kind: ReportKind }) {
   return (
     <>
       <Head title={t(kind)} crumbs={[t('crumb')]} text={t(`text${kind}`, { zone: zone(now) })}>
-        {may && <New kind={kind} />}
+        <div className="row acts">
+          <Export of={saving} />
+          {may && <New kind={kind} />}
+        </div>
       </Head>
-      <Filters kind={kind} search={search} set={set} people={rows.map((e) => e.createdBy ?? '')} />
+      <Filters kind={kind} search={search} set={set} people={query.data?.people ?? []} counts={query.data?.counts} />
+      {saving.isError && <RefusalNote error={saving.error} again={() => saving.mutate(saving.variables)} />}
       {query.isError && (known
         ? <p className="note" role="status">{t('stale', { time: time(query.data.time) })}</p>
         : <RefusalNote error={query.error} again={() => void query.refetch()} />)}
@@ -85,10 +80,10 @@ function Report({ kind }: { kind: ReportKind }) {
         {query.isPending && <Skeleton rows={6} height={42} />}
         {known && rows.length === 0 && <None kind={kind} search={search} set={set} may={may} />}
         {known && rows.length > 0 && (
-          <Rows kind={kind} of={rows} may={may} acts={{ details: (id) => set({ details: id }), devices: (id) => set({ devices: id }) }} />
+          <Rows kind={kind} of={rows} may={may} search={search} set={set} acts={{ details: (id) => set({ details: id }), devices: (id) => set({ devices: id }) }} />
         )}
       </section>
-      {known && rows.length > 0 && <Pager kind={kind} search={search} set={set} count={rows.length} size={pageSize} next={query.isPlaceholderData ? '' : query.data.next} may={may} />}
+      {known && rows.length > 0 && <Pager kind={kind} search={search} set={set} of={query.data} size={pageSize} old={query.isPlaceholderData} may={may} />}
       <DetailsDrawer id={search.details} close={close} devices={kind === 'FREEZE' ? () => void details() : undefined} />
       {kind === 'FREEZE' && <DevicesDrawer id={search.devices} close={close} />}
     </>
@@ -109,13 +104,12 @@ function New({ kind, quiet }: { kind: ReportKind; quiet?: boolean }) {
 
 function None({ kind, search, set, may }: { kind: ReportKind; search: Search; set: (change: Search) => void; may: boolean }) {
   const t = reports.useTexts()
-  const filtered = search.status || search.by || search.page
+  const filtered = (Object.keys(everything) as (keyof Search)[]).some((name) => search[name])
   if (!filtered) return <Empty>{t(`none${kind}`)} {may && <New kind={kind} quiet />}</Empty>
-  const why = search.status && statusesOf(kind).includes(search.status) ? t('noneFiltered') : t('noneBy', { name: search.by ?? '' })
   return (
     <Empty>
-      {why}{' '}
-      <button type="button" className="btn quiet" onClick={() => set({ status: undefined, by: undefined, page: undefined })}>{t('showAll')}</button>
+      {t('noneFiltered')}{' '}
+      <button type="button" className="btn quiet" onClick={() => set(everything)}>{t('showAll')}</button>
     </Empty>
   )
 }

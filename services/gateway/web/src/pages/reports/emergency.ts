@@ -25,22 +25,24 @@ export async function fetchReceipts(id: string): Promise<Receipt[]> {
   return (await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id } } }))).receipts ?? []
 }
 
-export type Page = { emergencies: Emergency[]; next: string }
-export type Query = { pageSize: number; pageToken?: string; filter?: string }
+export type Page = { emergencies: Emergency[]; next: string; counts: Record<string, number>; people: string[] }
+export type Query = { pageSize: number; pageToken?: string; filter?: string; query?: string; orderBy?: string }
 
-/** One page of a report, newest first. */
+/** One page of a report. */
 export async function fetchPage(kind: ReportKind, query: Query): Promise<Page> {
   const params = { query }
+  const of = (emergencies: Emergency[] = [], page: { nextPageToken?: string; statusCounts?: Record<string, number>; people?: string[] }) =>
+    ({ emergencies, next: page.nextPageToken ?? '', counts: page.statusCounts ?? {}, people: page.people ?? [] })
   if (kind === 'TERMINATION') {
     const page = await ask(api.GET('/v1/terminations', { params }))
-    return { emergencies: page.terminations ?? [], next: page.nextPageToken ?? '' }
+    return of(page.terminations, page)
   }
   if (kind === 'FREEZE') {
     const page = await ask(api.GET('/v1/freezes', { params }))
-    return { emergencies: page.freezes ?? [], next: page.nextPageToken ?? '' }
+    return of(page.freezes, page)
   }
   const page = await ask(api.GET('/v1/lockdowns', { params }))
-  return { emergencies: page.lockdowns ?? [], next: page.nextPageToken ?? '' }
+  return of(page.lockdowns, page)
 }
 
 export const at = (time: string | undefined) => (time ? Date.parse(time) : 0)

@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { shell } from '../../app/text'
+import { explain } from '../../parts/reasons'
 import type { Outcome, Run, Session } from './ending'
 import { sessionTexts } from './text'
 
@@ -22,7 +22,6 @@ export function EndBar({ chosen, end, clear, busy }: { chosen: Session[]; end: (
 /** How far the ending is and what came of it: nothing is said to be over before its connector said so. */
 export function Result({ run, again, dismiss }: { run: Run; again: (sessions: Session[]) => void; dismiss: () => void }) {
   const t = sessionTexts.useTexts()
-  const s = shell.useTexts()
   const of = (take: (o: Outcome) => boolean) => run.outcomes.filter(take)
   const confirmed = of((o) => o.state === 'ENDED').length
   const silent = of((o) => o.state === 'UNREACHABLE').length
@@ -47,7 +46,7 @@ export function Result({ run, again, dismiss }: { run: Run; again: (sessions: Se
             <p className="red b">{t('failed', { count: failed.length })}</p>
             <ul className="red">
               {failed.map((o) => (
-                <li key={o.session.id}><bdi>{t('on', { user: o.session.user, device: o.session.device })}</bdi>: {o.refusal?.message || s('unreachable')} <span className="reason">{o.refusal?.reason}</span></li>
+                <li key={o.session.id}><bdi>{t('on', { user: o.session.user, device: o.session.device })}</bdi>: {explain(o.refusal)} <span className="reason">{o.refusal?.reason}</span></li>
               ))}
             </ul>
           </>

@@ -1,8 +1,10 @@
 import IconAlert from '@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs'
+import { useMemo } from 'react'
 import { Refusal } from '../../api/client'
 import { serverNow, useNow } from '../../app/clock'
 import { span, time } from '../../app/format'
 import { RefusalNote } from '../../parts/Note'
+import { explain as sentence } from '../../parts/reasons'
 import { signIn } from './text'
 
 /** How long a lockout lasts still, in milliseconds; 0 for none. */
@@ -16,13 +18,15 @@ export function usePause(error: unknown): number {
 export function Problem({ error, recovery, id }: { error: unknown; recovery?: boolean; id: string }) {
   const t = signIn.useTexts()
   useNow()
+  // What is left runs on for the eye; who listens is told once.
+  const said = useMemo(() => (error instanceof Refusal ? explain(error, t, recovery) : ''), [error, t, recovery])
   if (!error) return null
   const text = error instanceof Refusal ? explain(error, t, recovery) : ''
   if (!text || !(error instanceof Refusal)) return <div id={id}><RefusalNote error={error} /></div>
   return (
     <div className="note refusal" role="alert" id={id}>
       <IconAlert className="i" stroke={1.6} aria-hidden />
-      <div>{text} <span className="reason">{error.reason}</span></div>
+      <div>{said === text ? text : <><span className="sr">{said}</span><span aria-hidden>{text}</span></>} <span className="reason">{error.reason}</span></div>
     </div>
   )
 }
@@ -41,7 +45,7 @@ function explain(refusal: Refusal, t: ReturnType<typeof signIn.useTexts>, recove
     case 'LOCKED_OUT':
       return left > 0 ? t('pause', wait) : t('paused')
     case 'LOCKDOWN':
-      return `${refusal.message}. ${t('lockdown')}`
+      return `${sentence(refusal)} ${t('lockdown')}`
   }
   return ''
 }

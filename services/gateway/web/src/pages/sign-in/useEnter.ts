@@ -1,8 +1,9 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useMutation } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { api, ask, Refusal } from '../../api/client'
-import { useSetMe, type User } from '../../app/me'
+import { lastHere } from '../../app/forget'
 import { newId } from '../../app/id'
+import { useSetMe, type User } from '../../app/me'
 import { bidFarewell } from '../account/farewell'
 
 export type Proof = { username: string; password: string; code?: string; recovery?: boolean }
@@ -13,21 +14,21 @@ export const wantsCode = (error: unknown) => error instanceof Refusal && error.d
 function calls(user: User, proof: Proof): string | undefined {
   const controls = user.permissions?.includes('System.EmergencyPanel.Control')
   if (user.mfa !== 'ACTIVE') return controls ? '/account?enroll=1' : undefined
-  return proof.recovery ? '/account?enroll=recovery' : undefined
+  if (proof.recovery) return '/account?enroll=recovery'
+  // Where somebody else was when their sign-in ran out is not told to the next.
+  return lastHere() !== '' && lastHere() !== user.name ? '/' : undefined
 }
 
 /** Signs in. Nothing that the person before was shown is kept for the next. */
 export function useEnter(codeRequired: () => void) {
   const set = useSetMe()
   const go = useNavigate()
-  const client = useQueryClient()
   return useMutation({
     mutationFn: ({ username, password, code }: Proof) =>
       ask(api.POST('/v1/sign-ins', { body: { username, password, code, requestId: newId() } })),
     onSuccess: async (answer, proof) => {
       const user = answer.user
       if (!user) return
-      client.removeQueries({ predicate: (q) => q.queryKey[0] !== 'me' })
       bidFarewell(undefined)
       const first = calls(user, proof)
       if (first) await go({ to: '/sign-in', search: { to: first }, replace: true })

@@ -7,7 +7,7 @@ import { api, ask } from '../../api/client'
 import { useMe } from '../../app/me'
 import { shell } from '../../app/text'
 import { Checks, Editor, errorOf, Text, useIntent } from '../../parts/Editor'
-import { grantable, usePermissionWords } from '../users/permissions'
+import { grantable, usePermissionWords } from '../../parts/permissions'
 import type { Token } from './Tokens'
 import { tokenTexts } from './text'
 
@@ -88,15 +88,16 @@ export function Shown({ token, close }: { token: Token; close: () => void }) {
   return (
     <Modal opened onClose={close} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} title={<bdi className="b">{t('made', { name: token.name })}</bdi>} styles={{ title: { overflowWrap: 'anywhere', minWidth: 0 } }}>
       <div className="confirm">
-        <p className="mid">{t('madeText')}</p>
-        <code className="secret">{token.token}</code>
+        <p className="mid">{t(token.token ? 'madeText' : 'lost')}</p>
+        {token.token && <code className="secret">{token.token}</code>}
         {copied === false && <p className="sm" role="alert">{t('copyFailed')}</p>}
         <div className="btns">
-          <button type="button" className="btn" onClick={() => void write()} data-autofocus>
+          {token.token && <button type="button" className="btn" onClick={() => void write()} data-autofocus>
             {copied ? <IconCheck className="i s acc" stroke={2} aria-hidden /> : <IconCopy className="i s" stroke={1.6} aria-hidden />}
-            <span role="status">{copied ? s('copied') : s('copy')}</span>
-          </button>
-          <button type="button" className="btn pri" onClick={close}>{t('kept')}</button>
+            {copied ? s('copied') : s('copy')}
+          </button>}
+          <span className="sr" role="status">{copied && s('copied')}</span>
+          <button type="button" className="btn pri" onClick={close}>{token.token ? t('kept') : s('close')}</button>
         </div>
       </div>
     </Modal>

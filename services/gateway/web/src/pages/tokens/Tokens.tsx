@@ -3,21 +3,20 @@ import IconPlus from '@tabler/icons-react/dist/esm/icons/IconPlus.mjs'
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, ask, type Schemas } from '../../api/client'
-import { dateTime, number } from '../../app/format'
+import { dateTime } from '../../app/format'
 import { useMay } from '../../app/me'
 import { Confirm } from '../../parts/Confirm'
 import { Head } from '../../parts/Head'
 import { Choice, type Column, Disabled, Filters, List, Name, RowMenu, Search } from '../../parts/List'
 import { usePages, useParam, useSearchText } from '../../parts/paging'
-import { usePermissionWords } from '../users/permissions'
+import { usePermissionWords } from '../../parts/permissions'
 import { useShut } from './shut'
 import { channels, Rename, Shown, TokenEditor } from './TokenEditor'
 import { tokenTexts } from './text'
 
 export type Token = Schemas['Token']
 
-// The server orders tokens by id and knows no filter: the console looks within what it got.
-const size = 1000
+const size = 50
 
 type What = 'rename' | 'disable' | 'enable' | 'remove' | 'rearm'
 type Doing = { what: 'create' } | { what: 'shown' | What; token: Token }
@@ -28,18 +27,16 @@ export function Tokens() {
   const may = useMay('System.Tokens.Manage')
   const { text, type, settled } = useSearchText('q')
   const [channel, setChannel] = useParam('channel')
-  const pages = usePages('')
+  const [off, setOff] = useParam('disabled')
+  const words = settled.trim().slice(0, 128).replaceAll('"', '')
+  const filter = [words && `text:"${words}"`, channel && `channel=${channel}`, off && `disabled=${off}`].filter(Boolean).join(' AND ')
+  const pages = usePages(filter)
   const [doing, start] = useState<Doing>()
   const query = useQuery({
-    queryKey: ['tokens', pages.token],
-    queryFn: () => ask(api.GET('/v1/tokens', { params: { query: { pageSize: size, pageToken: pages.token || undefined } } })),
+    queryKey: ['tokens', filter, pages.token],
+    queryFn: () => ask(api.GET('/v1/tokens', { params: { query: { pageSize: size, pageToken: pages.token || undefined, filter: filter || undefined } } })),
     placeholderData: keepPreviousData,
   })
-  const wanted = settled.trim().toLowerCase()
-  const rows = query.data?.tokens
-    ?.filter((k) => (!channel || k.channel === channel) && [k.name, k.id, k.createdBy].some((part) => part?.toLowerCase().includes(wanted)))
-    .sort((a, b) => (a.name ?? '').localeCompare(b.name ?? ''))
-  const next = query.data?.nextPageToken
   return (
     <>
       <Head title={t('title')} text={t('text')}>
@@ -48,19 +45,19 @@ export function Tokens() {
       <Filters>
         <Search label={t('search')} text={text} type={type} />
         <Choice label={t('channel')} value={channel} change={setChannel} options={[['', t('anyChannel')], ...channels.map((c): [string, string] => [c, t(c)])]} />
+        <Choice label={t('state')} value={off} change={setOff} options={[['', t('anyState')], ['false', t('enabledOnly')], ['true', t('disabledOnly')]]} />
       </Filters>
-      {next && <p className="sm mid" style={{ marginBottom: 12 }}>{t('more', { n: number(size) })}</p>}
       <List
         label={t('title')}
-        rows={rows}
+        rows={query.data?.tokens}
         id={(k) => k.id ?? ''}
         name={(k) => k.name ?? ''}
         columns={useColumns(may ? (token) => start({ what: 'rename', token }) : undefined)}
         query={query}
-        empty={wanted || channel ? t('noneSuch') : t('none')}
+        empty={filter ? t('noneSuch') : t('none')}
         pages={pages}
         size={size}
-        next={next}
+        next={query.data?.nextPageToken}
         off={(k) => k.disabled ?? false}
         actions={may ? (token) => <Actions of={token} start={(what) => start({ what, token })} /> : undefined}
       />

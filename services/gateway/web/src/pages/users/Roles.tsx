@@ -7,7 +7,7 @@ import { shell } from '../../app/text'
 import { Confirm } from '../../parts/Confirm'
 import { Checks, Editor, errorOf, Text, useIntent } from '../../parts/Editor'
 import { List, Name } from '../../parts/List'
-import { grantable, usePermissionWords } from './permissions'
+import { grantable, usePermissionWords } from '../../parts/permissions'
 import { userTexts } from './text'
 
 /** All roles: there are few, and the server answers them at once. */

@@ -1,0 +1,60 @@
+import IconShield from '@tabler/icons-react/dist/esm/icons/IconShieldLock.mjs'
+import IconSnowflake from '@tabler/icons-react/dist/esm/icons/IconSnowflake.mjs'
+import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
+import { useNow } from './clock'
+import { countdown, time } from './format'
+import { useIsAdministrator, useMay, useMe } from './me'
+import { ongoing, usePosture } from './posture'
+import { shell } from './text'
+
+/** Tells a person which of their devices a freeze closes, on whatever page they are (C3). */
+export function FrozenNote() {
+  const t = shell.useTexts()
+  const now = useNow()
+  const { posture } = usePosture()
+  const administrator = useIsAdministrator()
+  const frozen = posture?.frozenDevices ?? []
+  const until = Math.max(0, ...ongoing(posture, 'FREEZE', now).map((e) => Date.parse(e.endTime ?? '')))
+  if (administrator || !until || frozen.length === 0) return null
+  return (
+    <div className="note frozen" role="status">
+      <IconSnowflake className="i" stroke={1.6} aria-hidden />
+      <div>
+        <b>{t('frozenTitle', { count: frozen.length, until: time(until) })}</b> {t('frozenText')} <bdi>{frozen.slice(0, 8).join(', ')}</bdi>
+        {frozen.length > 8 && ` ${t('andMore', { count: frozen.length - 8 })}`}
+      </div>
+      <span className="left" role="timer" aria-live="off">{countdown(until - now)}</span>
+    </div>
+  )
+}
+
+const put = 'portcullis.mfa-note' // aside, until the tab or the sign-in ends
+
+/** Tells who may use the panel, before they need it, that it takes an MFA (A2). */
+export function MfaNote({ at }: { at: string }) {
+  const t = shell.useTexts()
+  const administrator = useIsAdministrator()
+  const controls = useMay('System.EmergencyPanel.Control')
+  const lacks = useMe().mfa !== 'ACTIVE'
+  const [aside, setAside] = useState(() => sessionStorage.getItem(put) !== null)
+  // There the page itself says it.
+  const there = at === '/account' || at.startsWith('/emergency/')
+  if (!lacks || aside || there || !(administrator || controls)) return null
+  return (
+    <div className="note" role="status">
+      <IconShield className="i acc" stroke={1.6} aria-hidden />
+      <div><b>{t('mfaTitle')}</b> {t('mfaText')} <Link to="/account" search={{ enroll: '1' }}>{t('mfaEnrol')}</Link></div>
+      <button
+        type="button" className="btn sm quiet"
+        onClick={() => {
+          sessionStorage.setItem(put, '1')
+          setAside(true)
+          document.getElementById('main')?.focus()
+        }}
+      >
+        {t('mfaLater')}
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,20 @@
+import { texts } from '../app/language'
+
+/** What the forms call the API's fields. */
+export const fieldTexts = texts(
+  'fields',
+  {
+    name: 'Name', host: 'Host', port: 'Port', protocol: 'Protocol', labels: 'Labels', hostKey: 'Host key line', users: 'Users', devices: 'Devices',
+    accessGroups: 'Access groups', connectors: 'Connectors', protocols: 'Protocols', displayName: 'Display name', email: 'E-mail', mobile: 'Mobile', language: 'Language', roles: 'Roles',
+    sshPublicKeys: 'SSH keys', password: 'Password', currentPassword: 'Current password', permissions: 'May', channel: 'Channel', username: 'User name on the device', privateKey: 'Private key',
+    governanceCode: 'Governance code', governancePattern: 'Pattern', breakGlassUsers: 'Users', breakGlassTokens: 'API tokens', justification: 'Justification',
+    duration: 'Duration', startTime: 'Start', endTime: 'End', selector: 'Whom it ends', code: 'Code', filter: 'Filter',
+  },
+  {
+    name: 'Nome', host: 'Endereço', port: 'Porta', protocol: 'Protocolo', labels: 'Rótulos', hostKey: 'Linha da chave do host', users: 'Usuários', devices: 'Dispositivos',
+    accessGroups: 'Grupos de acesso', connectors: 'Conectores', protocols: 'Protocolos', displayName: 'Nome de exibição', email: 'E-mail', mobile: 'Celular', language: 'Idioma', roles: 'Papéis',
+    sshPublicKeys: 'Chaves SSH', password: 'Senha', currentPassword: 'Senha atual', permissions: 'Pode', channel: 'Canal', username: 'Usuário no dispositivo', privateKey: 'Chave privada',
+    governanceCode: 'Código de governança', governancePattern: 'Padrão', breakGlassUsers: 'Usuários', breakGlassTokens: 'Tokens de API', justification: 'Justificativa',
+    duration: 'Duração', startTime: 'Início', endTime: 'Fim', selector: 'O que encerra', code: 'Código', filter: 'Filtro',
+  },
+)
