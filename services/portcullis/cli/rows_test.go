@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -102,7 +103,19 @@ func (f *fake) changeRow(r *http.Request, collection, name, verb string, row map
 		row["credentialSet"] = true
 		return []byte("{}"), strict(body, new(gatev1.SetCredentialRequest))
 	case verb == "trust":
-		row["hostKey"] = "ssh-ed25519 AAAAC3Nza"
+		asked := new(gatev1.TrustDeviceRequest)
+		if n := strict(body, asked); n != nil {
+			return nil, n
+		}
+		if shown := "SHA256:shown"; asked.GetFingerprint() != "" && asked.GetFingerprint() != shown {
+			return nil, refuse(409, "ABORTED", "It shows another key", "field", "fingerprint")
+		}
+		answer := maps.Clone(row)
+		answer["hostKey"], answer["hostKeyFingerprint"] = "ssh-ed25519 AAAAC3Nza", "SHA256:shown"
+		if asked.GetValidateOnly() {
+			return mustJSON(answer), nil
+		}
+		maps.Copy(row, answer)
 	case r.Method == http.MethodDelete:
 		delete(f.rows[collection], name)
 		return []byte("{}"), nil

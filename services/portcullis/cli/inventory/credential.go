@@ -65,12 +65,39 @@ func (i inventory) readCredential(request *gatev1.SetCredentialRequest, password
 }
 
 func (i inventory) trust() *cobra.Command {
-	return &cobra.Command{Use: "trust NAME", Short: "pin the SSH host key that the device shows now", Args: cobra.ExactArgs(1),
+	var compared string
+	command := &cobra.Command{Use: "trust NAME", Short: "pin the SSH host key that the device shows, once you have compared it", Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
+			path := app.Path("devices", args[0], ":trust")
+			if compared == "" {
+				shown := new(gatev1.Device)
+				if err := i.Post(command.Context(), path, &gatev1.TrustDeviceRequest{ValidateOnly: true}, shown); err != nil {
+					return err
+				}
+				if err := i.compare(shown); err != nil {
+					return err
+				}
+				compared = shown.GetHostKeyFingerprint()
+			}
 			d := new(gatev1.Device)
-			if err := i.Post(command.Context(), app.Path("devices", args[0], ":trust"), new(gatev1.TrustDeviceRequest), d); err != nil {
+			if err := i.Post(command.Context(), path, &gatev1.TrustDeviceRequest{Fingerprint: compared}, d); err != nil {
 				return err
 			}
-			return i.Tell(d, "Pinned for %s; compare it with the device's own: %s", d.GetName(), d.GetHostKey())
+			return i.Tell(d, "Pinned for %s: %s", d.GetName(), d.GetHostKeyFingerprint())
 		}}
+	command.Flags().StringVar(&compared, "fingerprint", "", "the key that you have compared, as ssh-keygen -l says it on the device: SHA256:…")
+	return command
+}
+
+// compare asks whether what a device shows is its own. Where nobody can be asked, nothing is pinned.
+func (i inventory) compare(shown *gatev1.Device) error {
+	i.Term.Note("%s shows %s. On the device, ssh-keygen -lf on its host key says the same.", shown.GetName(), shown.GetHostKeyFingerprint())
+	answer, err := i.Term.Ask("Is that its key? yes or no")
+	if errors.Is(err, screen.ErrNobody) {
+		return app.Usagef("compare it, then run this again with --fingerprint %s", shown.GetHostKeyFingerprint())
+	}
+	if err == nil && answer != "yes" {
+		return app.Usagef("nothing was pinned; it takes a yes")
+	}
+	return err
 }
