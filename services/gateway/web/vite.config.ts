@@ -34,7 +34,7 @@ export default defineConfig({
           groups: [
             { name: 'react', test: /node_modules\/(react|react-dom)\// },
             { name: 'libraries', test: /node_modules\/(react-i18next|i18next|openapi-fetch|@tanstack)\/|MantineProvider\// },
-            { name: 'frame', test: /src\/(app|api|parts\/(Chip|CodeInput|Gate|Head|Note))|@tabler\// },
+            { name: 'frame', test: /src\/(app|api|parts\/(Chip|CodeInput|Gate|GrantStep|Head|Note))|@tabler\// },
             { name: 'controls', test: /node_modules|src\/parts\// },
           ],
         },

@@ -1,8 +1,8 @@
-import { useMediaQuery } from '@mantine/hooks'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useCallback, useState } from 'react'
 import { api, ask } from '../../api/client'
 import { useNow } from '../../app/clock'
+import { useNarrow } from '../../app/narrow'
 import { useMay, useMe } from '../../app/me'
 import { type Grant, GrantStep } from '../../parts/GrantStep'
 import { Head } from '../../parts/Head'
@@ -96,7 +96,7 @@ function Form({ kind }: { kind: Kind }) {
   const [grant, setGrant] = useState<Grant>()
   const [refusal, setRefusal] = useState<{ error: unknown; step: Step }>()
   const now = useNow()
-  const narrow = useMediaQuery('(max-width: 900px)')
+  const narrow = useNarrow()
   const governance = useGovernance()
   const once = useApply(kind, (error) => {
     const step = stepOf(error)

@@ -1,0 +1,1 @@
+export{t as Field}from"./Names-CQv_8FL_.js";
