@@ -20,7 +20,7 @@ test: ## every test; on Debian as root, installs what is lacking
 	go vet ./... && cd deploy/e2e && go vet ./...
 	go test -race $$(go list ./... | grep $(RACE))
 	go test $$(go list ./... | grep -v $(RACE))
-	cd deploy/e2e && go test ./browser && go test $$(go list ./... | grep -v /browser)
+	cd deploy/e2e && go test -timeout 20m ./browser && go test $$(go list ./... | grep -v /browser)
 
 build: $(SERVICES) ## bin/<service> for every service
 
