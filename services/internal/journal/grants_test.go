@@ -129,13 +129,13 @@ func work(t *testing.T, from, to *journal.Journal) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- mine.Work(ctx, journal.WorkConfig{Name: "notifier", Do: func(_ context.Context, e journal.Entry) error {
-			if string(e.Data) == "1" && !failed {
-				failed = true
-				return errors.New("not yet")
+		ended <- mine.Work(ctx, journal.WorkConfig{Name: "notifier", Do: func(_ context.Context, tasks []journal.Task) []error {
+			if e := tasks[0].Entry; string(e.Data) != "1" || failed {
+				done <- line(e)
+				return []error{nil}
 			}
-			done <- line(e)
-			return nil
+			failed = true
+			return []error{errors.New("not yet")}
 		}})
 	}()
 	if got := await(t, "the other", done); got != "2 event.b 2" {

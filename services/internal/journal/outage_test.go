@@ -215,9 +215,9 @@ func TestWorkGoesOnAfterTheServerIsKilled(t *testing.T) {
 	s := open(t, j, journal.StreamConfig{Name: "QUEUE", Subjects: []string{"queue.>"}, WorkQueue: true})
 	done := make(chan string, 10)
 	go func() {
-		_ = s.Work(t.Context(), journal.WorkConfig{Name: "worker", Do: func(_ context.Context, e journal.Entry) error {
-			done <- line(e)
-			return nil
+		_ = s.Work(t.Context(), journal.WorkConfig{Name: "worker", Do: func(_ context.Context, tasks []journal.Task) []error {
+			done <- line(tasks[0].Entry)
+			return []error{nil}
 		}})
 	}()
 	for round := range 3 {

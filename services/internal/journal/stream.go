@@ -39,7 +39,7 @@ const (
 )
 
 // Streams are the product's. EMERGENCY and IDENTITY have no limit, and the
-// limits of all the others add up to 2.7 GiB, so that none can keep EMERGENCY
+// limits of all the others add up to 3.4 GiB, so that none can keep EMERGENCY
 // from appending.
 func Streams(replicas int) []StreamConfig {
 	all := []StreamConfig{
@@ -48,8 +48,8 @@ func Streams(replicas int) []StreamConfig {
 		{Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, MaxBytes: 128 * mib, Latest: true},
 		{Name: "DIRECTORY", Subjects: []string{"directory.>"}, MaxBytes: 1024 * mib},
 		{Name: "CREDENTIAL", Subjects: []string{"credential.>"}, MaxBytes: 256 * mib},
-		{Name: "NOTIFICATION", Subjects: []string{"notification.>"}, MaxBytes: 64 * mib},
-		{Name: "OUTBOX", Subjects: []string{"outbox.>"}, MaxBytes: 512 * mib, MaxAge: 90 * day},
+		{Name: "NOTIFICATION", Subjects: []string{"notification.>"}, MaxBytes: 256 * mib},
+		{Name: "OUTBOX", Subjects: []string{"outbox.>"}, MaxBytes: 1024 * mib, MaxAge: 90 * day},
 		{Name: "SESSION", Subjects: []string{"session.>"}, MaxBytes: 512 * mib, MaxAge: 365 * day, DropOldest: true},
 		{Name: "ATTEMPT", Subjects: []string{"attempt.>"}, MaxBytes: 128 * mib, MaxAge: 90 * day, DropOldest: true},
 		{Name: "EVENT", Subjects: []string{"event.>"}, MaxBytes: 128 * mib, WorkQueue: true},

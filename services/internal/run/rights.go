@@ -10,8 +10,8 @@ import (
 
 // right is what one service may do with what is kept.
 type right struct {
-	// write are subjects, read are streams.
-	write, read []string
+	// write are subjects, read are streams, work are those of them of which it takes each entry as a task.
+	write, read, work []string
 	// blind are streams that it writes and can't read.
 	blind []string
 	// beat are its heartbeats, hear those that it listens to.
@@ -49,8 +49,9 @@ func rights(service string) (right, error) {
 		return right{read: []string{emergency, identity, "CREDENTIAL"}, beat: []string{own},
 			keys: []string{seal.TrustFile, seal.OpenerFile}}, nil
 	case rpc.Notifier:
-		return right{write: []string{"notification.>", "outbox.>", "event.>"}, read: []string{emergency, identity, "NOTIFICATION", "OUTBOX", "EVENT"},
-			keys: []string{seal.TrustFile}}, nil
+		return right{write: []string{"notification.>", "outbox.>", "event.>"}, read: []string{identity, "NOTIFICATION"},
+			work: []string{emergency, "OUTBOX", "EVENT"},
+			keys: []string{seal.TrustFile, seal.NotifierAEADFile}}, nil
 	case rpc.Gateway:
 		return right{write: []string{"attempt.>"}, read: []string{emergency, identity}, blind: []string{"ATTEMPT"}, keys: []string{seal.TrustFile}}, nil
 	}
@@ -59,7 +60,7 @@ func rights(service string) (right, error) {
 
 // grants are the NATS permissions of a service: what it may publish and subscribe to.
 func (r right) grants(user string) (publish, subscribe []string) {
-	publish, subscribe = journal.Grants(journal.Access{User: user, Write: r.write, Read: r.read, Beat: r.beat, Hear: r.hear})
+	publish, subscribe = journal.Grants(journal.Access{User: user, Write: r.write, Read: r.read, Work: r.work, Beat: r.beat, Hear: r.hear})
 	for _, stream := range r.blind {
 		publish = append(publish, "$JS.API.STREAM.INFO."+stream)
 	}
