@@ -40,6 +40,7 @@ const (
 	DurationOutOfRange     = "DURATION_OUT_OF_RANGE"
 	StartInPast            = "START_IN_PAST"
 	NotCancellable         = "NOT_CANCELLABLE"
+	NotResendable          = "NOT_RESENDABLE"
 	PreviewDrifted         = "PREVIEW_DRIFTED"
 	LastAdministrator      = "LAST_ADMINISTRATOR"
 	RequestIDReused        = "REQUEST_ID_REUSED"
@@ -50,6 +51,11 @@ const (
 	Internal               = "INTERNAL"
 	ResourceExhausted      = "RESOURCE_EXHAUSTED"
 	Unimplemented          = "UNIMPLEMENTED"
+	// DefaultAccountRequired refuses what would leave e-mail without a default account that works.
+	DefaultAccountRequired = "DEFAULT_ACCOUNT_REQUIRED"
+	// ContactWithoutEmail and ContactWithoutMobile name contacts who can't be reached that way.
+	ContactWithoutEmail  = "CONTACT_WITHOUT_EMAIL"
+	ContactWithoutMobile = "CONTACT_WITHOUT_MOBILE"
 	// Lockdown, Frozen and Locked are emergencies in the way; Lockdown alone has its own HTTP body.
 	Lockdown = "LOCKDOWN"
 	Frozen   = "FROZEN"

@@ -27,10 +27,12 @@ var frame []byte
 // Calls that the generator can't tell from the others: those that take no token, those that a lockdown
 // never refuses, those that answer as a stream, and those that take a YAML document as it is.
 var (
-	public  = map[string]bool{"get /v1/posture": true, "get /v1/posture:watch": true, "post /v1/sign-ins": true}
+	public = map[string]bool{"get /v1/posture": true, "get /v1/posture:watch": true, "post /v1/sign-ins": true,
+		"post /v1/sms-callbacks/zenvia/{secret}": true}
 	open    = map[string]bool{"get /v1/posture": true}
-	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true, "get /v1/emergencies/{id}:watch": true}
-	yaml    = map[string]bool{"post /v1/directory:import": true}
+	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true, "get /v1/emergencies/{id}:watch": true,
+		"get /v1/inbox:watch": true}
+	yaml = map[string]bool{"post /v1/directory:import": true}
 )
 
 type object = map[string]any

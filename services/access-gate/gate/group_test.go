@@ -278,3 +278,30 @@ func TestGroupsAreListedByFilter(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestWhoHasAccessToTheDevicesConcernedIsFoundThroughGroups(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "web", "alone")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
+	p.group(g, "ops", false, []string{"bob"}, []string{"db", "web"})
+	p.group(g, "off", true, []string{"eve"}, []string{"db"})
+	p.group(g, "empty", false, []string{"eve"}, nil)
+	if err := p.change(g, &gatev1.AccessGroup{Name: "off", Disabled: true}, "disabled"); err != nil {
+		t.Fatal(err)
+	}
+	for want, r := range map[string]*gatev1.FilterUsersRequest{
+		"ann bob": {Devices: []string{"db"}}, "bob": {Devices: []string{"web", "alone", "none"}}, "": {Devices: []string{"alone"}},
+	} {
+		r.Users = []string{"eve", "root", "ann", "bob", "none"}
+		if got := strings.Join(must(g.FilterUsers(p.admin(), r)).GetUsers(), " "); got != want {
+			t.Errorf("%v: %q, want %q", r, got, want)
+		}
+	}
+	for name, r := range map[string]*gatev1.FilterUsersRequest{"frozen": {Frozen: true}, "all": {All: true}, "a group's": {AccessGroups: []string{"pay"}}} {
+		r.Users = []string{"eve", "root", "ann", "bob", "none"}
+		if got := strings.Join(must(g.FilterUsers(p.admin(), r)).GetUsers(), " "); got != "ann bob" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -228,3 +228,43 @@ func (s *Service) ListMembers(_ context.Context, r *gatev1.ListMembersRequest) (
 	slices.Sort(devices)
 	return &gatev1.ListMembersResponse{Devices: slices.Compact(devices)}, nil
 }
+
+// FilterUsers tells who of some users has access, through an access group, to any of the devices meant.
+func (s *Service) FilterUsers(_ context.Context, r *gatev1.FilterUsersRequest) (*gatev1.FilterUsersResponse, error) {
+	known := s.snapshot()
+	leads := leading(known, r)
+	answer := new(gatev1.FilterUsersResponse)
+	for _, user := range r.GetUsers() {
+		if slices.ContainsFunc(known.GroupsOfUser(user), func(group string) bool { return leads[group] }) {
+			answer.Users = append(answer.Users, user)
+		}
+	}
+	return answer, nil
+}
+
+// leading are the groups that lead to any of the devices meant: who may reach a frozen device by another group
+// is concerned too. A disabled group leads nowhere.
+func leading(known *emergency.Snapshot, r *gatev1.FilterUsersRequest) map[string]bool {
+	leads := map[string]bool{}
+	lead := func(devices []string) {
+		for _, device := range devices {
+			for _, group := range known.DeviceGroups(device) {
+				leads[group] = true
+			}
+		}
+	}
+	groups := r.GetAccessGroups()
+	if r.GetFrozen() {
+		groups = append(slices.Clone(groups), known.FrozenGroups()...)
+	}
+	for _, group := range groups {
+		lead(known.GroupDevices(group))
+	}
+	lead(r.GetDevices())
+	if r.GetAll() {
+		for _, group := range known.Groups() {
+			lead(known.GroupDevices(group)[:min(1, len(known.GroupDevices(group)))])
+		}
+	}
+	return leads
+}

@@ -85,7 +85,16 @@ func register(mux *runtime.ServeMux, dial func(string) (grpc.ClientConnInterface
 			return sessionv1.RegisterSessionsHandlerClient(ctx, mux, sessionv1.NewSessionsClient(c))
 		},
 		rpc.Notifier: func(c grpc.ClientConnInterface) error {
-			return notificationv1.RegisterNotificationsHandlerClient(ctx, mux, notificationv1.NewNotificationsClient(c))
+			return errors.Join(
+				notificationv1.RegisterNotificationsHandlerClient(ctx, mux, notificationv1.NewNotificationsClient(c)),
+				notificationv1.RegisterSmtpAccountsHandlerClient(ctx, mux, notificationv1.NewSmtpAccountsClient(c)),
+				notificationv1.RegisterMailboxesHandlerClient(ctx, mux, notificationv1.NewMailboxesClient(c)),
+				notificationv1.RegisterSmsHandlerClient(ctx, mux, notificationv1.NewSmsClient(c)),
+				notificationv1.RegisterWebhooksHandlerClient(ctx, mux, notificationv1.NewWebhooksClient(c)),
+				notificationv1.RegisterTemplatesHandlerClient(ctx, mux, notificationv1.NewTemplatesClient(c)),
+				notificationv1.RegisterOutboxHandlerClient(ctx, mux, notificationv1.NewOutboxClient(c)),
+				notificationv1.RegisterInboxHandlerClient(ctx, mux, notificationv1.NewInboxClient(c)),
+				notificationv1.RegisterEventsHandlerClient(ctx, mux, notificationv1.NewEventsClient(c)))
 		},
 	} {
 		connection, err := dial(service)

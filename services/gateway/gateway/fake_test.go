@@ -281,6 +281,14 @@ func (c fakeControl) Export(r *auditv1.ExportRequest, s grpc.ServerStreamingServ
 
 type fakeNotifier struct {
 	notificationv1.UnimplementedNotificationsServer
+	notificationv1.UnimplementedSmtpAccountsServer
+	notificationv1.UnimplementedMailboxesServer
+	notificationv1.UnimplementedSmsServer
+	notificationv1.UnimplementedWebhooksServer
+	notificationv1.UnimplementedTemplatesServer
+	notificationv1.UnimplementedOutboxServer
+	notificationv1.UnimplementedInboxServer
+	notificationv1.UnimplementedEventsServer
 }
 
 type fakeBroker struct {
@@ -310,7 +318,16 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	emergencyv1.RegisterEmergenciesServer(server, control)
 	emergencyv1.RegisterPoliciesServer(server, control)
 	auditv1.RegisterAuditServer(server, control)
-	notificationv1.RegisterNotificationsServer(server, fakeNotifier{})
+	notifier := fakeNotifier{}
+	notificationv1.RegisterNotificationsServer(server, notifier)
+	notificationv1.RegisterSmtpAccountsServer(server, notifier)
+	notificationv1.RegisterMailboxesServer(server, notifier)
+	notificationv1.RegisterSmsServer(server, notifier)
+	notificationv1.RegisterWebhooksServer(server, notifier)
+	notificationv1.RegisterTemplatesServer(server, notifier)
+	notificationv1.RegisterOutboxServer(server, notifier)
+	notificationv1.RegisterInboxServer(server, notifier)
+	notificationv1.RegisterEventsServer(server, notifier)
 	sessionv1.RegisterSessionsServer(server, fakeBroker{world: w})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

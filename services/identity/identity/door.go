@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -65,6 +66,25 @@ func (s *Service) ListAdministrators(context.Context, *identityv1.ListAdministra
 		return cut
 	}
 	return &identityv1.ListAdministratorsResponse{Names: s.roll.Administrators(), SignedIn: s.present.Users(now, over)}, nil
+}
+
+// ListContacts tells the notifier how to reach users.
+func (s *Service) ListContacts(_ context.Context, r *identityv1.ListContactsRequest) (*identityv1.ListContactsResponse, error) {
+	if _, err := s.opened(); err != nil {
+		return nil, err
+	}
+	answer := new(identityv1.ListContactsResponse)
+	for _, name := range r.GetNames() {
+		u := s.roll.User(name)
+		if u == nil {
+			continue
+		}
+		answer.Contacts = append(answer.Contacts, &identityv1.Contact{
+			Name: u.GetName(), DisplayName: u.GetDisplayName(), Email: u.GetEmail(), Mobile: u.GetMobile(),
+			Language: cmp.Or(u.GetLanguage(), "en"), Disabled: u.GetDisabled(),
+		})
+	}
+	return answer, nil
 }
 
 // row is one user of an import: the record to stage, nil if nothing changes, and the password of a new

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/ssh"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -207,5 +209,29 @@ func TestAnEditAfterStagingWinsOverTheImport(t *testing.T) {
 	u, err := w.GetUser(ctx, &identityv1.GetUserRequest{Name: "alice"})
 	if err != nil || u.GetDisabled() || len(u.GetRoles()) != 1 {
 		t.Errorf("alice is %v, %v", u, err)
+	}
+}
+
+func TestContactsAreAnsweredInTheOrderAskedAndNobodyElse(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	for _, name := range []string{"alice", "bob", "carla"} {
+		w.user(ctx, name)
+	}
+	if err := w.change(ctx, &identityv1.User{Name: "bob", DisplayName: "Bob", Email: "bob@mail.test", Mobile: "+5511987654321", Language: "pt-BR", Disabled: true},
+		"display_name", "email", "mobile", "language", "disabled"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.DeleteUser(ctx, &identityv1.DeleteUserRequest{Name: "carla"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.ListContacts(t.Context(), &identityv1.ListContactsRequest{Names: []string{"bob", "nobody", "carla", "alice", "bob", "a.b/c"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := &identityv1.Contact{Name: "bob", DisplayName: "Bob", Email: "bob@mail.test", Mobile: "+5511987654321", Language: "pt-BR", Disabled: true}
+	want := &identityv1.ListContactsResponse{Contacts: []*identityv1.Contact{bob, {Name: "alice", Language: "en"}, bob}}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -65,6 +65,14 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 	},
 	rpc.Notifier: func(r grpc.ServiceRegistrar) {
 		notificationv1.RegisterNotificationsServer(r, notificationv1.UnimplementedNotificationsServer{})
+		notificationv1.RegisterSmtpAccountsServer(r, notificationv1.UnimplementedSmtpAccountsServer{})
+		notificationv1.RegisterMailboxesServer(r, notificationv1.UnimplementedMailboxesServer{})
+		notificationv1.RegisterSmsServer(r, notificationv1.UnimplementedSmsServer{})
+		notificationv1.RegisterWebhooksServer(r, notificationv1.UnimplementedWebhooksServer{})
+		notificationv1.RegisterTemplatesServer(r, notificationv1.UnimplementedTemplatesServer{})
+		notificationv1.RegisterOutboxServer(r, notificationv1.UnimplementedOutboxServer{})
+		notificationv1.RegisterInboxServer(r, notificationv1.UnimplementedInboxServer{})
+		notificationv1.RegisterEventsServer(r, notificationv1.UnimplementedEventsServer{})
 	},
 }
 

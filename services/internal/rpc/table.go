@@ -61,7 +61,7 @@ func (r Row) Public() bool { return slices.Contains(r.Carry, Gateway) }
 // Table answers the row of each method, by its full name.
 func Table() map[string]Row {
 	table := map[string]Row{}
-	for _, rows := range []map[string]Row{emergencyRows(), identityRows(), gateRows(), sessionRows()} {
+	for _, rows := range []map[string]Row{emergencyRows(), identityRows(), gateRows(), sessionRows(), notificationRows()} {
 		for method, row := range rows {
 			table["/portcullis."+method] = row
 		}
@@ -110,8 +110,6 @@ func emergencyRows() map[string]Row {
 		"audit.v1.Audit/ListEntries":   audit,
 		"audit.v1.Audit/GetCheckpoint": audit,
 		"audit.v1.Audit/Export":        audit,
-
-		"notification.v1.Notifications/ListNotificationTypes": {Owner: Notifier, Carry: public, Need: []string{SignedIn}},
 	}
 }
 
@@ -153,6 +151,7 @@ func identityRows() map[string]Row {
 		"identity.v1.Doors/StageUsers":         {Owner: Identity, Carry: []string{Gate}, Need: []string{who.ManageUsers}, Bytes: large},
 		"identity.v1.Doors/CommitUsers":        {Owner: Identity, Own: []string{Gate}},
 		"identity.v1.Doors/ListAdministrators": {Owner: Identity, Own: []string{Control}},
+		"identity.v1.Doors/ListContacts":       {Owner: Identity, Own: []string{Notifier}},
 	}
 }
 
@@ -187,6 +186,7 @@ func gateRows() map[string]Row {
 
 		"gate.v1.Directory/Import":        {Owner: Gate, Carry: public, Need: []string{who.ManageDevices}, Bytes: large},
 		"gate.v1.Directory/ListMembers":   {Owner: Gate, Own: []string{Control, Broker}},
+		"gate.v1.Directory/FilterUsers":   {Owner: Gate, Own: []string{Notifier}},
 		"gate.v1.Directory/ResolveDevice": {Owner: Gate, Own: []string{Bastion}},
 	}
 }
@@ -204,5 +204,65 @@ func sessionRows() map[string]Row {
 		"session.v1.Bastions/ShowHostKey":       {Owner: Bastion, Own: []string{Gate}},
 		// Session hosts of others come through the gateway with an enforcer's token.
 		"session.v1.Connectors/Attach": {Owner: Broker, Carry: public, Need: []string{Enforcers}, Own: []string{Bastion}, Many: true},
+	}
+}
+
+func notificationRows() map[string]Row {
+	public := []string{Gateway}
+	manage := Row{Owner: Notifier, Carry: public, Need: []string{who.ManageNotifications}}
+	read := Row{Owner: Notifier, Carry: public, Need: []string{who.Read, who.ManageNotifications}}
+	// The service itself shows people their own inbox, and programs none.
+	own := Row{Owner: Notifier, Carry: public, Need: []string{SignedIn}}
+	return map[string]Row{
+		"notification.v1.Notifications/ListNotificationTypes": own,
+		"notification.v1.Notifications/CreateNotification":    manage,
+		"notification.v1.Notifications/UpdateNotification":    manage,
+		"notification.v1.Notifications/DeleteNotification":    manage,
+		"notification.v1.Notifications/GetNotification":       read,
+		"notification.v1.Notifications/ListNotifications":     read,
+
+		"notification.v1.SmtpAccounts/CreateSmtpAccount": manage,
+		"notification.v1.SmtpAccounts/UpdateSmtpAccount": manage,
+		"notification.v1.SmtpAccounts/DeleteSmtpAccount": manage,
+		"notification.v1.SmtpAccounts/TestSmtpAccount":   manage,
+		"notification.v1.SmtpAccounts/GetSmtpAccount":    read,
+		"notification.v1.SmtpAccounts/ListSmtpAccounts":  read,
+
+		"notification.v1.Mailboxes/CreateMailbox": manage,
+		"notification.v1.Mailboxes/UpdateMailbox": manage,
+		"notification.v1.Mailboxes/DeleteMailbox": manage,
+		"notification.v1.Mailboxes/CheckMailbox":  manage,
+		"notification.v1.Mailboxes/GetMailbox":    read,
+		"notification.v1.Mailboxes/ListMailboxes": read,
+
+		"notification.v1.Sms/UpdateSmsSettings": manage,
+		"notification.v1.Sms/TestSms":           manage,
+		"notification.v1.Sms/GetSmsSettings":    read,
+		// The secret in its address is all that the broker proves.
+		"notification.v1.Sms/ReceiveZenviaStatus": {Owner: Notifier, Carry: public, Need: []string{Anyone}},
+
+		"notification.v1.Webhooks/CreateWebhook": manage,
+		"notification.v1.Webhooks/UpdateWebhook": manage,
+		"notification.v1.Webhooks/DeleteWebhook": manage,
+		"notification.v1.Webhooks/TestWebhook":   manage,
+		"notification.v1.Webhooks/GetWebhook":    read,
+		"notification.v1.Webhooks/ListWebhooks":  read,
+
+		"notification.v1.Templates/UpdateTemplate":  manage,
+		"notification.v1.Templates/DeleteTemplate":  manage,
+		"notification.v1.Templates/PreviewTemplate": read,
+		"notification.v1.Templates/GetTemplate":     read,
+		"notification.v1.Templates/ListTemplates":   read,
+
+		"notification.v1.Outbox/ResendDelivery": manage,
+		"notification.v1.Outbox/GetDelivery":    read,
+		"notification.v1.Outbox/ListDeliveries": read,
+
+		"notification.v1.Inbox/ListInbox":        own,
+		"notification.v1.Inbox/WatchInbox":       own,
+		"notification.v1.Inbox/ReadInboxMessage": own,
+		"notification.v1.Inbox/ReadInbox":        own,
+
+		"notification.v1.Events/PublishEvent": {Owner: Notifier, Carry: public, Need: []string{who.PublishEvents}},
 	}
 }

@@ -20,9 +20,15 @@ import (
 )
 
 // Create makes a folder with a key of each kind, unless it is there. It is there whole or not at all,
-// and on disk when Create returns: what is sealed with a key that a power cut took is lost for ever.
+// and on disk when Create returns: what is sealed with a key that a power cut took is lost for ever. A
+// folder of an earlier version gets the kinds that came later; a key of the first ones that is missing
+// was lost, and making another would hide that.
 func Create(dir string) error {
-	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Stat(dir)
+	if err == nil {
+		return wrapped(add(dir, NotifierAEADFile))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
 		return wrapped(err)
 	}
 	part := dir + ".part"
@@ -50,6 +56,31 @@ func Create(dir string) error {
 	return wrapped(sync(filepath.Dir(dir)))
 }
 
+// add makes a key in a folder that has others, unless it is there. Of several at once, one wins.
+func add(dir, file string) error {
+	name := filepath.Join(dir, file)
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	key, err := newKeyset(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return err
+	}
+	part, err := os.CreateTemp(dir, file+".part-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(part.Name())
+	_, err = part.Write(key)
+	if err := errors.Join(err, part.Sync(), part.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(part.Name(), name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return sync(dir)
+}
+
 func wrapped(err error) error {
 	if err != nil {
 		return fmt.Errorf("creating the keys: %w", err)
@@ -59,6 +90,10 @@ func wrapped(err error) error {
 
 func generate() (map[string][]byte, error) {
 	mfa, err := newKeyset(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, err
+	}
+	notifier, err := newKeyset(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +118,7 @@ func generate() (map[string][]byte, error) {
 		return nil, err
 	}
 	return map[string][]byte{
-		AEADFile: mfa, OpenerFile: private, SealerFile: public,
+		AEADFile: mfa, NotifierAEADFile: notifier, OpenerFile: private, SealerFile: public,
 		SignerFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: signPEM}),
 		TrustFile:  pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: verifyPEM}),
 	}, nil

@@ -26,11 +26,12 @@ import (
 
 // The files of a folder of keys. Secrets are tink keysets, in JSON, or PKCS 8 in PEM.
 const (
-	AEADFile   = "mfa.json"                // identity seals MFA secrets with it
-	SealerFile = "credential.public.json"  // access-gate seals device credentials with it …
-	OpenerFile = "credential.private.json" // … and the bastion alone opens them
-	SignerFile = "entry.private.pem"       // emergency-control signs entries with it
-	TrustFile  = "entry.public.pem"        // all verify entries from it on
+	AEADFile         = "mfa.json"                // identity seals MFA secrets with it
+	SealerFile       = "credential.public.json"  // access-gate seals device credentials with it …
+	OpenerFile       = "credential.private.json" // … and the bastion alone opens them
+	SignerFile       = "entry.private.pem"       // emergency-control signs entries with it
+	TrustFile        = "entry.public.pem"        // all verify entries from it on
+	NotifierAEADFile = "notification.json"       // the notifier seals what it signs in to servers with
 )
 
 // Keys are the keys that a process was given.
@@ -43,7 +44,7 @@ type Keys struct {
 // Nothing is read before it is asked for.
 func Open(dir string, files ...string) Keys {
 	if len(files) == 0 {
-		files = []string{AEADFile, SealerFile, OpenerFile, SignerFile, TrustFile}
+		files = []string{AEADFile, SealerFile, OpenerFile, SignerFile, TrustFile, NotifierAEADFile}
 	}
 	return Keys{dir: dir, files: files}
 }
@@ -88,14 +89,19 @@ func (o Opener) Open(sealed []byte, subject string) ([]byte, error) {
 }
 
 // AEAD seals and opens identity's secrets.
-func (k Keys) AEAD() (Box, error) {
-	h, err := k.handle(AEADFile)
+func (k Keys) AEAD() (Box, error) { return k.box(AEADFile) }
+
+// NotifierAEAD seals and opens the notifier's credentials of mail servers, SMS brokers and webhooks.
+func (k Keys) NotifierAEAD() (Box, error) { return k.box(NotifierAEADFile) }
+
+func (k Keys) box(file string) (Box, error) {
+	h, err := k.handle(file)
 	if err != nil {
 		return Box{}, err
 	}
 	primitive, err := aead.New(h)
 	if err != nil {
-		return Box{}, fmt.Errorf("using the key %s: %w", AEADFile, err)
+		return Box{}, fmt.Errorf("using the key %s: %w", file, err)
 	}
 	return Box{Sealer{primitive.Encrypt}, Opener{primitive.Decrypt}}, nil
 }

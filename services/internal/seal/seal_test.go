@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"portcullis.dev/pkg/audit"
@@ -37,10 +38,14 @@ func TestASealedSecretOpensUnderItsOwnSubjectOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mail, err := keys.NotifierAEAD()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, pair := range map[string]struct {
 		seal.Sealer
 		seal.Opener
-	}{"MFA secrets": {box.Sealer, box.Opener}, "device credentials": {sealer, opener}} {
+	}{"MFA secrets": {box.Sealer, box.Opener}, "mail credentials": {mail.Sealer, mail.Opener}, "device credentials": {sealer, opener}} {
 		sealed, err := pair.Seal([]byte("s3cret"), "secret.factor.alice")
 		if err != nil {
 			t.Fatal(name, err)
@@ -90,7 +95,7 @@ func TestAnEntryIsSignedByTheKeyThatAllTrust(t *testing.T) {
 func TestKeyFilesAreReadableByTheirOwnerAlone(t *testing.T) {
 	dir := create(t)
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatal(files, err)
 	}
 	for _, f := range files {
@@ -146,6 +151,67 @@ func TestKeysAreCreatedOnceAndWhole(t *testing.T) {
 	}
 	if _, err := seal.Open(half).AEAD(); err != nil {
 		t.Error("what a crash left behind was used:", err)
+	}
+}
+
+func TestAFolderOfAnEarlierVersionGetsTheKeyThatCameLater(t *testing.T) {
+	dir := create(t)
+	before, err := os.ReadFile(filepath.Join(dir, seal.AEADFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, seal.NotifierAEADFile)); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := seal.Create(dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	box, err := seal.Open(dir).NotifierAEAD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := box.Seal([]byte("s3cret"), "notification.smtp.a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Create(dir); err != nil {
+		t.Fatal(err)
+	}
+	again, err := seal.Open(dir).NotifierAEAD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := again.Open(sealed, "notification.smtp.a"); err != nil || string(plain) != "s3cret" {
+		t.Errorf("the key was made anew: %v", err)
+	}
+	if after, _ := os.ReadFile(filepath.Join(dir, seal.AEADFile)); string(after) != string(before) {
+		t.Error("another key was made anew")
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 6 {
+		t.Error("something is left over: ", files, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, seal.NotifierAEADFile)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Error(info.Mode(), err)
+	}
+}
+
+func TestAKeyOfTheFirstOnesThatWasLostIsNotMadeAnew(t *testing.T) {
+	dir := create(t)
+	if err := os.Remove(filepath.Join(dir, seal.AEADFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Create(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seal.Open(dir).AEAD(); err == nil || !strings.Contains(err.Error(), seal.AEADFile) {
+		t.Errorf("the loss is hidden: %v", err)
 	}
 }
 

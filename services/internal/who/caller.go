@@ -22,12 +22,14 @@ const (
 	ReadAudit          = "System.Audit.Read"
 	CheckAccess        = "System.Access.Check"
 	PublishEvents      = "System.Events.Publish"
+	// ManageNotifications is for who is told of what, and for what it goes out by: accounts, texts, the outbox.
+	ManageNotifications = "System.Notifications.Manage"
 )
 
 // Permissions are all there are, in the order in which people read them.
 func Permissions() []string {
 	return []string{ControlEmergencies, Read, ManageUsers, ManageTokens, ManageDevices, ManageSessions,
-		ManagePolicy, ReadAudit, CheckAccess, PublishEvents}
+		ManagePolicy, ReadAudit, CheckAccess, PublishEvents, ManageNotifications}
 }
 
 // Caller is who asks, as the callee itself has verified. The zero Caller is nobody.

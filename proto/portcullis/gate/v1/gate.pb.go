@@ -1985,6 +1985,127 @@ func (x *ListMembersResponse) GetDevices() []string {
 	return nil
 }
 
+type FilterUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Users []string               `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	// The devices: these, those of these groups, what a freeze closes now, or all there are.
+	Devices       []string `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`
+	AccessGroups  []string `protobuf:"bytes,3,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	Frozen        bool     `protobuf:"varint,4,opt,name=frozen,proto3" json:"frozen,omitempty"`
+	All           bool     `protobuf:"varint,5,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilterUsersRequest) Reset() {
+	*x = FilterUsersRequest{}
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterUsersRequest) ProtoMessage() {}
+
+func (x *FilterUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterUsersRequest.ProtoReflect.Descriptor instead.
+func (*FilterUsersRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *FilterUsersRequest) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *FilterUsersRequest) GetDevices() []string {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *FilterUsersRequest) GetAccessGroups() []string {
+	if x != nil {
+		return x.AccessGroups
+	}
+	return nil
+}
+
+func (x *FilterUsersRequest) GetFrozen() bool {
+	if x != nil {
+		return x.Frozen
+	}
+	return false
+}
+
+func (x *FilterUsersRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type FilterUsersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []string               `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilterUsersResponse) Reset() {
+	*x = FilterUsersResponse{}
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterUsersResponse) ProtoMessage() {}
+
+func (x *FilterUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterUsersResponse.ProtoReflect.Descriptor instead.
+func (*FilterUsersResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *FilterUsersResponse) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
 // DeviceRecord is `directory.device.<name>`.
 type DeviceRecord struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -2002,7 +2123,7 @@ type DeviceRecord struct {
 
 func (x *DeviceRecord) Reset() {
 	*x = DeviceRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2135,7 @@ func (x *DeviceRecord) String() string {
 func (*DeviceRecord) ProtoMessage() {}
 
 func (x *DeviceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[27]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2148,7 @@ func (x *DeviceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceRecord.ProtoReflect.Descriptor instead.
 func (*DeviceRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeviceRecord) GetDevice() *Device {
@@ -2086,7 +2207,7 @@ type AccessGroupRecord struct {
 
 func (x *AccessGroupRecord) Reset() {
 	*x = AccessGroupRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2219,7 @@ func (x *AccessGroupRecord) String() string {
 func (*AccessGroupRecord) ProtoMessage() {}
 
 func (x *AccessGroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[28]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2232,7 @@ func (x *AccessGroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessGroupRecord.ProtoReflect.Descriptor instead.
 func (*AccessGroupRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AccessGroupRecord) GetAccessGroup() *AccessGroup {
@@ -2165,7 +2286,7 @@ type ImportRecord struct {
 
 func (x *ImportRecord) Reset() {
 	*x = ImportRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2298,7 @@ func (x *ImportRecord) String() string {
 func (*ImportRecord) ProtoMessage() {}
 
 func (x *ImportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2311,7 @@ func (x *ImportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRecord.ProtoReflect.Descriptor instead.
 func (*ImportRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ImportRecord) GetId() string {
@@ -2233,7 +2354,7 @@ type CredentialRecord struct {
 
 func (x *CredentialRecord) Reset() {
 	*x = CredentialRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2366,7 @@ func (x *CredentialRecord) String() string {
 func (*CredentialRecord) ProtoMessage() {}
 
 func (x *CredentialRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2379,7 @@ func (x *CredentialRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialRecord.ProtoReflect.Descriptor instead.
 func (*CredentialRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CredentialRecord) GetSealed() []byte {
@@ -2286,7 +2407,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2419,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2432,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Credential) GetUsername() string {
@@ -2500,7 +2621,15 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x12ListMembersRequest\x12#\n" +
 	"\raccess_groups\x18\x01 \x03(\tR\faccessGroups\"/\n" +
 	"\x13ListMembersResponse\x12\x18\n" +
-	"\adevices\x18\x01 \x03(\tR\adevices\"\xfe\x01\n" +
+	"\adevices\x18\x01 \x03(\tR\adevices\"\xb4\x01\n" +
+	"\x12FilterUsersRequest\x12\x1f\n" +
+	"\x05users\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05users\x12#\n" +
+	"\adevices\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\adevices\x12.\n" +
+	"\raccess_groups\x18\x03 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\faccessGroups\x12\x16\n" +
+	"\x06frozen\x18\x04 \x01(\bR\x06frozen\x12\x10\n" +
+	"\x03all\x18\x05 \x01(\bR\x03all\"+\n" +
+	"\x13FilterUsersResponse\x12\x14\n" +
+	"\x05users\x18\x01 \x03(\tR\x05users\"\xfe\x01\n" +
 	"\fDeviceRecord\x122\n" +
 	"\x06device\x18\x01 \x01(\v2\x1a.portcullis.gate.v1.DeviceR\x06device\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x1e\n" +
@@ -2565,11 +2694,12 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x0eGetAccessGroup\x12).portcullis.gate.v1.GetAccessGroupRequest\x1a\x1f.portcullis.gate.v1.AccessGroup\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/access-groups/{name}\x12\x88\x01\n" +
 	"\x10ListAccessGroups\x12+.portcullis.gate.v1.ListAccessGroupsRequest\x1a,.portcullis.gate.v1.ListAccessGroupsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/access-groups\x12\x9f\x01\n" +
 	"\x11UpdateAccessGroup\x12,.portcullis.gate.v1.UpdateAccessGroupRequest\x1a\x1f.portcullis.gate.v1.AccessGroup\";\x82\xd3\xe4\x93\x025:\faccess_group2%/v1/access-groups/{access_group.name}\x12{\n" +
-	"\x11DeleteAccessGroup\x12,.portcullis.gate.v1.DeleteAccessGroupRequest\x1a\x16.google.protobuf.Empty\" \x82\xd3\xe4\x93\x02\x1a*\x18/v1/access-groups/{name}2\xb4\x02\n" +
+	"\x11DeleteAccessGroup\x12,.portcullis.gate.v1.DeleteAccessGroupRequest\x1a\x16.google.protobuf.Empty\" \x82\xd3\xe4\x93\x02\x1a*\x18/v1/access-groups/{name}2\x94\x03\n" +
 	"\tDirectory\x12p\n" +
 	"\x06Import\x12!.portcullis.gate.v1.ImportRequest\x1a\".portcullis.gate.v1.ImportResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/directory:import\x12U\n" +
 	"\rResolveDevice\x12(.portcullis.gate.v1.ResolveDeviceRequest\x1a\x1a.portcullis.gate.v1.Device\x12^\n" +
-	"\vListMembers\x12&.portcullis.gate.v1.ListMembersRequest\x1a'.portcullis.gate.v1.ListMembersResponseB0Z.portcullis.dev/proto/portcullis/gate/v1;gatev1b\x06proto3"
+	"\vListMembers\x12&.portcullis.gate.v1.ListMembersRequest\x1a'.portcullis.gate.v1.ListMembersResponse\x12^\n" +
+	"\vFilterUsers\x12&.portcullis.gate.v1.FilterUsersRequest\x1a'.portcullis.gate.v1.FilterUsersResponseB0Z.portcullis.dev/proto/portcullis/gate/v1;gatev1b\x06proto3"
 
 var (
 	file_portcullis_gate_v1_gate_proto_rawDescOnce sync.Once
@@ -2584,7 +2714,7 @@ func file_portcullis_gate_v1_gate_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_gate_v1_gate_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_portcullis_gate_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_portcullis_gate_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_portcullis_gate_v1_gate_proto_goTypes = []any{
 	(Channel)(0),                      // 0: portcullis.gate.v1.Channel
 	(Protocol)(0),                     // 1: portcullis.gate.v1.Protocol
@@ -2617,52 +2747,54 @@ var file_portcullis_gate_v1_gate_proto_goTypes = []any{
 	(*ResolveDeviceRequest)(nil),      // 28: portcullis.gate.v1.ResolveDeviceRequest
 	(*ListMembersRequest)(nil),        // 29: portcullis.gate.v1.ListMembersRequest
 	(*ListMembersResponse)(nil),       // 30: portcullis.gate.v1.ListMembersResponse
-	(*DeviceRecord)(nil),              // 31: portcullis.gate.v1.DeviceRecord
-	(*AccessGroupRecord)(nil),         // 32: portcullis.gate.v1.AccessGroupRecord
-	(*ImportRecord)(nil),              // 33: portcullis.gate.v1.ImportRecord
-	(*CredentialRecord)(nil),          // 34: portcullis.gate.v1.CredentialRecord
-	(*Credential)(nil),                // 35: portcullis.gate.v1.Credential
-	nil,                               // 36: portcullis.gate.v1.Device.LabelsEntry
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
-	(*v1.Admission)(nil),              // 38: portcullis.emergency.v1.Admission
-	(*v1.Emergency)(nil),              // 39: portcullis.emergency.v1.Emergency
-	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),           // 41: google.protobuf.Struct
-	(*emptypb.Empty)(nil),             // 42: google.protobuf.Empty
+	(*FilterUsersRequest)(nil),        // 31: portcullis.gate.v1.FilterUsersRequest
+	(*FilterUsersResponse)(nil),       // 32: portcullis.gate.v1.FilterUsersResponse
+	(*DeviceRecord)(nil),              // 33: portcullis.gate.v1.DeviceRecord
+	(*AccessGroupRecord)(nil),         // 34: portcullis.gate.v1.AccessGroupRecord
+	(*ImportRecord)(nil),              // 35: portcullis.gate.v1.ImportRecord
+	(*CredentialRecord)(nil),          // 36: portcullis.gate.v1.CredentialRecord
+	(*Credential)(nil),                // 37: portcullis.gate.v1.Credential
+	nil,                               // 38: portcullis.gate.v1.Device.LabelsEntry
+	(*timestamppb.Timestamp)(nil),     // 39: google.protobuf.Timestamp
+	(*v1.Admission)(nil),              // 40: portcullis.emergency.v1.Admission
+	(*v1.Emergency)(nil),              // 41: portcullis.emergency.v1.Emergency
+	(*fieldmaskpb.FieldMask)(nil),     // 42: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),           // 43: google.protobuf.Struct
+	(*emptypb.Empty)(nil),             // 44: google.protobuf.Empty
 }
 var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	0,  // 0: portcullis.gate.v1.CheckRequest.channel:type_name -> portcullis.gate.v1.Channel
 	2,  // 1: portcullis.gate.v1.CheckResponse.reason:type_name -> portcullis.gate.v1.CheckResponse.Reason
-	37, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
-	38, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
+	39, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
+	40, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
 	9,  // 4: portcullis.gate.v1.PostureState.lockdown:type_name -> portcullis.gate.v1.LockdownNow
-	39, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
-	37, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
-	37, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
+	41, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
+	39, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
+	39, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
 	1,  // 8: portcullis.gate.v1.Device.protocol:type_name -> portcullis.gate.v1.Protocol
-	36, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
-	37, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
+	38, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
+	39, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
 	10, // 11: portcullis.gate.v1.CreateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
 	10, // 12: portcullis.gate.v1.ListDevicesResponse.devices:type_name -> portcullis.gate.v1.Device
 	10, // 13: portcullis.gate.v1.UpdateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
-	40, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	37, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
-	37, // 16: portcullis.gate.v1.AccessGroup.update_time:type_name -> google.protobuf.Timestamp
+	42, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
+	39, // 16: portcullis.gate.v1.AccessGroup.update_time:type_name -> google.protobuf.Timestamp
 	19, // 17: portcullis.gate.v1.CreateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
 	3,  // 18: portcullis.gate.v1.ListAccessGroupsRequest.view:type_name -> portcullis.gate.v1.ListAccessGroupsRequest.View
 	19, // 19: portcullis.gate.v1.ListAccessGroupsResponse.access_groups:type_name -> portcullis.gate.v1.AccessGroup
 	19, // 20: portcullis.gate.v1.UpdateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	40, // 21: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	41, // 22: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
-	41, // 23: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
-	41, // 24: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
-	41, // 25: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
+	42, // 21: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	43, // 22: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
+	43, // 23: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
+	43, // 24: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
+	43, // 25: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
 	10, // 26: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
 	10, // 27: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
 	19, // 28: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
 	19, // 29: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
 	27, // 30: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
-	37, // 31: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
+	39, // 31: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
 	4,  // 32: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
 	4,  // 33: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
 	6,  // 34: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
@@ -2682,27 +2814,29 @@ var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	26, // 48: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
 	28, // 49: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
 	29, // 50: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
-	5,  // 51: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
-	5,  // 52: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
-	8,  // 53: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
-	8,  // 54: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
-	10, // 55: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
-	10, // 56: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
-	14, // 57: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
-	10, // 58: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
-	42, // 59: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
-	42, // 60: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
-	10, // 61: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
-	19, // 62: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	19, // 63: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	23, // 64: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
-	19, // 65: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	42, // 66: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
-	27, // 67: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
-	10, // 68: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
-	30, // 69: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
-	51, // [51:70] is the sub-list for method output_type
-	32, // [32:51] is the sub-list for method input_type
+	31, // 51: portcullis.gate.v1.Directory.FilterUsers:input_type -> portcullis.gate.v1.FilterUsersRequest
+	5,  // 52: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
+	5,  // 53: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
+	8,  // 54: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
+	8,  // 55: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
+	10, // 56: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
+	10, // 57: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
+	14, // 58: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
+	10, // 59: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
+	44, // 60: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
+	44, // 61: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
+	10, // 62: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
+	19, // 63: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	19, // 64: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	23, // 65: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
+	19, // 66: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	44, // 67: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
+	27, // 68: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
+	10, // 69: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
+	30, // 70: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
+	32, // 71: portcullis.gate.v1.Directory.FilterUsers:output_type -> portcullis.gate.v1.FilterUsersResponse
+	52, // [52:72] is the sub-list for method output_type
+	32, // [32:52] is the sub-list for method input_type
 	32, // [32:32] is the sub-list for extension type_name
 	32, // [32:32] is the sub-list for extension extendee
 	0,  // [0:32] is the sub-list for field type_name
@@ -2721,7 +2855,7 @@ func file_portcullis_gate_v1_gate_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_gate_v1_gate_proto_rawDesc), len(file_portcullis_gate_v1_gate_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -904,6 +904,7 @@ const (
 	Directory_Import_FullMethodName        = "/portcullis.gate.v1.Directory/Import"
 	Directory_ResolveDevice_FullMethodName = "/portcullis.gate.v1.Directory/ResolveDevice"
 	Directory_ListMembers_FullMethodName   = "/portcullis.gate.v1.Directory/ListMembers"
+	Directory_FilterUsers_FullMethodName   = "/portcullis.gate.v1.Directory/FilterUsers"
 )
 
 // DirectoryClient is the client API for Directory service.
@@ -918,6 +919,8 @@ type DirectoryClient interface {
 	ResolveDevice(ctx context.Context, in *ResolveDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	// ListMembers tells which devices are in the named groups now. For services.
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
+	// FilterUsers tells who of some users has access, through an access group, to any of some devices. For services.
+	FilterUsers(ctx context.Context, in *FilterUsersRequest, opts ...grpc.CallOption) (*FilterUsersResponse, error)
 }
 
 type directoryClient struct {
@@ -958,6 +961,16 @@ func (c *directoryClient) ListMembers(ctx context.Context, in *ListMembersReques
 	return out, nil
 }
 
+func (c *directoryClient) FilterUsers(ctx context.Context, in *FilterUsersRequest, opts ...grpc.CallOption) (*FilterUsersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FilterUsersResponse)
+	err := c.cc.Invoke(ctx, Directory_FilterUsers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DirectoryServer is the server API for Directory service.
 // All implementations must embed UnimplementedDirectoryServer
 // for forward compatibility.
@@ -970,6 +983,8 @@ type DirectoryServer interface {
 	ResolveDevice(context.Context, *ResolveDeviceRequest) (*Device, error)
 	// ListMembers tells which devices are in the named groups now. For services.
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)
+	// FilterUsers tells who of some users has access, through an access group, to any of some devices. For services.
+	FilterUsers(context.Context, *FilterUsersRequest) (*FilterUsersResponse, error)
 	mustEmbedUnimplementedDirectoryServer()
 }
 
@@ -988,6 +1003,9 @@ func (UnimplementedDirectoryServer) ResolveDevice(context.Context, *ResolveDevic
 }
 func (UnimplementedDirectoryServer) ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMembers not implemented")
+}
+func (UnimplementedDirectoryServer) FilterUsers(context.Context, *FilterUsersRequest) (*FilterUsersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FilterUsers not implemented")
 }
 func (UnimplementedDirectoryServer) mustEmbedUnimplementedDirectoryServer() {}
 func (UnimplementedDirectoryServer) testEmbeddedByValue()                   {}
@@ -1064,6 +1082,24 @@ func _Directory_ListMembers_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Directory_FilterUsers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FilterUsersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServer).FilterUsers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Directory_FilterUsers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServer).FilterUsers(ctx, req.(*FilterUsersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Directory_ServiceDesc is the grpc.ServiceDesc for Directory service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1082,6 +1118,10 @@ var Directory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMembers",
 			Handler:    _Directory_ListMembers_Handler,
+		},
+		{
+			MethodName: "FilterUsers",
+			Handler:    _Directory_FilterUsers_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

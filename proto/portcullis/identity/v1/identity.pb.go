@@ -2532,6 +2532,179 @@ func (x *ListAdministratorsResponse) GetSignedIn() []string {
 	return nil
 }
 
+type ListContactsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Names         []string               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContactsRequest) Reset() {
+	*x = ListContactsRequest{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContactsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContactsRequest) ProtoMessage() {}
+
+func (x *ListContactsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContactsRequest.ProtoReflect.Descriptor instead.
+func (*ListContactsRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListContactsRequest) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+type ListContactsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contacts      []*Contact             `protobuf:"bytes,1,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContactsResponse) Reset() {
+	*x = ListContactsResponse{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContactsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContactsResponse) ProtoMessage() {}
+
+func (x *ListContactsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContactsResponse.ProtoReflect.Descriptor instead.
+func (*ListContactsResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ListContactsResponse) GetContacts() []*Contact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+type Contact struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	DisplayName string                 `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	Email       string                 `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	Mobile      string                 `protobuf:"bytes,4,opt,name=mobile,proto3" json:"mobile,omitempty"`
+	// en or pt-BR.
+	Language      string `protobuf:"bytes,5,opt,name=language,proto3" json:"language,omitempty"`
+	Disabled      bool   `protobuf:"varint,6,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contact) Reset() {
+	*x = Contact{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contact) ProtoMessage() {}
+
+func (x *Contact) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contact.ProtoReflect.Descriptor instead.
+func (*Contact) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *Contact) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Contact) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Contact) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *Contact) GetMobile() string {
+	if x != nil {
+		return x.Mobile
+	}
+	return ""
+}
+
+func (x *Contact) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Contact) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
 // UserRecord is `identity.user.<name>`.
 type UserRecord struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -2553,7 +2726,7 @@ type UserRecord struct {
 
 func (x *UserRecord) Reset() {
 	*x = UserRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2738,7 @@ func (x *UserRecord) String() string {
 func (*UserRecord) ProtoMessage() {}
 
 func (x *UserRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2751,7 @@ func (x *UserRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRecord.ProtoReflect.Descriptor instead.
 func (*UserRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *UserRecord) GetUser() *User {
@@ -2649,7 +2822,7 @@ type RoleRecord struct {
 
 func (x *RoleRecord) Reset() {
 	*x = RoleRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2834,7 @@ func (x *RoleRecord) String() string {
 func (*RoleRecord) ProtoMessage() {}
 
 func (x *RoleRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2847,7 @@ func (x *RoleRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRecord.ProtoReflect.Descriptor instead.
 func (*RoleRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RoleRecord) GetRole() *Role {
@@ -2712,7 +2885,7 @@ type TokenRecord struct {
 
 func (x *TokenRecord) Reset() {
 	*x = TokenRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2897,7 @@ func (x *TokenRecord) String() string {
 func (*TokenRecord) ProtoMessage() {}
 
 func (x *TokenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2910,7 @@ func (x *TokenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRecord.ProtoReflect.Descriptor instead.
 func (*TokenRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TokenRecord) GetToken() *Token {
@@ -2781,7 +2954,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2793,7 +2966,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2806,7 +2979,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *KeyRecord) GetId() string {
@@ -2848,7 +3021,7 @@ type RevocationRecord struct {
 
 func (x *RevocationRecord) Reset() {
 	*x = RevocationRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +3033,7 @@ func (x *RevocationRecord) String() string {
 func (*RevocationRecord) ProtoMessage() {}
 
 func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +3046,7 @@ func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRecord.ProtoReflect.Descriptor instead.
 func (*RevocationRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RevocationRecord) GetSignIn() string {
@@ -2900,7 +3073,7 @@ type ImportRecord struct {
 
 func (x *ImportRecord) Reset() {
 	*x = ImportRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +3085,7 @@ func (x *ImportRecord) String() string {
 func (*ImportRecord) ProtoMessage() {}
 
 func (x *ImportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +3098,7 @@ func (x *ImportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRecord.ProtoReflect.Descriptor instead.
 func (*ImportRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ImportRecord) GetId() string {
@@ -2951,7 +3124,7 @@ type PasswordRecord struct {
 
 func (x *PasswordRecord) Reset() {
 	*x = PasswordRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2963,7 +3136,7 @@ func (x *PasswordRecord) String() string {
 func (*PasswordRecord) ProtoMessage() {}
 
 func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2976,7 +3149,7 @@ func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordRecord.ProtoReflect.Descriptor instead.
 func (*PasswordRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PasswordRecord) GetHash() string {
@@ -3032,7 +3205,7 @@ type FactorRecord struct {
 
 func (x *FactorRecord) Reset() {
 	*x = FactorRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3044,7 +3217,7 @@ func (x *FactorRecord) String() string {
 func (*FactorRecord) ProtoMessage() {}
 
 func (x *FactorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3057,7 +3230,7 @@ func (x *FactorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FactorRecord.ProtoReflect.Descriptor instead.
 func (*FactorRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FactorRecord) GetSealedSecret() []byte {
@@ -3143,7 +3316,7 @@ type SigningKeyRecord struct {
 
 func (x *SigningKeyRecord) Reset() {
 	*x = SigningKeyRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3155,7 +3328,7 @@ func (x *SigningKeyRecord) String() string {
 func (*SigningKeyRecord) ProtoMessage() {}
 
 func (x *SigningKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3168,7 +3341,7 @@ func (x *SigningKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningKeyRecord.ProtoReflect.Descriptor instead.
 func (*SigningKeyRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SigningKeyRecord) GetId() string {
@@ -3207,7 +3380,7 @@ type BootstrapRecord struct {
 
 func (x *BootstrapRecord) Reset() {
 	*x = BootstrapRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3392,7 @@ func (x *BootstrapRecord) String() string {
 func (*BootstrapRecord) ProtoMessage() {}
 
 func (x *BootstrapRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3405,7 @@ func (x *BootstrapRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootstrapRecord.ProtoReflect.Descriptor instead.
 func (*BootstrapRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{50}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BootstrapRecord) GetUser() string {
@@ -3283,7 +3456,7 @@ type Allowance struct {
 
 func (x *Allowance) Reset() {
 	*x = Allowance{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3295,7 +3468,7 @@ func (x *Allowance) String() string {
 func (*Allowance) ProtoMessage() {}
 
 func (x *Allowance) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3308,7 +3481,7 @@ func (x *Allowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
 func (*Allowance) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{51}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Allowance) GetAddress() string {
@@ -3351,7 +3524,7 @@ type SignInClaims struct {
 
 func (x *SignInClaims) Reset() {
 	*x = SignInClaims{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3363,7 +3536,7 @@ func (x *SignInClaims) String() string {
 func (*SignInClaims) ProtoMessage() {}
 
 func (x *SignInClaims) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3376,7 +3549,7 @@ func (x *SignInClaims) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInClaims.ProtoReflect.Descriptor instead.
 func (*SignInClaims) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{52}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SignInClaims) GetSignIn() string {
@@ -3602,7 +3775,19 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x19ListAdministratorsRequest\"O\n" +
 	"\x1aListAdministratorsResponse\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12\x1b\n" +
-	"\tsigned_in\x18\x02 \x03(\tR\bsignedIn\"\xcc\x02\n" +
+	"\tsigned_in\x18\x02 \x03(\tR\bsignedIn\"=\n" +
+	"\x13ListContactsRequest\x12&\n" +
+	"\x05names\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\xe8\a\"\x05r\x03\x18\x80\x01R\x05names\"S\n" +
+	"\x14ListContactsResponse\x12;\n" +
+	"\bcontacts\x18\x01 \x03(\v2\x1f.portcullis.identity.v1.ContactR\bcontacts\"\xa6\x01\n" +
+	"\aContact\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\x12\x16\n" +
+	"\x06mobile\x18\x04 \x01(\tR\x06mobile\x12\x1a\n" +
+	"\blanguage\x18\x05 \x01(\tR\blanguage\x12\x1a\n" +
+	"\bdisabled\x18\x06 \x01(\bR\bdisabled\"\xcc\x02\n" +
 	"\n" +
 	"UserRecord\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12\x18\n" +
@@ -3718,13 +3903,14 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vUpdateToken\x12*.portcullis.identity.v1.UpdateTokenRequest\x1a\x1d.portcullis.identity.v1.Token\"$\x82\xd3\xe4\x93\x02\x1e:\x05token2\x15/v1/tokens/{token.id}\x12j\n" +
 	"\vDeleteToken\x12*.portcullis.identity.v1.DeleteTokenRequest\x1a\x16.google.protobuf.Empty\"\x17\x82\xd3\xe4\x93\x02\x11*\x0f/v1/tokens/{id}\x12x\n" +
 	"\n" +
-	"RearmToken\x12).portcullis.identity.v1.RearmTokenRequest\x1a\x1d.portcullis.identity.v1.Token\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tokens/{id}:rearm2\xbc\x03\n" +
+	"RearmToken\x12).portcullis.identity.v1.RearmTokenRequest\x1a\x1d.portcullis.identity.v1.Token\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tokens/{id}:rearm2\xa7\x04\n" +
 	"\x05Doors\x12i\n" +
 	"\fAuthenticate\x12+.portcullis.identity.v1.AuthenticateRequest\x1a,.portcullis.identity.v1.AuthenticateResponse\x12c\n" +
 	"\n" +
 	"StageUsers\x12).portcullis.identity.v1.StageUsersRequest\x1a*.portcullis.identity.v1.StageUsersResponse\x12f\n" +
 	"\vCommitUsers\x12*.portcullis.identity.v1.CommitUsersRequest\x1a+.portcullis.identity.v1.CommitUsersResponse\x12{\n" +
-	"\x12ListAdministrators\x121.portcullis.identity.v1.ListAdministratorsRequest\x1a2.portcullis.identity.v1.ListAdministratorsResponseB8Z6portcullis.dev/proto/portcullis/identity/v1;identityv1b\x06proto3"
+	"\x12ListAdministrators\x121.portcullis.identity.v1.ListAdministratorsRequest\x1a2.portcullis.identity.v1.ListAdministratorsResponse\x12i\n" +
+	"\fListContacts\x12+.portcullis.identity.v1.ListContactsRequest\x1a,.portcullis.identity.v1.ListContactsResponseB8Z6portcullis.dev/proto/portcullis/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_portcullis_identity_v1_identity_proto_rawDescOnce sync.Once
@@ -3739,7 +3925,7 @@ func file_portcullis_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(User_Mfa)(0),                      // 0: portcullis.identity.v1.User.Mfa
 	(Token_Channel)(0),                 // 1: portcullis.identity.v1.Token.Channel
@@ -3784,116 +3970,122 @@ var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(*CommitUsersResponse)(nil),        // 40: portcullis.identity.v1.CommitUsersResponse
 	(*ListAdministratorsRequest)(nil),  // 41: portcullis.identity.v1.ListAdministratorsRequest
 	(*ListAdministratorsResponse)(nil), // 42: portcullis.identity.v1.ListAdministratorsResponse
-	(*UserRecord)(nil),                 // 43: portcullis.identity.v1.UserRecord
-	(*RoleRecord)(nil),                 // 44: portcullis.identity.v1.RoleRecord
-	(*TokenRecord)(nil),                // 45: portcullis.identity.v1.TokenRecord
-	(*KeyRecord)(nil),                  // 46: portcullis.identity.v1.KeyRecord
-	(*RevocationRecord)(nil),           // 47: portcullis.identity.v1.RevocationRecord
-	(*ImportRecord)(nil),               // 48: portcullis.identity.v1.ImportRecord
-	(*PasswordRecord)(nil),             // 49: portcullis.identity.v1.PasswordRecord
-	(*FactorRecord)(nil),               // 50: portcullis.identity.v1.FactorRecord
-	(*SigningKeyRecord)(nil),           // 51: portcullis.identity.v1.SigningKeyRecord
-	(*BootstrapRecord)(nil),            // 52: portcullis.identity.v1.BootstrapRecord
-	(*Allowance)(nil),                  // 53: portcullis.identity.v1.Allowance
-	(*SignInClaims)(nil),               // 54: portcullis.identity.v1.SignInClaims
-	(*timestamppb.Timestamp)(nil),      // 55: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 56: google.protobuf.FieldMask
-	(*v1.Admission)(nil),               // 57: portcullis.emergency.v1.Admission
-	(*emptypb.Empty)(nil),              // 58: google.protobuf.Empty
+	(*ListContactsRequest)(nil),        // 43: portcullis.identity.v1.ListContactsRequest
+	(*ListContactsResponse)(nil),       // 44: portcullis.identity.v1.ListContactsResponse
+	(*Contact)(nil),                    // 45: portcullis.identity.v1.Contact
+	(*UserRecord)(nil),                 // 46: portcullis.identity.v1.UserRecord
+	(*RoleRecord)(nil),                 // 47: portcullis.identity.v1.RoleRecord
+	(*TokenRecord)(nil),                // 48: portcullis.identity.v1.TokenRecord
+	(*KeyRecord)(nil),                  // 49: portcullis.identity.v1.KeyRecord
+	(*RevocationRecord)(nil),           // 50: portcullis.identity.v1.RevocationRecord
+	(*ImportRecord)(nil),               // 51: portcullis.identity.v1.ImportRecord
+	(*PasswordRecord)(nil),             // 52: portcullis.identity.v1.PasswordRecord
+	(*FactorRecord)(nil),               // 53: portcullis.identity.v1.FactorRecord
+	(*SigningKeyRecord)(nil),           // 54: portcullis.identity.v1.SigningKeyRecord
+	(*BootstrapRecord)(nil),            // 55: portcullis.identity.v1.BootstrapRecord
+	(*Allowance)(nil),                  // 56: portcullis.identity.v1.Allowance
+	(*SignInClaims)(nil),               // 57: portcullis.identity.v1.SignInClaims
+	(*timestamppb.Timestamp)(nil),      // 58: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 59: google.protobuf.FieldMask
+	(*v1.Admission)(nil),               // 60: portcullis.emergency.v1.Admission
+	(*emptypb.Empty)(nil),              // 61: google.protobuf.Empty
 }
 var file_portcullis_identity_v1_identity_proto_depIdxs = []int32{
-	55, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	58, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
 	8,  // 1: portcullis.identity.v1.SignIn.user:type_name -> portcullis.identity.v1.User
-	55, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
+	58, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: portcullis.identity.v1.User.mfa:type_name -> portcullis.identity.v1.User.Mfa
-	55, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
-	55, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	58, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
+	58, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
 	8,  // 6: portcullis.identity.v1.CreateUserRequest.user:type_name -> portcullis.identity.v1.User
 	8,  // 7: portcullis.identity.v1.ListUsersResponse.users:type_name -> portcullis.identity.v1.User
 	8,  // 8: portcullis.identity.v1.UpdateUserRequest.user:type_name -> portcullis.identity.v1.User
-	56, // 9: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	59, // 9: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	8,  // 10: portcullis.identity.v1.ActivateMfaResponse.user:type_name -> portcullis.identity.v1.User
-	55, // 11: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
+	58, // 11: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
 	20, // 12: portcullis.identity.v1.ListRolesResponse.roles:type_name -> portcullis.identity.v1.Role
 	20, // 13: portcullis.identity.v1.CreateRoleRequest.role:type_name -> portcullis.identity.v1.Role
 	1,  // 14: portcullis.identity.v1.Token.channel:type_name -> portcullis.identity.v1.Token.Channel
-	55, // 15: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	58, // 15: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
 	25, // 16: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
 	25, // 17: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
 	25, // 18: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
-	56, // 19: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
+	59, // 19: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
 	34, // 20: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
 	8,  // 21: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
 	38, // 22: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
-	8,  // 23: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
-	8,  // 24: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
-	55, // 25: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
-	20, // 26: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
-	25, // 27: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
-	55, // 28: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	55, // 29: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
-	55, // 30: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
-	55, // 31: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
-	53, // 32: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
-	55, // 33: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	55, // 34: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
-	55, // 35: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
-	57, // 36: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
-	2,  // 37: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
-	3,  // 38: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
-	4,  // 39: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
-	6,  // 40: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
-	9,  // 41: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
-	10, // 42: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
-	11, // 43: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
-	13, // 44: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
-	14, // 45: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
-	15, // 46: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
-	17, // 47: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
-	19, // 48: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
-	21, // 49: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
-	23, // 50: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
-	24, // 51: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
-	26, // 52: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
-	27, // 53: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
-	28, // 54: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
-	30, // 55: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
-	31, // 56: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
-	32, // 57: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
-	33, // 58: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
-	36, // 59: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
-	39, // 60: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
-	41, // 61: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
-	5,  // 62: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
-	5,  // 63: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
-	58, // 64: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
-	7,  // 65: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
-	8,  // 66: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
-	8,  // 67: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
-	12, // 68: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
-	8,  // 69: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
-	58, // 70: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
-	16, // 71: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
-	18, // 72: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
-	8,  // 73: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
-	22, // 74: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
-	20, // 75: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
-	58, // 76: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
-	25, // 77: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
-	25, // 78: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
-	29, // 79: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
-	25, // 80: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
-	58, // 81: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
-	25, // 82: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
-	35, // 83: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
-	37, // 84: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
-	40, // 85: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
-	42, // 86: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
-	62, // [62:87] is the sub-list for method output_type
-	37, // [37:62] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	45, // 23: portcullis.identity.v1.ListContactsResponse.contacts:type_name -> portcullis.identity.v1.Contact
+	8,  // 24: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
+	8,  // 25: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
+	58, // 26: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
+	20, // 27: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
+	25, // 28: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
+	58, // 29: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	58, // 30: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
+	58, // 31: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
+	58, // 32: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
+	56, // 33: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
+	58, // 34: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	58, // 35: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
+	58, // 36: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
+	60, // 37: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
+	2,  // 38: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
+	3,  // 39: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
+	4,  // 40: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
+	6,  // 41: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
+	9,  // 42: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
+	10, // 43: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
+	11, // 44: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
+	13, // 45: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
+	14, // 46: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
+	15, // 47: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
+	17, // 48: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
+	19, // 49: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
+	21, // 50: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
+	23, // 51: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
+	24, // 52: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
+	26, // 53: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
+	27, // 54: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
+	28, // 55: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
+	30, // 56: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
+	31, // 57: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
+	32, // 58: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
+	33, // 59: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
+	36, // 60: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
+	39, // 61: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
+	41, // 62: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
+	43, // 63: portcullis.identity.v1.Doors.ListContacts:input_type -> portcullis.identity.v1.ListContactsRequest
+	5,  // 64: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
+	5,  // 65: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
+	61, // 66: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
+	7,  // 67: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
+	8,  // 68: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
+	8,  // 69: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
+	12, // 70: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
+	8,  // 71: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
+	61, // 72: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
+	16, // 73: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
+	18, // 74: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
+	8,  // 75: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
+	22, // 76: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
+	20, // 77: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
+	61, // 78: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
+	25, // 79: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
+	25, // 80: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
+	29, // 81: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
+	25, // 82: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
+	61, // 83: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
+	25, // 84: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
+	35, // 85: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
+	37, // 86: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
+	40, // 87: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
+	42, // 88: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
+	44, // 89: portcullis.identity.v1.Doors.ListContacts:output_type -> portcullis.identity.v1.ListContactsResponse
+	64, // [64:90] is the sub-list for method output_type
+	38, // [38:64] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_identity_v1_identity_proto_init() }
@@ -3914,7 +4106,7 @@ func file_portcullis_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_identity_v1_identity_proto_rawDesc), len(file_portcullis_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   53,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

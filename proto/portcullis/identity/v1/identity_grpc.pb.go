@@ -1108,6 +1108,7 @@ const (
 	Doors_StageUsers_FullMethodName         = "/portcullis.identity.v1.Doors/StageUsers"
 	Doors_CommitUsers_FullMethodName        = "/portcullis.identity.v1.Doors/CommitUsers"
 	Doors_ListAdministrators_FullMethodName = "/portcullis.identity.v1.Doors/ListAdministrators"
+	Doors_ListContacts_FullMethodName       = "/portcullis.identity.v1.Doors/ListContacts"
 )
 
 // DoorsClient is the client API for Doors service.
@@ -1124,6 +1125,8 @@ type DoorsClient interface {
 	CommitUsers(ctx context.Context, in *CommitUsersRequest, opts ...grpc.CallOption) (*CommitUsersResponse, error)
 	// ListAdministrators lists the enabled administrators with a working MFA.
 	ListAdministrators(ctx context.Context, in *ListAdministratorsRequest, opts ...grpc.CallOption) (*ListAdministratorsResponse, error)
+	// ListContacts answers how to reach the named users, in the order asked. Whoever doesn't exist is left out.
+	ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error)
 }
 
 type doorsClient struct {
@@ -1174,6 +1177,16 @@ func (c *doorsClient) ListAdministrators(ctx context.Context, in *ListAdministra
 	return out, nil
 }
 
+func (c *doorsClient) ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListContactsResponse)
+	err := c.cc.Invoke(ctx, Doors_ListContacts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DoorsServer is the server API for Doors service.
 // All implementations must embed UnimplementedDoorsServer
 // for forward compatibility.
@@ -1188,6 +1201,8 @@ type DoorsServer interface {
 	CommitUsers(context.Context, *CommitUsersRequest) (*CommitUsersResponse, error)
 	// ListAdministrators lists the enabled administrators with a working MFA.
 	ListAdministrators(context.Context, *ListAdministratorsRequest) (*ListAdministratorsResponse, error)
+	// ListContacts answers how to reach the named users, in the order asked. Whoever doesn't exist is left out.
+	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
 	mustEmbedUnimplementedDoorsServer()
 }
 
@@ -1209,6 +1224,9 @@ func (UnimplementedDoorsServer) CommitUsers(context.Context, *CommitUsersRequest
 }
 func (UnimplementedDoorsServer) ListAdministrators(context.Context, *ListAdministratorsRequest) (*ListAdministratorsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAdministrators not implemented")
+}
+func (UnimplementedDoorsServer) ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListContacts not implemented")
 }
 func (UnimplementedDoorsServer) mustEmbedUnimplementedDoorsServer() {}
 func (UnimplementedDoorsServer) testEmbeddedByValue()               {}
@@ -1303,6 +1321,24 @@ func _Doors_ListAdministrators_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Doors_ListContacts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListContactsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DoorsServer).ListContacts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Doors_ListContacts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DoorsServer).ListContacts(ctx, req.(*ListContactsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Doors_ServiceDesc is the grpc.ServiceDesc for Doors service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1325,6 +1361,10 @@ var Doors_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAdministrators",
 			Handler:    _Doors_ListAdministrators_Handler,
+		},
+		{
+			MethodName: "ListContacts",
+			Handler:    _Doors_ListContacts_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

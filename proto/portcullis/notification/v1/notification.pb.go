@@ -7,9 +7,13 @@
 package notificationv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -21,6 +25,73 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Method is a way to reach somebody.
+type Method int32
+
+const (
+	Method_METHOD_UNSPECIFIED Method = 0
+	Method_EMAIL              Method = 1
+	// The console of a person who is signed in, and the inbox.
+	Method_SCREEN    Method = 2
+	Method_SMS       Method = 3
+	Method_SLACK     Method = 4
+	Method_TEAMS     Method = 5
+	Method_PAGERDUTY Method = 6
+	// A signed call, after the Standard Webhooks specification.
+	Method_WEBHOOK Method = 7
+)
+
+// Enum value maps for Method.
+var (
+	Method_name = map[int32]string{
+		0: "METHOD_UNSPECIFIED",
+		1: "EMAIL",
+		2: "SCREEN",
+		3: "SMS",
+		4: "SLACK",
+		5: "TEAMS",
+		6: "PAGERDUTY",
+		7: "WEBHOOK",
+	}
+	Method_value = map[string]int32{
+		"METHOD_UNSPECIFIED": 0,
+		"EMAIL":              1,
+		"SCREEN":             2,
+		"SMS":                3,
+		"SLACK":              4,
+		"TEAMS":              5,
+		"PAGERDUTY":          6,
+		"WEBHOOK":            7,
+	}
+)
+
+func (x Method) Enum() *Method {
+	p := new(Method)
+	*p = x
+	return p
+}
+
+func (x Method) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Method) Descriptor() protoreflect.EnumDescriptor {
+	return file_portcullis_notification_v1_notification_proto_enumTypes[0].Descriptor()
+}
+
+func (Method) Type() protoreflect.EnumType {
+	return &file_portcullis_notification_v1_notification_proto_enumTypes[0]
+}
+
+func (x Method) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Method.Descriptor instead.
+func (Method) EnumDescriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{0}
+}
 
 type ListNotificationTypesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -122,9 +193,11 @@ func (x *ListNotificationTypesResponse) GetNextPageToken() string {
 type NotificationType struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// For instance "emergency.lockdown.started".
-	Type          string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	Category      string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
-	Description   string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Type        string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Category    string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// The methods that it can go by.
+	Methods       []Method `protobuf:"varint,4,rep,packed,name=methods,proto3,enum=portcullis.notification.v1.Method" json:"methods,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,22 +253,557 @@ func (x *NotificationType) GetDescription() string {
 	return ""
 }
 
+func (x *NotificationType) GetMethods() []Method {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+// Notification is a rule: these events, to these contacts, by these methods.
+type Notification struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name    string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Enabled bool                   `protobuf:"varint,3,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	Methods []Method               `protobuf:"varint,4,rep,packed,name=methods,proto3,enum=portcullis.notification.v1.Method" json:"methods,omitempty"`
+	// What it fires on; none means on nothing.
+	Types []string `protobuf:"bytes,5,rep,name=types,proto3" json:"types,omitempty"`
+	// Names of users; none means that nobody is told by e-mail, screen and SMS.
+	Contacts []string `protobuf:"bytes,6,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	// Tells only those contacts who have access, through an access group, to the devices concerned.
+	OnlyWithAccess bool `protobuf:"varint,7,opt,name=only_with_access,json=onlyWithAccess,proto3" json:"only_with_access,omitempty"`
+	// Where SLACK, TEAMS, PAGERDUTY and WEBHOOK go: ids of webhooks.
+	Webhooks []string `protobuf:"bytes,8,rep,name=webhooks,proto3" json:"webhooks,omitempty"`
+	// The account that its e-mail goes out by; empty: the default account.
+	SmtpAccount string `protobuf:"bytes,9,opt,name=smtp_account,json=smtpAccount,proto3" json:"smtp_account,omitempty"`
+	// Its own addresses, unless the account forces its settings.
+	ReplyTo             string                 `protobuf:"bytes,10,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	ReturnPath          string                 `protobuf:"bytes,11,opt,name=return_path,json=returnPath,proto3" json:"return_path,omitempty"`
+	ConfirmationAddress string                 `protobuf:"bytes,12,opt,name=confirmation_address,json=confirmationAddress,proto3" json:"confirmation_address,omitempty"`
+	CreatedBy           string                 `protobuf:"bytes,13,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	CreateTime          *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Why it fires on nothing, or reaches nobody, as it stands: one sentence each. Output only.
+	Warnings      []string `protobuf:"bytes,15,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	RequestId     *string  `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notification) Reset() {
+	*x = Notification{}
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notification) ProtoMessage() {}
+
+func (x *Notification) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notification.ProtoReflect.Descriptor instead.
+func (*Notification) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Notification) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Notification) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Notification) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *Notification) GetMethods() []Method {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *Notification) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *Notification) GetContacts() []string {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+func (x *Notification) GetOnlyWithAccess() bool {
+	if x != nil {
+		return x.OnlyWithAccess
+	}
+	return false
+}
+
+func (x *Notification) GetWebhooks() []string {
+	if x != nil {
+		return x.Webhooks
+	}
+	return nil
+}
+
+func (x *Notification) GetSmtpAccount() string {
+	if x != nil {
+		return x.SmtpAccount
+	}
+	return ""
+}
+
+func (x *Notification) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *Notification) GetReturnPath() string {
+	if x != nil {
+		return x.ReturnPath
+	}
+	return ""
+}
+
+func (x *Notification) GetConfirmationAddress() string {
+	if x != nil {
+		return x.ConfirmationAddress
+	}
+	return ""
+}
+
+func (x *Notification) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+func (x *Notification) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Notification) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *Notification) GetRequestId() string {
+	if x != nil && x.RequestId != nil {
+		return *x.RequestId
+	}
+	return ""
+}
+
+type CreateNotificationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Notification  *Notification          `protobuf:"bytes,1,opt,name=notification,proto3" json:"notification,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateNotificationRequest) Reset() {
+	*x = CreateNotificationRequest{}
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateNotificationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateNotificationRequest) ProtoMessage() {}
+
+func (x *CreateNotificationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateNotificationRequest.ProtoReflect.Descriptor instead.
+func (*CreateNotificationRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CreateNotificationRequest) GetNotification() *Notification {
+	if x != nil {
+		return x.Notification
+	}
+	return nil
+}
+
+type GetNotificationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNotificationRequest) Reset() {
+	*x = GetNotificationRequest{}
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNotificationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNotificationRequest) ProtoMessage() {}
+
+func (x *GetNotificationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNotificationRequest.ProtoReflect.Descriptor instead.
+func (*GetNotificationRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetNotificationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ListNotificationsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PageSize  int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// "name=lock*", "enabled=true", "method=SMS", "type=emergency.lockdown.started" or "contact=ana"; joined by " AND ".
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNotificationsRequest) Reset() {
+	*x = ListNotificationsRequest{}
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNotificationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNotificationsRequest) ProtoMessage() {}
+
+func (x *ListNotificationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNotificationsRequest.ProtoReflect.Descriptor instead.
+func (*ListNotificationsRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListNotificationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListNotificationsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListNotificationsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+type ListNotificationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Notifications []*Notification        `protobuf:"bytes,1,rep,name=notifications,proto3" json:"notifications,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNotificationsResponse) Reset() {
+	*x = ListNotificationsResponse{}
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNotificationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNotificationsResponse) ProtoMessage() {}
+
+func (x *ListNotificationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNotificationsResponse.ProtoReflect.Descriptor instead.
+func (*ListNotificationsResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListNotificationsResponse) GetNotifications() []*Notification {
+	if x != nil {
+		return x.Notifications
+	}
+	return nil
+}
+
+func (x *ListNotificationsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type UpdateNotificationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Notification  *Notification          `protobuf:"bytes,1,opt,name=notification,proto3" json:"notification,omitempty"`
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateNotificationRequest) Reset() {
+	*x = UpdateNotificationRequest{}
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateNotificationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateNotificationRequest) ProtoMessage() {}
+
+func (x *UpdateNotificationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateNotificationRequest.ProtoReflect.Descriptor instead.
+func (*UpdateNotificationRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateNotificationRequest) GetNotification() *Notification {
+	if x != nil {
+		return x.Notification
+	}
+	return nil
+}
+
+func (x *UpdateNotificationRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+type DeleteNotificationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteNotificationRequest) Reset() {
+	*x = DeleteNotificationRequest{}
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteNotificationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteNotificationRequest) ProtoMessage() {}
+
+func (x *DeleteNotificationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_notification_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteNotificationRequest.ProtoReflect.Descriptor instead.
+func (*DeleteNotificationRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_notification_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteNotificationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 var File_portcullis_notification_v1_notification_proto protoreflect.FileDescriptor
 
 const file_portcullis_notification_v1_notification_proto_rawDesc = "" +
 	"\n" +
-	"-portcullis/notification/v1/notification.proto\x12\x1aportcullis.notification.v1\x1a\x1cgoogle/api/annotations.proto\"6\n" +
-	"\x1cListNotificationTypesRequest\x12\x16\n" +
-	"\x06filter\x18\x01 \x01(\tR\x06filter\"\xa4\x01\n" +
+	"-portcullis/notification/v1/notification.proto\x12\x1aportcullis.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n" +
+	"\x1cListNotificationTypesRequest\x12 \n" +
+	"\x06filter\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"\xa4\x01\n" +
 	"\x1dListNotificationTypesResponse\x12[\n" +
 	"\x12notification_types\x18\x01 \x03(\v2,.portcullis.notification.v1.NotificationTypeR\x11notificationTypes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa2\x01\n" +
 	"\x10NotificationType\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1a\n" +
 	"\bcategory\x18\x02 \x01(\tR\bcategory\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription2\xbe\x01\n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12<\n" +
+	"\amethods\x18\x04 \x03(\x0e2\".portcullis.notification.v1.MethodR\amethods\"\xc2\x05\n" +
+	"\fNotification\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
+	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12\x18\n" +
+	"\aenabled\x18\x03 \x01(\bR\aenabled\x12O\n" +
+	"\amethods\x18\x04 \x03(\x0e2\".portcullis.notification.v1.MethodB\x11\xbaH\x0e\x92\x01\v\x10\a\"\a\x82\x01\x04\x10\x01 \x00R\amethods\x12&\n" +
+	"\x05types\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\xc8\x01\"\x05r\x03\x18\x80\x01R\x05types\x12-\n" +
+	"\bcontacts\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xa0\x9c\x01\"\x05r\x03\x18\x80\x01R\bcontacts\x12(\n" +
+	"\x10only_with_access\x18\a \x01(\bR\x0eonlyWithAccess\x12*\n" +
+	"\bwebhooks\x18\b \x03(\tB\x0e\xbaH\v\x92\x01\b\x102\"\x04r\x02\x18@R\bwebhooks\x12*\n" +
+	"\fsmtp_account\x18\t \x01(\tB\a\xbaH\x04r\x02\x18@R\vsmtpAccount\x12#\n" +
+	"\breply_to\x18\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\areplyTo\x12)\n" +
+	"\vreturn_path\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\n" +
+	"returnPath\x12;\n" +
+	"\x14confirmation_address\x18\f \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\x13confirmationAddress\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\r \x01(\tR\tcreatedBy\x12;\n" +
+	"\vcreate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x1a\n" +
+	"\bwarnings\x18\x0f \x03(\tR\bwarnings\x12,\n" +
+	"\n" +
+	"request_id\x18\x10 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x00R\trequestId\x88\x01\x01B\r\n" +
+	"\v_request_id\"q\n" +
+	"\x19CreateNotificationRequest\x12T\n" +
+	"\fnotification\x18\x01 \x01(\v2(.portcullis.notification.v1.NotificationB\x06\xbaH\x03\xc8\x01\x01R\fnotification\"1\n" +
+	"\x16GetNotificationRequest\x12\x17\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\"\x8e\x01\n" +
+	"\x18ListNotificationsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"\x93\x01\n" +
+	"\x19ListNotificationsResponse\x12N\n" +
+	"\rnotifications\x18\x01 \x03(\v2(.portcullis.notification.v1.NotificationR\rnotifications\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
+	"\x19UpdateNotificationRequest\x12T\n" +
+	"\fnotification\x18\x01 \x01(\v2(.portcullis.notification.v1.NotificationB\x06\xbaH\x03\xc8\x01\x01R\fnotification\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"4\n" +
+	"\x19DeleteNotificationRequest\x12\x17\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id*r\n" +
+	"\x06Method\x12\x16\n" +
+	"\x12METHOD_UNSPECIFIED\x10\x00\x12\t\n" +
+	"\x05EMAIL\x10\x01\x12\n" +
+	"\n" +
+	"\x06SCREEN\x10\x02\x12\a\n" +
+	"\x03SMS\x10\x03\x12\t\n" +
+	"\x05SLACK\x10\x04\x12\t\n" +
+	"\x05TEAMS\x10\x05\x12\r\n" +
+	"\tPAGERDUTY\x10\x06\x12\v\n" +
+	"\aWEBHOOK\x10\a2\xc8\a\n" +
 	"\rNotifications\x12\xac\x01\n" +
-	"\x15ListNotificationTypes\x128.portcullis.notification.v1.ListNotificationTypesRequest\x1a9.portcullis.notification.v1.ListNotificationTypesResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/notification-typesB@Z>portcullis.dev/proto/portcullis/notification/v1;notificationv1b\x06proto3"
+	"\x15ListNotificationTypes\x128.portcullis.notification.v1.ListNotificationTypesRequest\x1a9.portcullis.notification.v1.ListNotificationTypesResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/notification-types\x12\x9e\x01\n" +
+	"\x12CreateNotification\x125.portcullis.notification.v1.CreateNotificationRequest\x1a(.portcullis.notification.v1.Notification\"'\x82\xd3\xe4\x93\x02!:\fnotification\"\x11/v1/notifications\x12\x8f\x01\n" +
+	"\x0fGetNotification\x122.portcullis.notification.v1.GetNotificationRequest\x1a(.portcullis.notification.v1.Notification\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/notifications/{id}\x12\x9b\x01\n" +
+	"\x11ListNotifications\x124.portcullis.notification.v1.ListNotificationsRequest\x1a5.portcullis.notification.v1.ListNotificationsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/notifications\x12\xb0\x01\n" +
+	"\x12UpdateNotification\x125.portcullis.notification.v1.UpdateNotificationRequest\x1a(.portcullis.notification.v1.Notification\"9\x82\xd3\xe4\x93\x023:\fnotification2#/v1/notifications/{notification.id}\x12\x83\x01\n" +
+	"\x12DeleteNotification\x125.portcullis.notification.v1.DeleteNotificationRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/notifications/{id}B@Z>portcullis.dev/proto/portcullis/notification/v1;notificationv1b\x06proto3"
 
 var (
 	file_portcullis_notification_v1_notification_proto_rawDescOnce sync.Once
@@ -209,21 +817,50 @@ func file_portcullis_notification_v1_notification_proto_rawDescGZIP() []byte {
 	return file_portcullis_notification_v1_notification_proto_rawDescData
 }
 
-var file_portcullis_notification_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_portcullis_notification_v1_notification_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_portcullis_notification_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_portcullis_notification_v1_notification_proto_goTypes = []any{
-	(*ListNotificationTypesRequest)(nil),  // 0: portcullis.notification.v1.ListNotificationTypesRequest
-	(*ListNotificationTypesResponse)(nil), // 1: portcullis.notification.v1.ListNotificationTypesResponse
-	(*NotificationType)(nil),              // 2: portcullis.notification.v1.NotificationType
+	(Method)(0),                           // 0: portcullis.notification.v1.Method
+	(*ListNotificationTypesRequest)(nil),  // 1: portcullis.notification.v1.ListNotificationTypesRequest
+	(*ListNotificationTypesResponse)(nil), // 2: portcullis.notification.v1.ListNotificationTypesResponse
+	(*NotificationType)(nil),              // 3: portcullis.notification.v1.NotificationType
+	(*Notification)(nil),                  // 4: portcullis.notification.v1.Notification
+	(*CreateNotificationRequest)(nil),     // 5: portcullis.notification.v1.CreateNotificationRequest
+	(*GetNotificationRequest)(nil),        // 6: portcullis.notification.v1.GetNotificationRequest
+	(*ListNotificationsRequest)(nil),      // 7: portcullis.notification.v1.ListNotificationsRequest
+	(*ListNotificationsResponse)(nil),     // 8: portcullis.notification.v1.ListNotificationsResponse
+	(*UpdateNotificationRequest)(nil),     // 9: portcullis.notification.v1.UpdateNotificationRequest
+	(*DeleteNotificationRequest)(nil),     // 10: portcullis.notification.v1.DeleteNotificationRequest
+	(*timestamppb.Timestamp)(nil),         // 11: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),         // 12: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                 // 13: google.protobuf.Empty
 }
 var file_portcullis_notification_v1_notification_proto_depIdxs = []int32{
-	2, // 0: portcullis.notification.v1.ListNotificationTypesResponse.notification_types:type_name -> portcullis.notification.v1.NotificationType
-	0, // 1: portcullis.notification.v1.Notifications.ListNotificationTypes:input_type -> portcullis.notification.v1.ListNotificationTypesRequest
-	1, // 2: portcullis.notification.v1.Notifications.ListNotificationTypes:output_type -> portcullis.notification.v1.ListNotificationTypesResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3,  // 0: portcullis.notification.v1.ListNotificationTypesResponse.notification_types:type_name -> portcullis.notification.v1.NotificationType
+	0,  // 1: portcullis.notification.v1.NotificationType.methods:type_name -> portcullis.notification.v1.Method
+	0,  // 2: portcullis.notification.v1.Notification.methods:type_name -> portcullis.notification.v1.Method
+	11, // 3: portcullis.notification.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 4: portcullis.notification.v1.CreateNotificationRequest.notification:type_name -> portcullis.notification.v1.Notification
+	4,  // 5: portcullis.notification.v1.ListNotificationsResponse.notifications:type_name -> portcullis.notification.v1.Notification
+	4,  // 6: portcullis.notification.v1.UpdateNotificationRequest.notification:type_name -> portcullis.notification.v1.Notification
+	12, // 7: portcullis.notification.v1.UpdateNotificationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 8: portcullis.notification.v1.Notifications.ListNotificationTypes:input_type -> portcullis.notification.v1.ListNotificationTypesRequest
+	5,  // 9: portcullis.notification.v1.Notifications.CreateNotification:input_type -> portcullis.notification.v1.CreateNotificationRequest
+	6,  // 10: portcullis.notification.v1.Notifications.GetNotification:input_type -> portcullis.notification.v1.GetNotificationRequest
+	7,  // 11: portcullis.notification.v1.Notifications.ListNotifications:input_type -> portcullis.notification.v1.ListNotificationsRequest
+	9,  // 12: portcullis.notification.v1.Notifications.UpdateNotification:input_type -> portcullis.notification.v1.UpdateNotificationRequest
+	10, // 13: portcullis.notification.v1.Notifications.DeleteNotification:input_type -> portcullis.notification.v1.DeleteNotificationRequest
+	2,  // 14: portcullis.notification.v1.Notifications.ListNotificationTypes:output_type -> portcullis.notification.v1.ListNotificationTypesResponse
+	4,  // 15: portcullis.notification.v1.Notifications.CreateNotification:output_type -> portcullis.notification.v1.Notification
+	4,  // 16: portcullis.notification.v1.Notifications.GetNotification:output_type -> portcullis.notification.v1.Notification
+	8,  // 17: portcullis.notification.v1.Notifications.ListNotifications:output_type -> portcullis.notification.v1.ListNotificationsResponse
+	4,  // 18: portcullis.notification.v1.Notifications.UpdateNotification:output_type -> portcullis.notification.v1.Notification
+	13, // 19: portcullis.notification.v1.Notifications.DeleteNotification:output_type -> google.protobuf.Empty
+	14, // [14:20] is the sub-list for method output_type
+	8,  // [8:14] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_notification_v1_notification_proto_init() }
@@ -231,18 +868,20 @@ func file_portcullis_notification_v1_notification_proto_init() {
 	if File_portcullis_notification_v1_notification_proto != nil {
 		return
 	}
+	file_portcullis_notification_v1_notification_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_notification_v1_notification_proto_rawDesc), len(file_portcullis_notification_v1_notification_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      1,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_portcullis_notification_v1_notification_proto_goTypes,
 		DependencyIndexes: file_portcullis_notification_v1_notification_proto_depIdxs,
+		EnumInfos:         file_portcullis_notification_v1_notification_proto_enumTypes,
 		MessageInfos:      file_portcullis_notification_v1_notification_proto_msgTypes,
 	}.Build()
 	File_portcullis_notification_v1_notification_proto = out.File
