@@ -10,17 +10,27 @@ import (
 	"portcullis.dev/services/notifier/notifier"
 )
 
-func list(t *testing.T, filter string) ([]string, error) {
+func list(t *testing.T, filter string) ([]*notificationv1.NotificationType, error) {
 	t.Helper()
-	answer, err := notifier.New().ListNotificationTypes(t.Context(), &notificationv1.ListNotificationTypesRequest{Filter: filter})
-	var names []string
-	for _, one := range answer.GetNotificationTypes() {
-		if one.GetCategory() != notifier.EmergencyPanel || one.GetDescription() == "" {
-			t.Errorf("%v has no category or description", one)
+	answer, err := new(notifier.Notifier).ListNotificationTypes(t.Context(), &notificationv1.ListNotificationTypesRequest{Filter: filter})
+	return answer.GetNotificationTypes(), err
+}
+
+func listed(t *testing.T, filter string) (names []string, categories map[string]int) {
+	t.Helper()
+	types, err := list(t, filter)
+	if err != nil {
+		t.Errorf("%q: %v", filter, err)
+	}
+	categories = map[string]int{}
+	for _, one := range types {
+		if one.GetDescription() == "" || len(one.GetMethods()) == 0 {
+			t.Errorf("%v has no description or no methods", one)
 		}
 		names = append(names, one.GetType())
+		categories[one.GetCategory()]++
 	}
-	return names, err
+	return names, categories
 }
 
 func TestTypesAreFoundByTheirCategory(t *testing.T) {
@@ -31,14 +41,26 @@ func TestTypesAreFoundByTheirCategory(t *testing.T) {
 		"emergency.attempt.refused", "emergency.approval.requested", "emergency.approval.granted", "emergency.approval.denied",
 		"emergency.role.changed", "emergency.mfa.changed", "emergency.policy.changed",
 	}
-	for _, filter := range []string{"", "category=Emergency panel", `category = "Emergency panel"`} {
-		got, err := list(t, filter)
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%q: %v\n%s", filter, err, diff)
+	for _, filter := range []string{
+		"category=Emergency panel", `category = "Emergency panel"`, "category=EMERGENCY PANEL", "category=painel de emergência", "category=emergency*",
+	} {
+		if got, _ := listed(t, filter); cmp.Diff(want, got) != "" {
+			t.Errorf("%q:\n%s", filter, cmp.Diff(want, got))
 		}
 	}
-	if got, err := list(t, "category=Gardening"); err != nil || len(got) != 0 {
-		t.Errorf("an unknown category has %v, %v", got, err)
+	if got, _ := listed(t, "category=Gardening"); len(got) != 0 {
+		t.Errorf("an unknown category has %v", got)
+	}
+	if _, categories := listed(t, "category=password*"); len(categories) != 2 || categories["Password backup"] == 0 || categories["Password operations"] == 0 {
+		t.Errorf("%v", categories)
+	}
+}
+
+func TestWithoutAFilterEveryCategoryIsListed(t *testing.T) {
+	for _, filter := range []string{"", " ", "category=*"} {
+		if _, categories := listed(t, filter); len(categories) != 13 || categories["Emergency panel"] != 16 {
+			t.Errorf("%q: %v", filter, categories)
+		}
 	}
 }
 

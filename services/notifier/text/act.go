@@ -1,0 +1,60 @@
+package text
+
+import (
+	"strings"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+// act is something guarded like the brake: the type that it is told as, and what its actor did, where
+// "%" stands for the target.
+type act struct{ typeName, english, portuguese string }
+
+// acts are those that identity and the access-gate have noted.
+var acts = map[string]act{
+	"user.grant-administrator":  {"emergency.role.changed", "granted System Administrator to %", "concedeu System Administrator a %"},
+	"user.enable-administrator": {"emergency.role.changed", "enabled the administrator %", "habilitou o administrador %"},
+	"user.set-password":         {"emergency.mfa.changed", "set a new password for the administrator %", "definiu uma nova senha para o administrador %"},
+	"user.add-key":              {"emergency.mfa.changed", "gave the administrator % another SSH key", "deu ao administrador % mais uma chave SSH"},
+	"user.reset-mfa":            {"emergency.mfa.changed", "reset the MFA of %", "redefiniu o MFA de %"},
+	"user.replace-mfa":          {"emergency.mfa.changed", "replaced the MFA of %", "substituiu o MFA de %"},
+	"user.recover":              {"emergency.mfa.changed", "recovered % on the host: new password, new MFA", "recuperou % no host: nova senha, novo MFA"},
+	"token.rearm":               {"emergency.policy.changed", "re-armed the token %", "rearmou o token %"},
+	"access-group.unblock":      {"emergency.policy.changed", "opened what a freeze closes (%)", "abriu o que um congelamento fecha (%)"},
+}
+
+// actOf never leaves out one that is too new to be known: whoever weakens the brake is seen.
+func actOf(a *emergencyv1.Act) act {
+	if known, ok := acts[a.GetKind()]; ok {
+		return known
+	}
+	return act{"emergency.policy.changed", "did what is guarded like the brake: " + a.GetKind() + " (%)", "fez algo protegido como o freio: " + a.GetKind() + " (%)"}
+}
+
+func (s speech) ofAct(facts map[string]string, a *emergencyv1.Act) {
+	known := actOf(a)
+	before, after, _ := strings.Cut(s.either(known.english, known.portuguese), "%")
+	facts["act"], facts["target"], facts["detail"] = before+a.GetTarget()+after, a.GetTarget(), a.GetDetail()
+}
+
+// ofPolicy are the facts of a policy as it is after the change. Lists that are empty say so: emptying one is a change.
+func (s speech) ofPolicy(facts map[string]string, p *emergencyv1.Policy) {
+	facts["id"], facts["act"] = p.GetRevision(), s.either("changed the policy", "alterou a política")
+	facts["let_through"] = s.orNone(List(p.GetBreakGlassUsers(), s.language))
+	facts["let_through_tokens"] = s.orNone(List(p.GetBreakGlassTokens(), s.language))
+	switch p.GetGovernanceCode() {
+	case emergencyv1.Policy_OPTIONAL:
+		facts["governance"] = s.either("optional", "opcional")
+	case emergencyv1.Policy_REQUIRED:
+		facts["governance"] = s.either("required", "obrigatório")
+	case emergencyv1.Policy_PATTERN:
+		facts["governance"] = s.either("required, and must match ", "obrigatório, conforme o padrão ") + p.GetGovernancePattern()
+	}
+}
+
+func (s speech) orNone(list string) string {
+	if list == "" {
+		return s.either("none", "nenhum")
+	}
+	return list
+}

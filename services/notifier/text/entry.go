@@ -1,0 +1,171 @@
+package text
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+// kinds are the kinds of emergencies in English and Portuguese.
+var kinds = map[string][2]string{
+	"TERMINATION": {"termination", "encerramento de sessões"}, "FREEZE": {"freeze", "congelamento"}, "LOCKDOWN": {"lockdown", "lockdown"},
+}
+
+// TypeOf is the type that an entry of EMERGENCY is told as; false if nobody is told of it: what it says is
+// then about the record itself, or, of a window that was shortened, is told when that ends.
+func TypeOf(e *emergencyv1.Entry) (string, bool) {
+	switch e.GetChange() {
+	case emergencyv1.Entry_APPLIED:
+		return "emergency.session.terminated", e.GetEmergency().GetKind() == emergencyv1.Emergency_TERMINATION
+	case emergencyv1.Entry_SCHEDULED, emergencyv1.Entry_STARTED, emergencyv1.Entry_ENDED, emergencyv1.Entry_CANCELLED:
+		kind := e.GetEmergency().GetKind()
+		if kind != emergencyv1.Emergency_FREEZE && kind != emergencyv1.Emergency_LOCKDOWN {
+			return "", false
+		}
+		return "emergency." + strings.ToLower(kind.String()+"."+e.GetChange().String()), true
+	case emergencyv1.Entry_POLICY_CHANGED:
+		return "emergency.policy.changed", true
+	case emergencyv1.Entry_ACT:
+		return actOf(e.GetAct()).typeName, true
+	}
+	return "", false
+}
+
+// FactsOf are the facts of an entry of EMERGENCY as its texts name them, in a reader's language; what it
+// lacks is missing. Moments are in the zone of the configuration.
+//
+// The justification is one of them even where it isn't public (B6): that rule is for whoever is cut off or
+// refused, and these go to contacts that an administrator chose, who must read who, why and until when.
+// Which devices and groups a freeze closes isn't in its record: whoever knows adds "devices" and "groups".
+func FactsOf(e *emergencyv1.Entry, texts emergency.Texts, language string) map[string]string {
+	s := speech{texts, language}
+	facts := map[string]string{
+		"product": s.product(), "time": s.moment(timeOf(e.GetTime())), "actor": e.GetActor(), "address": e.GetAddress(),
+		"justification": e.GetJustification(), "ticket": e.GetGovernanceCode(),
+		"id": e.GetSubject()[strings.LastIndexByte(e.GetSubject(), '.')+1:],
+	}
+	switch {
+	case e.GetEmergency() != nil:
+		s.ofEmergency(facts, e)
+	case e.GetPolicy() != nil:
+		s.ofPolicy(facts, e.GetPolicy())
+	case e.GetAct() != nil:
+		s.ofAct(facts, e.GetAct())
+	}
+	return present(facts)
+}
+
+// ofEmergency are the facts of a termination or a window. Who is the person behind it, where the clock acts too.
+func (s speech) ofEmergency(facts map[string]string, e *emergencyv1.Entry) {
+	is := e.GetEmergency()
+	kind := kinds[is.GetKind().String()]
+	facts["id"], facts["kind"] = is.GetId(), s.either(kind[0], kind[1])
+	facts["actor"], facts["justification"], facts["ticket"] = is.GetCreatedBy(), is.GetJustification(), is.GetGovernanceCode()
+	for name, n := range map[string]*uint32{"sessions_ended": is.Ended, "sessions_open": is.Open, "sessions_unreachable": is.Unreachable} {
+		if n != nil {
+			facts[name] = s.number(int64(*n))
+		}
+	}
+	switch is.GetKind() {
+	case emergencyv1.Emergency_TERMINATION:
+		s.ofSelector(facts, is.GetSelector())
+		return
+	case emergencyv1.Emergency_FREEZE:
+		facts["live"] = s.live(is.GetEndLiveSessions())
+	case emergencyv1.Emergency_LOCKDOWN:
+		facts["tokens"] = s.tokens(is.GetRevokeTokens(), e.GetChange() == emergencyv1.Entry_ENDED || e.GetChange() == emergencyv1.Entry_CANCELLED)
+		facts["let_through"] = List(is.GetBreakGlassUsers(), s.language)
+		facts["let_through_tokens"] = List(is.GetBreakGlassTokens(), s.language)
+	}
+	s.ofWindow(facts, is, e.GetChange(), timeOf(e.GetTime()))
+}
+
+func (s speech) ofWindow(facts map[string]string, is *emergencyv1.Emergency, change emergencyv1.Entry_Change, at time.Time) {
+	start, length := timeOf(is.GetStartTime()), is.GetDuration().AsDuration()
+	if length <= 0 {
+		length = timeOf(is.GetEndTime()).Sub(start)
+	}
+	end := start.Add(length) // of the plan: a cancelling moves endTime
+	facts["start"], facts["until"], facts["duration"] = s.moment(start), s.end(end), s.span(length)
+	switch change {
+	case emergencyv1.Entry_SCHEDULED:
+		facts["starts_in"] = s.span(start.Sub(at))
+	case emergencyv1.Entry_STARTED:
+		facts["left"] = s.span(end.Sub(at))
+	case emergencyv1.Entry_ENDED:
+		facts["ended"] = s.moment(end)
+	case emergencyv1.Entry_CANCELLED:
+		s.ofCancelling(facts, is, end)
+	}
+}
+
+func (s speech) ofCancelling(facts map[string]string, is *emergencyv1.Emergency, planned time.Time) {
+	facts["applied_by"], facts["applied_justification"], facts["applied_ticket"] = facts["actor"], facts["justification"], facts["ticket"]
+	facts["actor"], facts["justification"], facts["ticket"] = is.GetCancelledBy(), is.GetCancelJustification(), is.GetCancelGovernanceCode()
+	if !is.GetStarted() {
+		facts["tokens"], facts["live"] = "", ""
+		facts["outcome"] = s.either("It had not begun, and closed nothing.", "Ele não tinha começado e não fechou nada.")
+		return
+	}
+	ended := timeOf(is.GetCancelTime())
+	facts["ended"], facts["left"] = s.moment(ended), s.span(planned.Sub(ended))
+	facts["outcome"] = s.either("It had been on since "+facts["start"]+", and ended "+facts["left"]+" early.",
+		"Estava em vigor desde "+facts["start"]+" e terminou "+facts["left"]+" antes do previsto.")
+	if is.GetKind() == emergencyv1.Emergency_LOCKDOWN {
+		facts["outcome"] += s.either(" What it ended stays ended: sign in again, and open your sessions anew.",
+			" O que ele encerrou continua encerrado: entre de novo e abra novas sessões.")
+	}
+}
+
+func (s speech) live(ends bool) string {
+	if ends {
+		return s.either("Open sessions on those devices are ended too.", "Sessões abertas nesses dispositivos também são encerradas.")
+	}
+	return s.either("Open sessions go on.", "Sessões abertas continuam.")
+}
+
+func (s speech) tokens(revoked, over bool) string {
+	switch {
+	case revoked:
+		return s.either("Program tokens stay shut until an administrator re-arms each.", "Tokens de programas seguem fechados até que um administrador rearme cada um.")
+	case over:
+		return s.either("Program tokens work again.", "Tokens de programas voltaram a valer.")
+	}
+	return s.either("Program tokens work again once it is over.", "Tokens de programas voltam a valer quando ele acabar.")
+}
+
+// ofSelector says whom a termination ends.
+func (s speech) ofSelector(facts map[string]string, sel *emergencyv1.Selector) {
+	facts["users"], facts["devices"] = List(sel.GetUsers(), s.language), List(sel.GetDevices(), s.language)
+	facts["groups"] = List(sel.GetAccessGroups(), s.language)
+	if sel.GetAll() {
+		facts["whom"] = s.either("every live session", "todas as sessões ativas")
+		return
+	}
+	var parts []string
+	for _, field := range []struct {
+		english, portuguese string
+		names               []string
+	}{
+		{"users", "usuários", sel.GetUsers()}, {"devices", "dispositivos", sel.GetDevices()},
+		{"access groups", "grupos de acesso", sel.GetAccessGroups()}, {"connectors", "conectores", sel.GetConnectors()},
+		{"protocols", "protocolos", sel.GetProtocols()},
+	} {
+		if len(field.names) > 0 {
+			parts = append(parts, s.either(field.english, field.portuguese)+" "+List(field.names, s.language))
+		}
+	}
+	facts["whom"] = s.either("the live sessions of ", "as sessões ativas de ") + strings.Join(parts, "; ")
+}
+
+// timeOf is the zero moment for none.
+func timeOf(at *timestamppb.Timestamp) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	return at.AsTime()
+}
