@@ -17,6 +17,7 @@ import (
 	"portcullis.dev/services/portcullis/cli/account"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/inventory"
+	"portcullis.dev/services/portcullis/cli/notice"
 	"portcullis.dev/services/portcullis/cli/panel"
 	"portcullis.dev/services/portcullis/cli/record"
 	"portcullis.dev/services/portcullis/cli/screen"
@@ -56,6 +57,7 @@ func newRoot(a *app.App, extra []Extra) *cobra.Command {
 	root.AddCommand(panel.Commands(a)...)
 	root.AddCommand(account.Commands(a)...)
 	root.AddCommand(inventory.Commands(a)...)
+	root.AddCommand(notice.Commands(a)...)
 	root.AddCommand(record.Commands(a)...)
 	root.AddCommand(version(a))
 	for _, more := range extra {

@@ -77,6 +77,10 @@ func tellFake(ts *testscript.TestScript, neg bool, args []string) {
 		if got := fmt.Sprint(len(f.emergencies)); got != args[1] {
 			ts.Fatalf("the server holds %s emergencies, want %s", got, args[1])
 		}
+	case "kept":
+		if got := fmt.Sprint(f.kept[args[1]]); got != args[2] {
+			ts.Fatalf("the server was given %q as %s, want %q", got, args[1], args[2])
+		}
 	case "saw":
 		found := strings.Contains(strings.Join(f.seen, "\n"), args[1])
 		if found == neg {

@@ -42,6 +42,7 @@ type fake struct {
 	seen        []string // "METHOD /path bearer"
 	entries     []string // NDJSON of the audit export
 	note        string
+	kept        map[string]any // secrets that came with the last change of the notifier
 }
 
 func newFake(t testing.TB) *fake {
@@ -134,6 +135,9 @@ func (f *fake) answer(r *http.Request, bearer string, body []byte) ([]byte, *no)
 		return f.check(body)
 	case "directory:import":
 		return f.importDocument(body)
+	}
+	if of := toldOf(path); of != nil {
+		return f.told(r, *of, body)
 	}
 	return f.collection(r, parts, body)
 }

@@ -71,6 +71,11 @@ func Collect[P api.Page](ctx context.Context, a *App, l *Listing, path string, a
 	return nil
 }
 
+// Whole reads a list that the API answers at once.
+func (a *App) Whole(ctx context.Context, l *Listing, path string, all proto.Message) error {
+	return a.client.Do(ctx, api.Request{Method: http.MethodGet, Path: path, Query: l.query(), Out: all})
+}
+
 // Get reads one thing.
 func (a *App) Get(ctx context.Context, path string, out proto.Message) error {
 	return a.client.Do(ctx, api.Request{Method: http.MethodGet, Path: path, Out: out})
