@@ -5,6 +5,7 @@ import './pages.mjs'
 import './emergency.mjs'
 import './administration.mjs'
 import './reports.mjs'
+import './notifications.mjs'
 import './plain.mjs'
 
 afterEach(openDoors)

@@ -276,6 +276,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** PublishEvent answers once the event is on disk. The same id again changes nothing. */
+        post: operations["Events_PublishEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/freezes": {
         parameters: {
             query?: never;
@@ -377,6 +394,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Inbox_ListInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inbox/{id}:read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["Inbox_ReadInboxMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inbox:read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ReadInbox marks all as read. */
+        post: operations["Inbox_ReadInbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inbox:watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** WatchInbox answers the counts now, and each message as it comes. */
+        get: operations["Inbox_WatchInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lockdowns": {
         parameters: {
             query?: never;
@@ -445,6 +528,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/mailboxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Mailboxes_ListMailboxes"];
+        put?: never;
+        post: operations["Mailboxes_CreateMailbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/mailboxes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Mailboxes_GetMailbox"];
+        put?: never;
+        post?: never;
+        delete: operations["Mailboxes_DeleteMailbox"];
+        options?: never;
+        head?: never;
+        patch: operations["Mailboxes_UpdateMailbox"];
+        trace?: never;
+    };
+    "/v1/mailboxes/{id}:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** CheckMailbox reads it now, and answers how it went. */
+        post: operations["Mailboxes_CheckMailbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/notification-types": {
         parameters: {
             query?: never;
@@ -456,6 +588,87 @@ export interface paths {
         get: operations["Notifications_ListNotificationTypes"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Notifications_ListNotifications"];
+        put?: never;
+        post: operations["Notifications_CreateNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notifications/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Notifications_GetNotification"];
+        put?: never;
+        post?: never;
+        delete: operations["Notifications_DeleteNotification"];
+        options?: never;
+        head?: never;
+        patch: operations["Notifications_UpdateNotification"];
+        trace?: never;
+    };
+    "/v1/outbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Outbox_ListDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/outbox/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Outbox_GetDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/outbox/{id}:resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ResendDelivery queues one again that has failed or bounced; it keeps its Message-ID. */
+        post: operations["Outbox_ResendDelivery"];
         delete?: never;
         options?: never;
         head?: never;
@@ -663,6 +876,159 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sms-callbacks/zenvia/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ReceiveZenviaStatus takes what Zenvia says of an SMS. The secret in its address is all that it proves. */
+        post: operations["Sms_ReceiveZenviaStatus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sms-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Sms_GetSmsSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["Sms_UpdateSmsSettings"];
+        trace?: never;
+    };
+    "/v1/sms-settings:test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** TestSms puts one SMS into the outbox, and answers its row after the first attempt, or after some seconds. */
+        post: operations["Sms_TestSms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/smtp-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["SmtpAccounts_ListSmtpAccounts"];
+        put?: never;
+        post: operations["SmtpAccounts_CreateSmtpAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/smtp-accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["SmtpAccounts_GetSmtpAccount"];
+        put?: never;
+        post?: never;
+        /** DeleteSmtpAccount is refused for the default account while there are others. */
+        delete: operations["SmtpAccounts_DeleteSmtpAccount"];
+        options?: never;
+        head?: never;
+        patch: operations["SmtpAccounts_UpdateSmtpAccount"];
+        trace?: never;
+    };
+    "/v1/smtp-accounts/{id}:test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * TestSmtpAccount puts one mail into the outbox, also of an account that is disabled, and answers its row
+         *     after the first attempt, or after some seconds as it stands then.
+         */
+        post: operations["SmtpAccounts_TestSmtpAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Templates_ListTemplates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{type}/{language}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Templates_GetTemplate"];
+        put?: never;
+        post?: never;
+        /** DeleteTemplate goes back to the text that there was to begin with. */
+        delete: operations["Templates_DeleteTemplate"];
+        options?: never;
+        head?: never;
+        patch: operations["Templates_UpdateTemplate"];
+        trace?: never;
+    };
+    "/v1/templates:preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** PreviewTemplate shows what a text becomes, with the facts of an example. */
+        post: operations["Templates_PreviewTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/terminations": {
         parameters: {
             query?: never;
@@ -831,6 +1197,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Webhooks_ListWebhooks"];
+        put?: never;
+        post: operations["Webhooks_CreateWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Webhooks_GetWebhook"];
+        put?: never;
+        post?: never;
+        delete: operations["Webhooks_DeleteWebhook"];
+        options?: never;
+        head?: never;
+        patch: operations["Webhooks_UpdateWebhook"];
+        trace?: never;
+    };
+    "/v1/webhooks/{id}:test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** TestWebhook puts one message into the outbox, and answers its row after the first attempt, or after some seconds. */
+        post: operations["Webhooks_TestWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -926,6 +1341,14 @@ export interface components {
             requestId?: string;
             selector?: components["schemas"]["Selector"];
         };
+        Attempt: {
+            /** @description What the server said. */
+            answer?: string;
+            /** @description Empty: it went well. */
+            error?: string;
+            /** Format: date-time */
+            time?: string;
+        };
         /** @description AuditEntry is an entry as a person reads it, with its place in the chain. */
         AuditEntry: {
             actor?: string;
@@ -994,6 +1417,55 @@ export interface components {
             expireTime?: string;
             grant?: string;
         };
+        /** @description Delivery is one message to one contact or webhook by one method. */
+        Delivery: {
+            /** @description The id of the SMTP account or webhook. */
+            account?: string;
+            /**
+             * Format: int64
+             * @description The number of attempts, and the latest of them. In lists only the latest one.
+             */
+            attempts?: number;
+            /** @description The text. Not in lists. */
+            body?: string;
+            /** @description The user, for EMAIL, SCREEN and SMS. */
+            contact?: string;
+            /** Format: date-time */
+            createTime?: string;
+            /** @description Why the last attempt failed, why it bounced, or why it was given up. */
+            error?: string;
+            /** @description What it tells of; empty for a test. */
+            event?: string;
+            id?: string;
+            language?: string;
+            latestAttempts?: components["schemas"]["Attempt"][];
+            /** @description It was in flight at a crash and may have arrived twice. */
+            maybeRepeated?: boolean;
+            messageId?: string;
+            method?: components["schemas"]["Method"];
+            /**
+             * Format: date-time
+             * @description When it is tried again; only while QUEUED.
+             */
+            nextAttemptTime?: string;
+            /** @description The notifications that asked for it. */
+            notifications?: string[];
+            /** @description The address, number, or name of the webhook. */
+            recipient?: string;
+            replies?: components["schemas"]["Reply"][];
+            /**
+             * Format: int64
+             * @description How many SMS it takes.
+             */
+            smsSegments?: number;
+            state?: components["schemas"]["Delivery.State"];
+            subject?: string;
+            type?: string;
+            /** Format: date-time */
+            updateTime?: string;
+        };
+        /** @enum {string} */
+        "Delivery.State": "STATE_UNSPECIFIED" | "QUEUED" | "SENT" | "DELIVERED" | "READ" | "BOUNCED" | "FAILED";
         Device: {
             /** @description The groups that it is in. Output only. */
             accessGroups?: string[];
@@ -1144,6 +1616,33 @@ export interface components {
         };
         /** @enum {string} */
         "Entry.Change": "CHANGE_UNSPECIFIED" | "GENESIS" | "APPLIED" | "SCHEDULED" | "STARTED" | "ENDED" | "CANCELLED" | "SHORTENED" | "POLICY_CHANGED" | "ACT" | "KEY_ROTATED";
+        /** @description Event is something that happened, of which people may be told. */
+        Event: {
+            /** @description Who did it, if anybody. */
+            actor?: string;
+            /** @description The devices that it concerns, by name: for rules that tell only those who have access. */
+            devices?: string[];
+            /** @description Facts for the template, beside those above. */
+            facts?: {
+                [key: string]: string;
+            };
+            /** @description The publisher's own id of it: 1 to 128 printable ASCII characters. The same one is taken once. */
+            id?: string;
+            /** @description Output only: who published it. */
+            publishedBy?: string;
+            requestId?: string;
+            /** @description One sentence for people. */
+            summary?: string;
+            /**
+             * Format: date-time
+             * @description When it happened; unset: now.
+             */
+            time?: string;
+            /** @description One of the types that ListNotificationTypes answers, other than those of the emergency panel. */
+            type?: string;
+            /** @description The users that it concerns. */
+            users?: string[];
+        };
         /** @description FrozenDevice is a device that a freeze closes, and the groups that close it. */
         FrozenDevice: {
             accessGroups?: string[];
@@ -1172,6 +1671,21 @@ export interface components {
             /** Format: int64 */
             users?: number;
         };
+        InboxMessage: {
+            /** Format: date-time */
+            createTime?: string;
+            /** @description The emergency that it tells of, if any. */
+            emergency?: string;
+            id?: string;
+            /**
+             * Format: date-time
+             * @description Unset: unread.
+             */
+            readTime?: string;
+            subject?: string;
+            text?: string;
+            type?: string;
+        };
         /** @enum {string} */
         "ListAccessGroupsRequest.View": "VIEW_UNSPECIFIED" | "FULL" | "BASIC";
         ListAccessGroupsResponse: {
@@ -1181,6 +1695,11 @@ export interface components {
         ListConnectorsResponse: {
             connectors?: components["schemas"]["Connector"][];
             nextPageToken?: string;
+        };
+        ListDeliveriesResponse: {
+            nextPageToken?: string;
+            /** @description Newest first. */
+            outbox?: components["schemas"]["Delivery"][];
         };
         ListDevicesResponse: {
             devices?: components["schemas"]["Device"][];
@@ -1207,6 +1726,13 @@ export interface components {
                 [key: string]: number;
             };
         };
+        ListInboxResponse: {
+            /** @description Newest first. */
+            inbox?: components["schemas"]["InboxMessage"][];
+            nextPageToken?: string;
+            /** Format: int64 */
+            unread?: number;
+        };
         ListLockdownsResponse: {
             lockdowns?: components["schemas"]["Emergency"][];
             nextPageToken?: string;
@@ -1217,9 +1743,17 @@ export interface components {
                 [key: string]: number;
             };
         };
+        ListMailboxesResponse: {
+            mailboxes?: components["schemas"]["Mailbox"][];
+            nextPageToken?: string;
+        };
         ListNotificationTypesResponse: {
             nextPageToken?: string;
             notificationTypes?: components["schemas"]["NotificationType"][];
+        };
+        ListNotificationsResponse: {
+            nextPageToken?: string;
+            notifications?: components["schemas"]["Notification"][];
         };
         ListReceiptsResponse: {
             receipts?: components["schemas"]["Receipt"][];
@@ -1233,6 +1767,14 @@ export interface components {
             incompleteConnectors?: string[];
             nextPageToken?: string;
             sessions?: components["schemas"]["Session"][];
+        };
+        ListSmtpAccountsResponse: {
+            nextPageToken?: string;
+            smtpAccounts?: components["schemas"]["SmtpAccount"][];
+        };
+        ListTemplatesResponse: {
+            nextPageToken?: string;
+            templates?: components["schemas"]["Template"][];
         };
         ListTerminationsResponse: {
             nextPageToken?: string;
@@ -1251,6 +1793,10 @@ export interface components {
         ListUsersResponse: {
             nextPageToken?: string;
             users?: components["schemas"]["User"][];
+        };
+        ListWebhooksResponse: {
+            nextPageToken?: string;
+            webhooks?: components["schemas"]["Webhook"][];
         };
         LockdownNow: {
             /** Format: date-time */
@@ -1273,9 +1819,86 @@ export interface components {
                 status: 503;
             };
         };
+        Mailbox: {
+            /** @description The server's address. */
+            address?: string;
+            /** @description Reads by itself, at once where the server tells of new mail (IMAP IDLE) and every minute else. */
+            automaticCheck?: boolean;
+            /** Format: date-time */
+            createTime?: string;
+            createdBy?: string;
+            /** @description Whether a password is kept. Output only. */
+            credentialSet?: boolean;
+            enabled?: boolean;
+            id?: string;
+            /** @description Leaves what was read on the server; else it is deleted there. */
+            keepCopyOnServer?: boolean;
+            /**
+             * Format: date-time
+             * @description How reading it went. Output only.
+             */
+            lastCheckTime?: string;
+            lastError?: string;
+            /** Format: uint64 */
+            matchedMails?: string;
+            name?: string;
+            /** @description Input only. One that is kept is forgotten when the address, the protocol, the port, the user name or the security changes. */
+            password?: string;
+            /** Format: int64 */
+            port?: number;
+            protocol?: components["schemas"]["Mailbox.Protocol"];
+            /**
+             * Format: uint64
+             * @description How many mails were read in the life of this process, and how many of them were about something that was sent.
+             */
+            readMails?: string;
+            requestId?: string;
+            secureConnection?: boolean;
+            secureConnectionType?: components["schemas"]["SecureConnectionType"];
+            skipCertificateCheck?: boolean;
+            username?: string;
+            /** @description What keeps it from working as it stands: one sentence each. Output only. */
+            warnings?: string[];
+        };
+        /** @enum {string} */
+        "Mailbox.Protocol": "PROTOCOL_UNSPECIFIED" | "IMAP" | "POP3";
+        /**
+         * @description Method is a way to reach somebody.
+         * @enum {string}
+         */
+        Method: "METHOD_UNSPECIFIED" | "EMAIL" | "SCREEN" | "SMS" | "SLACK" | "TEAMS" | "PAGERDUTY" | "WEBHOOK";
+        /** @description Notification is a rule: these events, to these contacts, by these methods. */
+        Notification: {
+            confirmationAddress?: string;
+            /** @description Names of users; none means that nobody is told by e-mail, screen and SMS. */
+            contacts?: string[];
+            /** Format: date-time */
+            createTime?: string;
+            createdBy?: string;
+            enabled?: boolean;
+            id?: string;
+            methods?: components["schemas"]["Method"][];
+            name?: string;
+            /** @description Tells only those contacts who have access, through an access group, to the devices concerned. */
+            onlyWithAccess?: boolean;
+            /** @description Its own addresses, unless the account forces its settings. */
+            replyTo?: string;
+            requestId?: string;
+            returnPath?: string;
+            /** @description The account that its e-mail goes out by; empty: the default account. */
+            smtpAccount?: string;
+            /** @description What it fires on; none means on nothing. */
+            types?: string[];
+            /** @description Why it fires on nothing, or reaches nobody, as it stands: one sentence each. Output only. */
+            warnings?: string[];
+            /** @description Where SLACK, TEAMS, PAGERDUTY and WEBHOOK go: ids of webhooks. */
+            webhooks?: string[];
+        };
         NotificationType: {
             category?: string;
             description?: string;
+            /** @description The methods that it can go by. */
+            methods?: components["schemas"]["Method"][];
             /** @description For instance "emergency.lockdown.started". */
             type?: string;
         };
@@ -1343,8 +1966,27 @@ export interface components {
             /** @description Services that could not be asked: what they know is not in here. */
             unreachableServices?: string[];
         };
+        PreviewTemplateResponse: {
+            /** @description The facts that its events have, each with the example's value. */
+            facts?: {
+                [key: string]: string;
+            };
+            html?: string;
+            short?: string;
+            /**
+             * Format: int64
+             * @description How many SMS the short text takes.
+             */
+            smsSegments?: number;
+            subject?: string;
+            text?: string;
+        };
         /** @enum {string} */
         Protocol: "PROTOCOL_UNSPECIFIED" | "SSH" | "POSTGRES" | "TCP" | "KUBERNETES";
+        ReadInboxResponse: {
+            /** Format: int64 */
+            unread?: number;
+        };
         /** @description Receipt is what one enforcer says of one emergency. */
         Receipt: {
             /**
@@ -1370,6 +2012,7 @@ export interface components {
         };
         /** @enum {string} */
         "Receipt.State": "STATE_UNSPECIFIED" | "WAITING" | "CONFIRMED" | "UNREACHABLE";
+        ReceiveSmsStatusResponse: Record<string, never>;
         /** @description Every refusal but a lockdown's. */
         Refusal: {
             /** @description The name of the gRPC status, FAILED_PRECONDITION for instance. */
@@ -1383,6 +2026,15 @@ export interface components {
             /** @description Why, for a program: GRANT_EXPIRED for instance. */
             reason: string;
         };
+        /** @description Reply is a mail that answers a delivery. */
+        Reply: {
+            from?: string;
+            subject?: string;
+            /** @description The beginning of its text. */
+            text?: string;
+            /** Format: date-time */
+            time?: string;
+        };
         /** @description Role is a set of permissions. The built-in ones can't be changed. */
         Role: {
             builtIn?: boolean;
@@ -1390,6 +2042,8 @@ export interface components {
             permissions?: string[];
             requestId?: string;
         };
+        /** @enum {string} */
+        SecureConnectionType: "SECURE_CONNECTION_TYPE_UNSPECIFIED" | "TLS" | "SSL";
         /**
          * @description Selector says which sessions are meant. Everything is said in so many words: `all`, or at least
          *     one name. Several fields narrow it (AND); several names in one field widen that field (OR).
@@ -1459,6 +2113,100 @@ export interface components {
             token?: string;
             user?: components["schemas"]["User"];
         };
+        SmsSettings: {
+            /**
+             * @description Where the provider tells of deliveries, below this platform's public address; it holds a secret. Output only, for
+             *     those who may change it.
+             */
+            callbackPath?: string;
+            /** @description Whether a password is kept. Output only. */
+            credentialSet?: boolean;
+            /** @description ISO 3166 code, such as BR, of numbers that are written without a country. */
+            defaultRegion?: string;
+            enabled?: boolean;
+            /** @description The provider's address, if it is not its usual one. https; http for a loopback address only. */
+            endpoint?: string;
+            /** @description Keeps accents and other scripts, which makes an SMS hold 70 characters in the place of 160. */
+            keepAccents?: boolean;
+            /** @description How the last attempt went that failed to reach the provider, empty after one that went well. Output only. */
+            lastError?: string;
+            /** Format: date-time */
+            lastErrorTime?: string;
+            /**
+             * @description Input only: Zenvia's password, Twilio's auth token. One that is kept is forgotten when the provider, its address or the
+             *     user name changes.
+             */
+            password?: string;
+            provider?: components["schemas"]["SmsSettings.Provider"];
+            /**
+             * Format: int64
+             * @description SMS a minute at most; 0: as many as the provider takes.
+             */
+            ratePerMinute?: number;
+            requestId?: string;
+            /** @description Who it is from: a name with Zenvia, a number or the id of a messaging service with Twilio. */
+            sender?: string;
+            /** @description Zenvia's user, Twilio's account SID. */
+            username?: string;
+            /** @description What keeps it from working as it stands: one sentence each. Output only. */
+            warnings?: string[];
+        };
+        /** @enum {string} */
+        "SmsSettings.Provider": "PROVIDER_UNSPECIFIED" | "ZENVIA" | "TWILIO";
+        SmtpAccount: {
+            authentication?: boolean;
+            authenticationMethod?: components["schemas"]["SmtpAccount.AuthenticationMethod"];
+            /** @description Where read receipts go. */
+            confirmationAddress?: string;
+            /** Format: date-time */
+            createTime?: string;
+            createdBy?: string;
+            /** @description Whether a password is kept. Output only. */
+            credentialSet?: boolean;
+            defaultAccount?: boolean;
+            enabled?: boolean;
+            /** @description Adds the product's footnote to each mail. */
+            footnote?: boolean;
+            /** @description A notification's own reply-to, return path and confirmation address don't count. */
+            forceSettings?: boolean;
+            host?: string;
+            id?: string;
+            ignoreCertificateErrors?: boolean;
+            /** @description Why mails wait, as the last attempt to reach the server went; empty if it went well. Output only. */
+            lastError?: string;
+            /** Format: date-time */
+            lastErrorTime?: string;
+            name?: string;
+            /**
+             * @description Input only: the password, or the access token of XOAUTH2. One that is kept is forgotten when the host, the port,
+             *     the user name or the security changes, so that nobody can have it sent elsewhere: send it along with such a change.
+             */
+            password?: string;
+            /** @description Leaves the return path as it is, for servers that know no subaddresses. */
+            plainReturnPath?: boolean;
+            /** Format: int64 */
+            port?: number;
+            /**
+             * Format: int64
+             * @description Mails a minute at most; 0: as many as the server takes.
+             */
+            ratePerMinute?: number;
+            replyTo?: string;
+            requestId?: string;
+            /** @description The envelope's sender, where bounces go; a token of the message is added to its local part ("bounces+k3x@…"). */
+            returnPath?: string;
+            secureConnection?: boolean;
+            secureConnectionType?: components["schemas"]["SecureConnectionType"];
+            /** @description Asks for a read receipt (RFC 8098), to the confirmation address. */
+            sendReadReceipt?: boolean;
+            /** @description An address, or a display name with one: "Portcullis <brake@example.com>". */
+            sender?: string;
+            username?: string;
+            /** @description What keeps it from working as it stands: one sentence each. Output only. */
+            warnings?: string[];
+        };
+        /** @enum {string} */
+        "SmtpAccount.AuthenticationMethod": "AUTHENTICATION_METHOD_UNSPECIFIED" | "PLAIN" | "LOGIN" | "CRAM_MD5" | "XOAUTH2";
         /** @description StoredEntry is an entry exactly as the journal holds it. */
         StoredEntry: {
             /**
@@ -1469,6 +2217,23 @@ export interface components {
             /** Format: uint64 */
             sequence?: string;
             subject?: string;
+        };
+        Template: {
+            /** @description Plain text: the lines of the mail. The HTML part is made from it. */
+            body?: string;
+            /** @description Whether somebody has changed it. Output only. */
+            changed?: boolean;
+            /** @description "en" or "pt-BR". */
+            language?: string;
+            requestId?: string;
+            /** @description One or two sentences, for SMS, the screen and chats. */
+            short?: string;
+            /** @description Facts stand in double braces, "{{until}}"; PreviewTemplate answers all there are. No other syntax. */
+            subject?: string;
+            type?: string;
+            /** Format: date-time */
+            updateTime?: string;
+            updatedBy?: string;
         };
         /** @description Token is the credential of a program. `token` is answered once, at creation. */
         Token: {
@@ -1531,6 +2296,43 @@ export interface components {
             silentEnforcers?: components["schemas"]["Enforcer"][];
             /** Format: date-time */
             time?: string;
+        };
+        WatchInboxResponse: {
+            /** @description Unset in the first, and where only the count has changed. */
+            message?: components["schemas"]["InboxMessage"];
+            /** Format: int64 */
+            unread?: number;
+        };
+        Webhook: {
+            /** Format: date-time */
+            createTime?: string;
+            createdBy?: string;
+            enabled?: boolean;
+            id?: string;
+            /** @description English (en) or Brazilian Portuguese (pt-BR). */
+            language?: string;
+            /** @description How the last attempt went that failed, empty after one that went well. Output only. */
+            lastError?: string;
+            /** Format: date-time */
+            lastErrorTime?: string;
+            /** @description The signing key that was made for it: answered once, when it is made. Output only. */
+            madeSecret?: string;
+            /** @description SLACK, TEAMS, PAGERDUTY or WEBHOOK. */
+            method?: components["schemas"]["Method"];
+            name?: string;
+            /** Format: int64 */
+            ratePerMinute?: number;
+            requestId?: string;
+            /** @description Input only: PagerDuty's integration key; for WEBHOOK a signing key "whsec_…", made if none is given. */
+            secret?: string;
+            secretSet?: boolean;
+            /**
+             * @description Input only, for it is a secret with Slack and Teams: where to post. https; private and loopback addresses are
+             *     refused unless the configuration allows them. PagerDuty has its own, and takes none.
+             */
+            url?: string;
+            /** @description Where it posts, without what is secret. Output only. */
+            urlShown?: string;
         };
     };
     responses: {
@@ -2205,6 +3007,32 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Events_PublishEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Event"];
+            };
+        };
+        responses: {
+            /** @description Event is something that happened, of which people may be told. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
     Emergencies_ListFreezes: {
         parameters: {
             query?: {
@@ -2454,6 +3282,118 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Inbox_ListInbox: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+                /** @description "unread=true". */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListInboxResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Inbox_ReadInboxMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxMessage"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Inbox_ReadInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadInboxResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Inbox_WatchInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": {
+                        error?: components["schemas"]["LockdownRefusal"] | components["schemas"]["Refusal"];
+                        result?: components["schemas"]["WatchInboxResponse"];
+                    };
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
     Emergencies_ListLockdowns: {
         parameters: {
             query?: {
@@ -2642,6 +3582,172 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Mailboxes_ListMailboxes: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMailboxesResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Mailboxes_CreateMailbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Mailbox"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mailbox"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Mailboxes_GetMailbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mailbox"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Mailboxes_DeleteMailbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Mailboxes_UpdateMailbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Mailbox"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mailbox"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Mailboxes_CheckMailbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mailbox"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
     Notifications_ListNotificationTypes: {
         parameters: {
             query?: {
@@ -2661,6 +3767,227 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListNotificationTypesResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Notifications_ListNotifications: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+                /** @description "name=lock*", "enabled=true", "method=SMS", "type=emergency.lockdown.started" or "contact=ana"; joined by " AND ". */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListNotificationsResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Notifications_CreateNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Notification"];
+            };
+        };
+        responses: {
+            /** @description Notification is a rule: these events, to these contacts, by these methods. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notification"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Notifications_GetNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Notification is a rule: these events, to these contacts, by these methods. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notification"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Notifications_DeleteNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Notifications_UpdateNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Notification"];
+            };
+        };
+        responses: {
+            /** @description Notification is a rule: these events, to these contacts, by these methods. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notification"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Outbox_ListDeliveries: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+                /**
+                 * @description "state=FAILED", "method=EMAIL", "contact=ana", "account=…", "type=…", "event=…", "text=word" (in recipient or
+                 *     subject), "since=2026-11-25T00:00:00Z" or "before=…"; joined by " AND ".
+                 */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDeliveriesResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Outbox_GetDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delivery is one message to one contact or webhook by one method. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Outbox_ResendDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Delivery is one message to one contact or webhook by one method. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
                 };
             };
             503: components["responses"]["Lockdown"];
@@ -3035,6 +4362,424 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SignIn"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Sms_ReceiveZenviaStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiveSmsStatusResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Sms_GetSmsSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SmsSettings"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Sms_UpdateSmsSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SmsSettings"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SmsSettings"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Sms_TestSms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    body?: string;
+                    /** @description A number with its country, or of the default region. */
+                    recipient?: string;
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Delivery is one message to one contact or webhook by one method. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    SmtpAccounts_ListSmtpAccounts: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSmtpAccountsResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    SmtpAccounts_CreateSmtpAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SmtpAccount"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SmtpAccount"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    SmtpAccounts_GetSmtpAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SmtpAccount"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    SmtpAccounts_DeleteSmtpAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    SmtpAccounts_UpdateSmtpAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SmtpAccount"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SmtpAccount"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    SmtpAccounts_TestSmtpAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    body?: string;
+                    recipient?: string;
+                    requestId?: string;
+                    subject?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Delivery is one message to one contact or webhook by one method. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Templates_ListTemplates: {
+        parameters: {
+            query?: {
+                /** @description "category=Emergency panel", "language=pt-BR" or "changed=true"; joined by " AND ". */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListTemplatesResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Templates_GetTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                type: string;
+                language: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Templates_DeleteTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                type: string;
+                language: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Templates_UpdateTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                type: string;
+                /** @description "en" or "pt-BR". */
+                language: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Template"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Templates_PreviewTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
+                    requestId?: string;
+                    template?: components["schemas"]["Template"];
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewTemplateResponse"];
                 };
             };
             503: components["responses"]["Lockdown"];
@@ -3548,6 +5293,172 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Webhooks_ListWebhooks: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListWebhooksResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Webhooks_CreateWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Webhook"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Webhooks_GetWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Webhooks_DeleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Webhooks_UpdateWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Webhook"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Webhooks_TestWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    body?: string;
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Delivery is one message to one contact or webhook by one method. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
                 };
             };
             503: components["responses"]["Lockdown"];

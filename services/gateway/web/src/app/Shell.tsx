@@ -18,6 +18,7 @@ import IconUsers from '@tabler/icons-react/dist/esm/icons/IconUsers.mjs'
 import { Link, useLocation } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
 import { Arrival } from './Arrival'
+import { Bell } from './Bell'
 import { useNow } from './clock'
 import { Find } from './Find'
 import { countdown, dateTime, time } from './format'
@@ -179,9 +180,7 @@ function Top({ menu, open }: { menu: () => void; open: boolean }) {
       </div>
       <PosturePill />
       <Find />
-      <Link to="/notifications" className="icb bell" aria-label={t('notifications')}>
-        <IconBell className="i" stroke={1.6} aria-hidden />
-      </Link>
+      <Bell />
       <Panel />
     </header>
   )

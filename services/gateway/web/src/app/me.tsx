@@ -8,7 +8,7 @@ export type User = Schemas['User']
 
 export type Permission =
   | 'System.Access.Check' | 'System.Audit.Read' | 'System.Devices.Manage' | 'System.EmergencyPanel.Control' | 'System.Events.Publish'
-  | 'System.Policy.Manage' | 'System.Read' | 'System.Sessions.Manage' | 'System.Tokens.Manage' | 'System.Users.Manage'
+  | 'System.Notifications.Manage' | 'System.Policy.Manage' | 'System.Read' | 'System.Sessions.Manage' | 'System.Tokens.Manage' | 'System.Users.Manage'
 
 export const administratorRole = 'System Administrator'
 

@@ -9,6 +9,8 @@ export const fieldTexts = texts(
     sshPublicKeys: 'SSH keys', password: 'Password', currentPassword: 'Current password', permissions: 'May', channel: 'Channel', username: 'User name on the device', privateKey: 'Private key',
     governanceCode: 'Governance code', governancePattern: 'Pattern', breakGlassUsers: 'Users', breakGlassTokens: 'API tokens', justification: 'Justification',
     duration: 'Duration', startTime: 'Start', endTime: 'End', selector: 'Whom it ends', code: 'Code', filter: 'Filter',
+    contacts: 'Contacts', methods: 'Methods', types: 'Types', webhooks: 'Webhooks', sender: 'Sender', replyTo: 'Reply-to', returnPath: 'Return path', confirmationAddress: 'Confirmation address', defaultAccount: 'Default account', enabled: 'Enabled',
+    address: 'Address', url: 'Address to post to', secret: 'Key', recipient: 'Recipient', subject: 'Subject', body: 'Text', short: 'Short text', defaultRegion: 'Default country', endpoint: 'Provider’s address', smtpAccount: 'E-mail account',
   },
   {
     name: 'Nome', host: 'Endereço', port: 'Porta', protocol: 'Protocolo', labels: 'Rótulos', hostKey: 'Linha da chave do host', users: 'Usuários', devices: 'Dispositivos',
@@ -16,5 +18,7 @@ export const fieldTexts = texts(
     sshPublicKeys: 'Chaves SSH', password: 'Senha', currentPassword: 'Senha atual', permissions: 'Pode', channel: 'Canal', username: 'Usuário no dispositivo', privateKey: 'Chave privada',
     governanceCode: 'Código de governança', governancePattern: 'Padrão', breakGlassUsers: 'Usuários', breakGlassTokens: 'Tokens de API', justification: 'Justificativa',
     duration: 'Duração', startTime: 'Início', endTime: 'Fim', selector: 'O que encerra', code: 'Código', filter: 'Filtro',
+    contacts: 'Contatos', methods: 'Métodos', types: 'Tipos', webhooks: 'Webhooks', sender: 'Remetente', replyTo: 'Responder para', returnPath: 'Return path', confirmationAddress: 'Endereço de confirmação', defaultAccount: 'Conta padrão', enabled: 'Ativada',
+    address: 'Endereço', url: 'Endereço de envio', secret: 'Chave', recipient: 'Destinatário', subject: 'Assunto', body: 'Texto', short: 'Texto curto', defaultRegion: 'País padrão', endpoint: 'Endereço do provedor', smtpAccount: 'Conta de e-mail',
   },
 )

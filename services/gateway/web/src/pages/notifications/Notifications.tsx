@@ -1,55 +1,49 @@
 import { Tabs } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { Refusal, refusalOf } from '../../api/client'
+import { type ComponentType, lazy, Suspense } from 'react'
+import { useMay } from '../../app/me'
 import { Head } from '../../parts/Head'
-import { RefusalNote, Skeleton } from '../../parts/Note'
-import { Catalogue } from './Catalogue'
+import { Skeleton } from '../../parts/Note'
+import { Inbox } from './Inbox'
 import './notifications.css'
+import { Rules } from './Rules'
 import { words } from './text'
 
-const parts = { settings: 'notifications', accounts: 'smtp-accounts', mailboxes: 'mailboxes', sms: 'sms-settings', outbox: 'outbox', inbox: 'inbox' } as const
+const part = (load: () => Promise<Record<string, unknown>>, name: string) => lazy(async () => ({ default: (await load())[name] as ComponentType }))
+
+const parts = {
+  settings: Rules,
+  accounts: part(() => import('./Accounts'), 'Accounts'),
+  mailboxes: part(() => import('./Channels'), 'Mailboxes'),
+  sms: part(() => import('./Channels'), 'Sms'),
+  webhooks: part(() => import('./Channels'), 'Webhooks'),
+  templates: part(() => import('./Templates'), 'Templates'),
+  outbox: part(() => import('./Outbox'), 'Outbox'),
+  inbox: InboxPart,
+} as const
 type Part = keyof typeof parts
 const names = Object.keys(parts) as Part[]
 
-/** Who is told of what, and how it went; each part as far as this server offers it. */
+function InboxPart() {
+  return <section className="card inbox-card"><Inbox /></section>
+}
+
+/** Who is told of what, by which way, and how it went. */
 export function Notifications() {
   const t = words.useTexts()
   const go = useNavigate()
+  const reads = useMay('System.Read')
   const { tab } = useSearch({ strict: false }) as { tab?: string }
-  const open = names.find((n) => n === tab) ?? 'settings'
+  const may = reads ? names : (['inbox'] as Part[])
+  const open = may.find((n) => n === tab) ?? may[0]
+  const Shown = parts[open]
   return (
     <div className="notifications">
-      <Head title={t('title')} crumbs={[t('settings')]} />
-      <Tabs value={open} onChange={(to) => void go({ to: '/notifications', search: to && to !== 'settings' ? { tab: to } : {}, replace: true })} keepMounted={false}>
-        <Tabs.List aria-label={t('tabs')}>{names.map((n) => <Tabs.Tab key={n} value={n}>{t(`tab_${n}`)}</Tabs.Tab>)}</Tabs.List>
-        {names.map((n) => (
-          <Tabs.Panel key={n} value={n} pt="md">
-            <Offered part={n} />
-            {n === 'settings' && <Catalogue />}
-          </Tabs.Panel>
-        ))}
+      <Head title={t('title')} crumbs={[t('settings')]} text={reads ? undefined : t('onlyInbox')} />
+      <Tabs value={open} onChange={(to) => void go({ to: '/notifications', search: to && to !== 'settings' ? { tab: to } : {} })} keepMounted={false}>
+        <Tabs.List aria-label={t('tabs')}>{may.map((n) => <Tabs.Tab key={n} value={n}>{t(`tab_${n}`)}</Tabs.Tab>)}</Tabs.List>
+        <Tabs.Panel value={open} pt="md"><Suspense fallback={<Skeleton />}><Shown /></Suspense></Tabs.Panel>
       </Tabs>
     </div>
   )
-}
-
-/** Says in a sentence what this server has of a part. */
-function Offered({ part }: { part: Part }) {
-  const t = words.useTexts()
-  const { data, error, refetch } = useQuery({ queryKey: ['notifications', 'offered', part], queryFn: () => offers(parts[part]), staleTime: 60_000 })
-  if (error) return <RefusalNote error={error} again={() => void refetch()} />
-  if (data === undefined) return part === 'settings' ? null : <Skeleton rows={1} />
-  if (data) return <p className="card say">{t('offered')} <a href="/docs">{t('docs')}</a>.</p>
-  return <p className={part === 'settings' ? 'sm mid intro' : 'card say'}>{t(`none_${part}`)}</p>
-}
-
-/** Whether the server has a collection, as the description of its API says. */
-async function offers(collection: string): Promise<boolean> {
-  const response = await fetch('/openapi.json').catch(() => {
-    throw new Refusal(0, 'UNREACHABLE', '')
-  })
-  if (!response.ok) throw refusalOf(response.status, await response.json().catch(() => null), response.headers)
-  const { paths } = (await response.json()) as { paths: Record<string, unknown> }
-  return `/v1/${collection}` in paths
 }

@@ -1,1 +1,0 @@
-export{t as Field}from"./Names-CQv_8FL_.js";

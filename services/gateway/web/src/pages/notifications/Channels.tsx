@@ -1,0 +1,3 @@
+export { Mailboxes } from './Mailboxes'
+export { Sms } from './Sms'
+export { Webhooks } from './Webhooks'
