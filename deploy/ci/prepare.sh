@@ -15,6 +15,11 @@ wanted=(
   mount:mount
   losetup:mount
   curl:curl
+  exim4:exim4-daemon-light
+  dovecot:dovecot-core
+  /usr/lib/dovecot/imap:dovecot-imapd
+  /usr/lib/dovecot/pop3:dovecot-pop3d
+  /usr/lib/dovecot/lmtp:dovecot-lmtpd
   chromium:chromium
   node:nodejs
   npm:npm

@@ -26,6 +26,7 @@ var measurements = []struct {
 	{"sockets", sockets},
 	{"sessions", sessions},
 	{"snapshot", snapshots},
+	{"mail", mailing},
 }
 
 func main() {

@@ -45,6 +45,7 @@ type crash struct {
 }
 
 func TestKillingTheProcessFiftyTimesLosesNothingThatWasAnsweredAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
 	c := &crash{T: t, Stack: stack.ForTest(t, stack.AllInOne, stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}})}
 	c.first = &client.Person{
 		Client: client.Client{Base: c.HTTP}, Name: c.Admin.User, Password: c.Admin.Password, Secret: c.Admin.TOTPSecret,

@@ -41,6 +41,7 @@ var scenarios = []struct {
 	{"ACodeAndAGrantWorkOnce", grantsWorkOnce, anywhere, 2},
 	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere, 2},
 	{"ThePolicyAsksForATicket", policyAsksForTicket, anywhere, 2},
+	{"PeopleAreToldOfALockdown", peopleAreTold, anywhere, 3},
 	{"BadInputIsRefusedClearly", badInput, anywhere, 1},
 	{"AScheduledLockdownEndsSessionsWithControlDead", scheduledWithoutControl, separately, 1},
 	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately, 2},
