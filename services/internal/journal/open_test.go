@@ -155,7 +155,7 @@ func TestCreatingTheStreamsTwiceChangesNothing(t *testing.T) {
 		}
 		limited += max(got.MaxBytes, 0)
 	}
-	if limited > 3<<30 {
+	if limited > 7<<29 {
 		t.Errorf("the limits add up to %d bytes", limited)
 	}
 }
