@@ -185,6 +185,9 @@ func oneCredential(values []string) error {
 func (a *api) fail(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 	e := exchangeOf(ctx)
 	e.err = err
+	if a.nobody(w, e, err) {
+		return
+	}
 	a.refusals.read(worded(err, e.body)).write(w)
 }
 

@@ -66,12 +66,27 @@ func (b browser) keep(w http.ResponseWriter, token string, left time.Duration) {
 
 func (b browser) forget(w http.ResponseWriter) { b.keep(w, "", -time.Second) }
 
+// nobody answers the console that asks who is signed in, where nobody is: that is an answer and no failure, which
+// the browser would write on its console.
+func (a *api) nobody(w http.ResponseWriter, e *exchange, err error) bool {
+	asks := e.route != nil && e.route.rpc == identityv1.SignIns_RefreshSignIn_FullMethodName && e.browser.console
+	if !asks || !fault.Is(err, fault.Unauthenticated) {
+		return false
+	}
+	if e.browser.token != "" {
+		e.browser.forget(w)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte("{}"))
+	return true
+}
+
 // signed moves the token of a sign-in from the answer to the cookie.
 func (a *api) signed(ctx context.Context, w http.ResponseWriter, m proto.Message) error {
 	e := exchangeOf(ctx)
 	switch m := m.(type) {
 	case *identityv1.SignIn:
-		if e.browser.console {
+		if e.browser.console && m.GetToken() != "" {
 			e.browser.keep(w, m.GetToken(), m.GetExpireTime().AsTime().Sub(a.refusals.now()))
 			m.Token = ""
 		}

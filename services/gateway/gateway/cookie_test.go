@@ -48,6 +48,31 @@ func TestTheConsolesTokenGoesIntoACookieThatNoScriptReads(t *testing.T) {
 	}
 }
 
+func TestTheConsoleHearsThatNobodyIsSignedInWithoutAFailure(t *testing.T) {
+	p := open(t)
+	const refresh = "/v1/sign-ins/current:refresh"
+	for what, headers := range map[string][]string{
+		"no cookie":          {"X-Portcullis-Console", "1"},
+		"one that has ended": {"X-Portcullis-Console", "1", "Cookie", "portcullis=bad", "Sec-Fetch-Site", "same-origin"},
+	} {
+		a := visit(t, p, "POST", refresh, "{}", headers...)
+		if text := read(t, a); a.StatusCode != 200 || text != "{}" {
+			t.Errorf("%s: got %d %s", what, a.StatusCode, text)
+		}
+		if c := a.Cookies(); len(headers) > 2 && (len(c) != 1 || c[0].MaxAge >= 0) {
+			t.Errorf("%s: it is kept: %v", what, c)
+		}
+	}
+	for what, a := range map[string]*http.Response{
+		"a program":     visit(t, p, "POST", refresh, "{}"),
+		"another's way": visit(t, p, "GET", "/v1/devices/db-1", "", "X-Portcullis-Console", "1"),
+	} {
+		if a.StatusCode != 401 {
+			t.Errorf("%s: got %d", what, a.StatusCode)
+		}
+	}
+}
+
 func TestOnTLSTheCookieIsSecureAndOfThisVeryHost(t *testing.T) {
 	p := open(t, func(c *Config, _ *Deps) { c.TrustedProxies = []string{"192.0.2.1"} })
 	a := visit(t, p, "POST", "/v1/sign-ins", `{"username":"bob","password":"right"}`, "X-Portcullis-Console", "1", "X-Forwarded-Proto", "https")

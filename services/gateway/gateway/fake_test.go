@@ -231,6 +231,10 @@ func (i fakeIdentity) CreateSignIn(ctx context.Context, r *identityv1.CreateSign
 	return &identityv1.SignIn{Token: "good", ExpireTime: timestamppb.New(noon.Add(15 * time.Minute))}, nil
 }
 
+func (i fakeIdentity) RefreshSignIn(ctx context.Context, r *identityv1.RefreshSignInRequest) (*identityv1.SignIn, error) {
+	return &identityv1.SignIn{Token: "good", ExpireTime: timestamppb.New(noon.Add(15 * time.Minute))}, i.enter(ctx, r, false)
+}
+
 func (i fakeIdentity) DeleteSignIn(ctx context.Context, r *identityv1.DeleteSignInRequest) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, i.enter(ctx, r, false)
 }

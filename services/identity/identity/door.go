@@ -37,7 +37,7 @@ func (s *Service) Authenticate(ctx context.Context, r *identityv1.AuthenticateRe
 		return nil, err
 	}
 	err = s.prove(ctx, v, p, r.GetPassword().GetCode())
-	if err != nil && fault.From(err).Details["codeRequired"] != "" {
+	if lacksCode(err) {
 		return &identityv1.AuthenticateResponse{User: p.name(), CodeRequired: true}, nil
 	}
 	if err != nil {

@@ -105,6 +105,11 @@ func codeRequired() error {
 	return fault.New(fault.CodeInvalid, "Send the six digits of your MFA app along, as code").With("codeRequired", "true")
 }
 
+// lacksCode reports whether everything was right that was sent, and a code must follow.
+func lacksCode(err error) bool {
+	return err != nil && fault.From(err).Details["codeRequired"] != ""
+}
+
 // remember notes, after a sign-in, where it came from. It does not fail for that.
 func (s *Service) remember(ctx context.Context, v *vault, p person) {
 	s.attempts.Clear(p.name(), p.address, p.known)
@@ -131,7 +136,11 @@ func (s *Service) CreateSignIn(ctx context.Context, r *identityv1.CreateSignInRe
 	if err := s.letIn(p.name(), known); err != nil {
 		return nil, err
 	}
-	if err := s.prove(ctx, v, p, r.GetCode()); err != nil {
+	err = s.prove(ctx, v, p, r.GetCode())
+	if r.GetInTwoSteps() && lacksCode(err) {
+		return &identityv1.SignIn{CodeRequired: true}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.remember(ctx, v, p)

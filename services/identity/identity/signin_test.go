@@ -125,6 +125,23 @@ func TestACodeIsAskedForOnceThePasswordWasRight(t *testing.T) {
 	refused(t, w.try("admin", "wrong password 1", "", home), fault.Unauthenticated)
 }
 
+func TestASignInOfTwoStepsAsksForTheCodeWithoutARefusal(t *testing.T) {
+	w := newWorld(t)
+	enter := func(password, code string) (*identityv1.SignIn, error) {
+		return w.CreateSignIn(from(home), &identityv1.CreateSignInRequest{Username: "admin", Password: password, Code: code, InTwoSteps: true})
+	}
+	if in, err := enter(w.first.Password, ""); err != nil || !in.GetCodeRequired() || in.GetToken() != "" || in.GetUser() != nil {
+		t.Errorf("without a code: %v, %v", in, err)
+	}
+	_, err := enter("wrong password 1", "")
+	refused(t, err, fault.Unauthenticated)
+	_, err = enter(w.first.Password, "000000")
+	refused(t, err, fault.CodeInvalid)
+	if in, err := enter(w.first.Password, w.next(w.first.Secret)); err != nil || in.GetCodeRequired() || in.GetToken() == "" {
+		t.Errorf("with the code: %v, %v", in, err)
+	}
+}
+
 func TestWrongPasswordsAreLimitedThenLockedForMinutes(t *testing.T) {
 	w := newWorld(t)
 	for range 5 {

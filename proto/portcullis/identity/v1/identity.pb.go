@@ -139,7 +139,9 @@ type CreateSignInRequest struct {
 	// Six digits of the MFA app, or a recovery code; required once the user has an active MFA.
 	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	// Taken as with every POST, but not kept: a code works once, and each call answers a sign-in of its own.
-	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Where the password is right and only the code lacks, answer code_required and do not refuse.
+	InTwoSteps    bool `protobuf:"varint,5,opt,name=in_two_steps,json=inTwoSteps,proto3" json:"in_two_steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +202,13 @@ func (x *CreateSignInRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateSignInRequest) GetInTwoSteps() bool {
+	if x != nil {
+		return x.InTwoSteps
+	}
+	return false
 }
 
 type RefreshSignInRequest struct {
@@ -287,9 +296,11 @@ func (*DeleteSignInRequest) Descriptor() ([]byte, []int) {
 type SignIn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Works for 15 minutes; refresh it.
-	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	User          *User                  `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	Token      string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	User       *User                  `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// Nobody is signed in yet: the same call with a code does that. With in_two_steps only.
+	CodeRequired  bool `protobuf:"varint,4,opt,name=code_required,json=codeRequired,proto3" json:"code_required,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -343,6 +354,13 @@ func (x *SignIn) GetUser() *User {
 		return x.User
 	}
 	return nil
+}
+
+func (x *SignIn) GetCodeRequired() bool {
+	if x != nil {
+		return x.CodeRequired
+	}
+	return false
 }
 
 type CreateGrantRequest struct {
@@ -3577,23 +3595,26 @@ var File_portcullis_identity_v1_identity_proto protoreflect.FileDescriptor
 
 const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
-	"%portcullis/identity/v1/identity.proto\x12\x16portcullis.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xac\x01\n" +
+	"%portcullis/identity/v1/identity.proto\x12\x16portcullis.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xce\x01\n" +
 	"\x13CreateSignInRequest\x12&\n" +
 	"\busername\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\busername\x12$\n" +
 	"\bpassword\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bpassword\x12\x1b\n" +
 	"\x04code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"B\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12 \n" +
+	"\fin_two_steps\x18\x05 \x01(\bR\n" +
+	"inTwoSteps\"B\n" +
 	"\x14RefreshSignInRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x15\n" +
-	"\x13DeleteSignInRequest\"\x8d\x01\n" +
+	"\x13DeleteSignInRequest\"\xb2\x01\n" +
 	"\x06SignIn\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x120\n" +
-	"\x04user\x18\x03 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\"\x80\x01\n" +
+	"\x04user\x18\x03 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12#\n" +
+	"\rcode_required\x18\x04 \x01(\bR\fcodeRequired\"\x80\x01\n" +
 	"\x12CreateGrantRequest\x12\x1b\n" +
 	"\x04code\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12!\n" +
 	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\x12*\n" +

@@ -2107,6 +2107,8 @@ export interface components {
         };
         /** @description SignIn is a person's console or CLI login. */
         SignIn: {
+            /** @description Nobody is signed in yet: the same call with a code does that. With in_two_steps only. */
+            codeRequired?: boolean;
             /** Format: date-time */
             expireTime?: string;
             /** @description Works for 15 minutes; refresh it. */
@@ -4288,6 +4290,8 @@ export interface operations {
                 "application/json": {
                     /** @description Six digits of the MFA app, or a recovery code; required once the user has an active MFA. */
                     code?: string;
+                    /** @description Where the password is right and only the code lacks, answer code_required and do not refuse. */
+                    inTwoSteps?: boolean;
                     password?: string;
                     /** @description Taken as with every POST, but not kept: a code works once, and each call answers a sign-in of its own. */
                     requestId?: string;

@@ -34,6 +34,7 @@ const asksWho = (client: QueryClient) => ({
     try {
       const user = (await refresh()).user ?? null
       if (user) arrive(client, user.name ?? '')
+      else if (client.getQueryData(meKey)) forgetAnswers(client)
       return user
     } catch (error) {
       if (error instanceof Refusal && (error.status === 401 || error.reason === 'LOCKDOWN')) return null
@@ -115,7 +116,7 @@ export function useLetThrough(asks: boolean): boolean {
   const me = useContext(Me)
   const { data } = useQuery({
     queryKey: ['through', me?.name],
-    queryFn: async () => Boolean(await ask(api.POST('/v1/sign-ins/current:refresh', { body: {} }))),
+    queryFn: async () => Boolean((await ask(api.POST('/v1/sign-ins/current:refresh', { body: {} }))).user),
     enabled: asks && me != null,
     gcTime: 0,
     staleTime: 0,

@@ -13,7 +13,7 @@ import { CodeStep } from './CodeStep'
 import { Corner } from './Corner'
 import { NameStep } from './NameStep'
 import { signIn } from './text'
-import { useEnter, wantsCode } from './useEnter'
+import { useEnter } from './useEnter'
 
 /** The way in: the password first, the code when it takes one. Open in a lockdown too, to administrators. */
 export function SignIn() {
@@ -39,7 +39,7 @@ function Steps() {
   const [password, setPassword] = useState('')
   const [asked, setAsked] = useState(false)
   const enter = useEnter(() => setAsked(true))
-  const error = wantsCode(enter.error) ? null : enter.error
+  const { error } = enter
   if (asked) {
     const back = () => {
       enter.reset()

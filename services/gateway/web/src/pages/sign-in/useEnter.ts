@@ -1,14 +1,12 @@
 import { useMutation } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { api, ask, Refusal } from '../../api/client'
+import { api, ask } from '../../api/client'
 import { lastHere } from '../../app/forget'
 import { newId } from '../../app/id'
 import { useSetMe, type User } from '../../app/me'
 import { bidFarewell } from '../account/farewell'
 
 export type Proof = { username: string; password: string; code?: string; recovery?: boolean }
-
-export const wantsCode = (error: unknown) => error instanceof Refusal && error.details.codeRequired === 'true'
 
 /** Where somebody should look first: who has no factor, or has just spent a recovery code. */
 function calls(user: User, proof: Proof): string | undefined {
@@ -25,17 +23,15 @@ export function useEnter(codeRequired: () => void) {
   const go = useNavigate()
   return useMutation({
     mutationFn: ({ username, password, code }: Proof) =>
-      ask(api.POST('/v1/sign-ins', { body: { username, password, code, requestId: newId() } })),
+      ask(api.POST('/v1/sign-ins', { body: { username, password, code, inTwoSteps: true, requestId: newId() } })),
     onSuccess: async (answer, proof) => {
+      if (answer.codeRequired) codeRequired()
       const user = answer.user
       if (!user) return
       bidFarewell(undefined)
       const first = calls(user, proof)
       if (first) await go({ to: '/sign-in', search: { to: first }, replace: true })
       set(user)
-    },
-    onError: (error) => {
-      if (wantsCode(error)) codeRequired()
     },
   })
 }
