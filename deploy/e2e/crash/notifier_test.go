@@ -20,9 +20,9 @@ const (
 	contacts = 1000
 	killedAt = 400 // mails taken
 	happened = "password.viewed"
-	// One event is one bucket: two connections, and what they have said while so many wait to be put on record.
-	inFlight = 2 + 32
-	handed   = 64 // deliveries that a bucket has at once
+	// One event is one bucket: two connections, and what they have said while 32 are put on record and 32 wait for it.
+	inFlight = 2 + 2*32
+	handed   = 256 // deliveries that a bucket has at once
 )
 
 // arrived is every mail that the contacts got, by address.

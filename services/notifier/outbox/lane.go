@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	handed      = 64 // tasks that one bucket's worker has at once
-	connections = 2  // of one bucket
+	handed      = 256 // tasks that one bucket's worker has at once
+	connections = 2   // of one bucket
 )
 
 // Sender says things, one after the other.

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	recordMost  = 32
+	recordMost  = 32 // in one write; as many more may wait for the next
 	recordEvery = 50 * time.Millisecond
 	recordAgain = time.Second
 )
@@ -31,7 +31,7 @@ type recorder struct {
 }
 
 func (b *Box) recorder(ctx context.Context) *recorder {
-	r := &recorder{box: b, ctx: context.WithoutCancel(ctx), stop: ctx.Done(), in: make(chan done)}
+	r := &recorder{box: b, ctx: context.WithoutCancel(ctx), stop: ctx.Done(), in: make(chan done, recordMost)}
 	r.over.Go(r.run)
 	return r
 }
