@@ -42,6 +42,7 @@ var scenarios = []struct {
 	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere, 2},
 	{"ThePolicyAsksForATicket", policyAsksForTicket, anywhere, 2},
 	{"PeopleAreToldOfALockdown", peopleAreTold, anywhere, 3},
+	{"AnAdministratorIsToldWhomALockdownRefuses", refusedAreTold, anywhere, 1},
 	{"BadInputIsRefusedClearly", badInput, anywhere, 1},
 	{"AScheduledLockdownEndsSessionsWithControlDead", scheduledWithoutControl, separately, 1},
 	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately, 2},

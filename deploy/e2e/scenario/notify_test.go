@@ -101,6 +101,42 @@ func peopleAreTold(w *world) {
 	})
 }
 
+// One who tries three times is one notice that says so; the doors are told apart.
+func refusedAreTold(w *world) {
+	root := w.root()
+	w.must(root.Call(http.MethodPost, "/v1/notifications", object{
+		"name": "Refused", "enabled": true, "methods": []string{"SCREEN"}, "types": []string{"emergency.attempt.refused"},
+		"contacts": []string{root.Name}, "requestId": requestID(),
+	}))
+	inbox := func() []string {
+		var texts []string
+		for _, m := range w.must(root.Call(http.MethodGet, "/v1/inbox", nil)).Objects("inbox") {
+			texts = append(texts, m["text"].(string))
+		}
+		return texts
+	}
+	lockdown := w.lockdown(root, nil)
+	w.everyDoorHolds(root, lockdown.Text("id"))
+	end := w.moment(lockdown, "endTime")
+	for range 3 {
+		a, err := w.stranger("alice").SignIn()
+		w.isD3("alice, who signs in", end, a, err)
+	}
+	w.eventually(30*time.Second, "the administrator reads that alice was refused", func() bool { return len(inbox()) == 1 })
+	for _, part := range []string{"alice tried", "lockdown " + lockdown.Text("id"), "Attempts: 3", "From: 127.0.0.1"} {
+		if text := inbox()[0]; !strings.Contains(text, part) {
+			w.Errorf("the notice %q lacks %q", text, part)
+		}
+	}
+	a, err := w.stranger("alice").SignIn() // is known already
+	w.isD3("alice, who signs in again", end, a, err)
+	w.shut("alice", "web-1")
+	w.eventually(30*time.Second, "the administrator reads of the session, too", func() bool { return len(inbox()) > 1 })
+	if all := inbox(); len(all) != 2 || !strings.Contains(all[0], "Devices: web-1") || !strings.Contains(all[0], "From: 127.0.0.1") {
+		w.Errorf("the administrator was told %q", all)
+	}
+}
+
 func orEnglish(language string) string {
 	if language == "" {
 		return "en"

@@ -12,6 +12,7 @@ import (
 	"portcullis.dev/pkg/fault"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/access-gate/inventory"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/internal/who"
 )
@@ -71,6 +72,7 @@ func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResp
 	into.Revision = verdict.Revision.String()
 	if !verdict.Allowed() {
 		into.Message = s.texts.Refusal(verdict, question.Device)
+		s.note(a, question, verdict)
 	}
 	if !verdict.Back.IsZero() {
 		into.Until = timestamppb.New(verdict.Back)
@@ -80,6 +82,20 @@ func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResp
 		into.AccessGroups = a.state.Emergency.DeviceGroups(question.Device)
 	}
 	return nil
+}
+
+// note notes whom an emergency refuses at a door. What anybody else asks is a question, and no try; and who has no
+// access has none without an emergency either.
+func (s *Service) note(a *asker, q emergency.Request, v emergency.Verdict) {
+	if !a.door() || v.Emergency == "" {
+		return
+	}
+	door := gatev1.AttemptRecord_CALL
+	if q.Channel == emergency.SessionChannel {
+		door = gatev1.AttemptRecord_SESSION
+	}
+	s.attempts.Refused(attempt.Try{Door: door, User: q.User, Token: q.Token, Address: a.caller.Address, Channel: gatev1.Channel(q.Channel),
+		Device: q.Device, Reason: v.Reason.String(), Emergency: v.Emergency, Until: v.Until})
 }
 
 // question is what to decide. No user means the asker.

@@ -10,12 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/internal/who"
 )
@@ -151,5 +153,65 @@ func TestAStreamAnswersInTheOrderOfTheQuestions(t *testing.T) {
 	stranger := &questions{ctx: p.as("eve"), asked: []*gatev1.CheckRequest{{User: "eve"}, {User: "ann"}}}
 	if err := g.CheckStream(stranger); !fault.Is(err, fault.PermissionDenied) || len(stranger.answers) != 1 {
 		t.Errorf("%v after %d answers", err, len(stranger.answers))
+	}
+}
+
+func TestADoorsRefusalsAreWrittenDownAndQuestionsAreNot(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
+	p.freeze(g)
+	door := who.NewContext(t.Context(), who.Caller{Service: "bastion", Address: "192.0.2.7"})
+	ask := func(ctx context.Context, user string) {
+		must(g.Check(ctx, &gatev1.CheckRequest{User: user, Device: "db", Channel: gatev1.Channel_SESSION}))
+	}
+	for range 3 {
+		ask(door, "ann")
+	}
+	ask(door, "bob") // has no access, freeze or not
+	ask(door, "admin")
+	ask(p.as("ann"), "ann") // would like to know
+	g.crash()
+	stream := must(p.journal.Stream(t.Context(), "ATTEMPT"))
+	var got []*gatev1.AttemptRecord
+	var subjects []string
+	if err := stream.Replay(t.Context(), 1, func(e journal.Entry) error {
+		r := new(gatev1.AttemptRecord)
+		got, subjects = append(got, r), append(subjects, e.Subject)
+		return proto.Unmarshal(e.Data, r)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []*gatev1.AttemptRecord{{
+		Door: gatev1.AttemptRecord_SESSION, User: "ann", Address: "192.0.2.7", Device: "db", Channel: gatev1.Channel_SESSION, Reason: fault.Frozen,
+		Emergency: "F-0009", Count: 3, Total: 3,
+	}}
+	if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(want[0], "id", "until", "first_time", "last_time", "series_time")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"attempt.session.F-0009"}, subjects); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhoIsLetInCostsNothingMoreForTheLogOfRefusals(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
+	a := asker{caller: who.Caller{Service: "bastion"}}
+	r, into := &gatev1.CheckRequest{User: "ann", Device: "db", Channel: gatev1.Channel_SESSION}, new(gatev1.CheckResponse)
+	allocations := func(s *Service) float64 {
+		return testing.AllocsPerRun(100, func() {
+			if err := s.check(&a, r, into); err != nil || !into.GetAllowed() {
+				t.Fatal(into, err)
+			}
+		})
+	}
+	with := allocations(g.Service)
+	without := Service{watch: g.watch, texts: g.texts, now: g.now}
+	if got := allocations(&without); got != with {
+		t.Errorf("%v allocations with the log, %v without", with, got)
 	}
 }

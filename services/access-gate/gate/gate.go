@@ -19,6 +19,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/seal"
 	"portcullis.dev/services/internal/watch"
@@ -38,6 +39,7 @@ type Service struct {
 	users    identityv1.DoorsClient
 	bastions sessionv1.BastionsClient
 	enforce  func(context.Context) error
+	attempts *attempt.Recorder
 	sealer   seal.Sealer
 	texts    emergency.Texts
 	now      func() time.Time
@@ -57,7 +59,7 @@ type streams struct{ directory, credentials *journal.Stream }
 // New answers the service; Run starts it.
 func New(c Config, d Deps) *Service {
 	s := &Service{
-		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce,
+		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce, attempts: d.Attempts,
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
 		ready: make(chan struct{}),
 	}
@@ -91,6 +93,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.enforce(ctx) })
 	g.Go(func() error { return s.tidy(ctx) })
+	g.Go(func() error { return s.attempts.Run(ctx) })
 	return g.Wait()
 }
 

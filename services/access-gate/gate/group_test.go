@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -303,5 +304,31 @@ func TestWhoHasAccessToTheDevicesConcernedIsFoundThroughGroups(t *testing.T) {
 		if got := strings.Join(must(g.FilterUsers(p.admin(), r)).GetUsers(), " "); got != "ann bob" {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+}
+
+func TestWhatAFreezeClosesIsToldWholeOrAsFarAsAUserReachesIt(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "mail", "web", "alone")
+	p.group(g, "pay", true, []string{"ann"}, []string{"db", "mail"})
+	p.group(g, "ops", false, []string{"bob"}, []string{"db", "web"})
+	p.group(g, "off", true, []string{"eve"}, []string{"db", "alone"})
+	if err := p.change(g, &gatev1.AccessGroup{Name: "off", Disabled: true}, "disabled"); err != nil {
+		t.Fatal(err)
+	}
+	all := must(g.ListFrozen(p.admin(), &gatev1.ListFrozenRequest{Names: 1}))
+	want := []*gatev1.Frozen{{Devices: []string{"db"}, DeviceCount: 2, AccessGroups: []string{"pay"}, AccessGroupCount: 1}}
+	if d := cmp.Diff(want, all.GetFrozen(), protocmp.Transform()); d != "" {
+		t.Error(d)
+	}
+	some := must(g.ListFrozen(p.admin(), &gatev1.ListFrozenRequest{Names: 10, Users: []string{"ann", "bob", "eve", "none"}}))
+	want = []*gatev1.Frozen{
+		{User: "ann", Devices: []string{"db", "mail"}, DeviceCount: 2, AccessGroups: []string{"pay"}, AccessGroupCount: 1},
+		{User: "bob", Devices: []string{"db"}, DeviceCount: 1},
+		{User: "eve"}, {User: "none"},
+	}
+	if d := cmp.Diff(want, some.GetFrozen(), protocmp.Transform()); d != "" {
+		t.Error(d)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
 	"portcullis.dev/services/internal/seal"
@@ -134,7 +135,8 @@ func (p *platform) gate() *running {
 	w := watch.New(watch.Config{Journal: p.journal, Trust: audit.Trust(p.key.Public().(ed25519.PublicKey)), Directory: true, Log: log})
 	s := New(Config{Sealer: must(p.keys.Sealer())}, Deps{
 		Journal: p.journal, Watch: w, Acts: p.acts, Users: p.identity, Bastions: p.bastion, Now: time.Now, Log: log,
-		Enforce: func(ctx context.Context) error { <-ctx.Done(); return nil },
+		Enforce:  func(ctx context.Context) error { <-ctx.Done(); return nil },
+		Attempts: must(attempt.New(attempt.Deps{Journal: p.journal, Now: time.Now, Log: log})),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup

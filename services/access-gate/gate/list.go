@@ -5,9 +5,11 @@ import (
 	"encoding/base64"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -267,4 +269,34 @@ func leading(known *emergency.Snapshot, r *gatev1.FilterUsersRequest) map[string
 		}
 	}
 	return leads
+}
+
+// ListFrozen tells what a freeze closes now: all of it, or for each of some users what they could reach otherwise.
+func (s *Service) ListFrozen(_ context.Context, r *gatev1.ListFrozenRequest) (*gatev1.ListFrozenResponse, error) {
+	known, most := s.snapshot(), int(r.GetNames())
+	blocking := known.FrozenGroups()
+	if len(r.GetUsers()) == 0 {
+		return &gatev1.ListFrozenResponse{Frozen: []*gatev1.Frozen{frozen(known.FrozenDevices(""), blocking, most)}}, nil
+	}
+	answer := new(gatev1.ListFrozenResponse)
+	alike := map[string]*gatev1.Frozen{} // who is in the same groups reaches the same
+	for _, user := range r.GetUsers() {
+		groups := known.GroupsOfUser(user)
+		key := strconv.FormatBool(known.HasUser(user)) + strings.Join(groups, "\x00")
+		if alike[key] == nil {
+			own := slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return !slices.Contains(blocking, g) })
+			alike[key] = frozen(known.FrozenDevices(user), own, most)
+		}
+		one := proto.CloneOf(alike[key])
+		one.User = user
+		answer.Frozen = append(answer.Frozen, one)
+	}
+	return answer, nil
+}
+
+func frozen(devices, groups []string, most int) *gatev1.Frozen {
+	return &gatev1.Frozen{
+		Devices: devices[:min(most, len(devices))], DeviceCount: uint32(len(devices)),
+		AccessGroups: groups[:min(most, len(groups))], AccessGroupCount: uint32(len(groups)),
+	}
 }

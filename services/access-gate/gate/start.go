@@ -10,6 +10,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/internal/seal"
@@ -32,8 +33,10 @@ type Deps struct {
 	Bastions sessionv1.BastionsClient
 	// Enforce tells what this gate holds, until the context ends.
 	Enforce func(ctx context.Context) error
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Attempts is told who was refused, and run. Optional.
+	Attempts *attempt.Recorder
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Start makes the service out of its host.
@@ -54,8 +57,12 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	attempts, err := attempt.New(attempt.Deps{Journal: h.Journal, Metrics: h.Metrics, Instance: h.Instance, Now: h.Now, Log: h.Log})
+	if err != nil {
+		return nil, err
+	}
 	return New(Config{Sealer: sealer, Texts: h.Texts}, Deps{
-		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log,
+		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log, Attempts: attempts,
 		Enforce: func(ctx context.Context) error { return h.Enforce(ctx, nil) },
 		Acts:    emergencyv1.NewActsClient(control), Users: identityv1.NewDoorsClient(identity), Bastions: sessionv1.NewBastionsClient(bastion),
 	}), nil

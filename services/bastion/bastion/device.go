@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/connector"
@@ -19,6 +20,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/seal"
 )
 
@@ -31,6 +33,7 @@ const (
 func (s *Service) ask(ctx context.Context, r connector.Request) (connector.Admitted, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, rpc.Address, r.Address)
 	verdict, err := s.deps.Gate.Check(ctx, &gatev1.CheckRequest{User: r.User, Device: r.Device, Channel: gatev1.Channel_SESSION})
 	if err != nil {
 		return connector.Admitted{}, err

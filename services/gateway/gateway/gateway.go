@@ -22,7 +22,9 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/services/gateway/console"
 	"portcullis.dev/services/gateway/plain"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/who"
 )
 
 // Config is what the gateway can be told. An empty address is not served.
@@ -57,10 +59,15 @@ type Deps struct {
 	// Gather answers the process's metrics.
 	Gather  http.Handler
 	Metrics prometheus.Registerer
-	Texts   emergency.Texts
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Attempts is told whom a lockdown refused, and run; Verify answers whose credential it is. Optional.
+	Attempts *attempt.Recorder
+	Verify   func(bearer string) (who.Caller, error)
+	Texts    emergency.Texts
+	Log      *slog.Logger
+	Now      func() time.Time
 }
+
+func (d Deps) tries() tries { return tries{d.Attempts, d.Verify} }
 
 // Proxy is the gRPC server of the outside.
 type Proxy interface {
@@ -146,7 +153,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		group.Go(func() error { return g.deps.Proxy.Serve(ctx, listener) })
 	}
-	group.Go(func() error { <-ctx.Done(); return nil })
+	group.Go(func() error { return g.deps.Attempts.Run(ctx) })
 	return group.Wait()
 }
 

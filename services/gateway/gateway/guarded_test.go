@@ -113,7 +113,7 @@ func inProcess() network {
 }
 
 // openGuarded is a gateway before real servers of ours, and its public gRPC port.
-func openGuarded(t testing.TB, n network) (p *public, r *record, port string) {
+func openGuarded(t testing.TB, n network, change ...func(*Deps)) (p *public, r *record, port string) {
 	t.Helper()
 	r = newRecord(t)
 	w := &world{left: make(chan error, 100), changed: make(chan struct{}), trusting: true}
@@ -141,13 +141,19 @@ func openGuarded(t testing.TB, n network) (p *public, r *record, port string) {
 		running.Go(func() { _ = server.Serve(ctx, listener) })
 	}
 	dial := once(t, n.dial)
-	p = open(t, func(_ *Config, d *Deps) { d.Dial, d.Now = dial, time.Now })
+	p = open(t, func(_ *Config, d *Deps) {
+		d.Dial, d.Now = dial, time.Now
+		d.Verify = func(bearer string) (who.Caller, error) { return r.State().Who.Verify(bearer, time.Now()) }
+		for _, c := range change {
+			c(d)
+		}
+	})
 	p.world = w
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := rpc.NewProxy(rpc.ProxyConfig{Dial: dial, Log: slog.New(slog.DiscardHandler)})
+	proxy := rpc.NewProxy(rpc.ProxyConfig{Dial: dial, Log: slog.New(slog.DiscardHandler), Refused: p.gateway.deps.tries().refused})
 	running.Go(func() { _ = proxy.Serve(ctx, listener) })
 	return p, r, listener.Addr().String()
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -16,7 +18,10 @@ import (
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/gateway/explain"
+	"portcullis.dev/services/internal/attempt"
+	"portcullis.dev/services/internal/who"
 )
 
 // refusals turns errors into what an HTTP caller receives.
@@ -107,6 +112,38 @@ func shape(e *fault.Error) []byte {
 		panic(err) // strings always encode
 	}
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+}
+
+// tries notes whom a lockdown refuses at the API, REST and gRPC. Who it is was verified by the service that
+// refuses; here it is read once more, to be named.
+type tries struct {
+	attempts *attempt.Recorder
+	verify   func(bearer string) (who.Caller, error)
+}
+
+func (t tries) refused(method, address, bearer string, e *fault.Error) {
+	if t.attempts == nil || e.Reason != fault.Lockdown {
+		return
+	}
+	caller, err := t.verify(bearer)
+	if err != nil || !tried(method[strings.LastIndexByte(method, '/')+1:], caller) {
+		return
+	}
+	until, _ := untilOf(e)
+	t.attempts.Refused(attempt.Try{
+		Door: gatev1.AttemptRecord_CALL, User: caller.User, Token: caller.Token, TokenName: caller.TokenName, Address: address,
+		Channel: gatev1.Channel(caller.Channel), Reason: e.Reason, Emergency: e.Details["emergency"], Until: until,
+	})
+}
+
+// tried reports whether a call is somebody's own doing: a console reads and refreshes by itself, streams
+// come back by themselves, and signing in is noted by identity.
+func tried(name string, c who.Caller) bool {
+	begins := func(verb string) bool { return strings.HasPrefix(name, verb) }
+	if begins("Watch") || slices.Contains([]string{"CreateSignIn", "CheckStream", "Export"}, name) {
+		return false
+	}
+	return c.User == "" || !slices.ContainsFunc([]string{"Get", "List", "Check", "Refresh"}, begins)
 }
 
 // known is an error as one of ours. An error without our ErrorInfo comes from the plumbing: it gets a

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/run"
+	"portcullis.dev/services/internal/who"
 )
 
 // Entry is the gateway as a process knows it.
@@ -19,8 +21,14 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err := h.Decode(&c); err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return New(c, Deps{
-		Dial: h.Dial, Listen: h.Listen, Proxy: rpc.NewProxy(rpc.ProxyConfig{Dial: h.Dial, Log: h.Log}), Ready: h.Ready, Gather: h.Gather, Metrics: h.Metrics,
-		Texts: h.Texts, Log: h.Log, Now: h.Now,
-	})
+	attempts, err := attempt.New(attempt.Deps{Journal: h.Journal, Metrics: h.Metrics, Instance: h.Instance, Now: h.Now, Log: h.Log})
+	if err != nil {
+		return nil, err
+	}
+	d := Deps{
+		Dial: h.Dial, Listen: h.Listen, Ready: h.Ready, Gather: h.Gather, Metrics: h.Metrics, Texts: h.Texts, Log: h.Log, Now: h.Now,
+		Attempts: attempts, Verify: func(bearer string) (who.Caller, error) { return h.Watch.State().Who.Verify(bearer, h.Now()) },
+	}
+	d.Proxy = rpc.NewProxy(rpc.ProxyConfig{Dial: h.Dial, Log: h.Log, Refused: d.tries().refused})
+	return New(c, d)
 }

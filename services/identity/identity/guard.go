@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,7 +19,7 @@ import (
 	"portcullis.dev/services/internal/who"
 )
 
-// The acts that take a grant, as they stand in the audit log.
+// The acts that take a grant, as they stand in the audit log, and those that are only noted.
 const (
 	actGrant    = "user.grant-administrator"
 	actEnable   = "user.enable-administrator"
@@ -27,7 +28,14 @@ const (
 	actResetMFA = "user.reset-mfa"
 	actReplace  = "user.replace-mfa"
 	actRearm    = "token.rearm"
+
+	actTake    = "user.take-administrator"
+	actDisable = "user.disable-administrator"
+	actDelete  = "user.delete-administrator"
 )
+
+// notedWithin is how long an act that takes away waits to be noted.
+const notedWithin = 3 * time.Second
 
 // over refuses whoever would reach beyond what they hold: administrators are changed by administrators
 // only.
@@ -88,7 +96,7 @@ func (s *Service) reviewOwn(before, after *identityv1.User) error {
 	return nil
 }
 
-// guarded is the act that takes a grant, empty if none does. Taking away takes none.
+// guarded is the act that is noted, empty if none is. Taking away takes no grant.
 func guarded(before, after *identityv1.User, newPassword bool) string {
 	switch {
 	case !people.IsAdministrator(after) && !people.IsAdministrator(before):
@@ -101,6 +109,10 @@ func guarded(before, after *identityv1.User, newPassword bool) string {
 		return actPassword
 	case len(gained(before.GetSshPublicKeys(), after.GetSshPublicKeys())) > 0:
 		return actKey
+	case !people.IsAdministrator(after):
+		return actTake
+	case !before.GetDisabled() && after.GetDisabled():
+		return actDisable
 	}
 	return ""
 }
@@ -116,14 +128,22 @@ type backed interface {
 	GetJustification() string
 }
 
-// act notes an act that takes a grant, and spends the grant, before it is done. It does nothing for an
-// empty kind.
+// act notes an act, and spends the grant that it takes, before it is done. It does nothing for an empty kind. What
+// takes an administrator away waits for nobody: where it can't be noted it is done all the same, and the log says so.
 func (s *Service) act(ctx context.Context, v *vault, c who.Caller, o operation, kind, target string, r backed) error {
 	if kind == "" {
 		return nil
 	}
-	_, err := s.record(ctx, v, c, o, people.UserSubject+target, kind, r)
-	return err
+	if kind != actTake && kind != actDisable && kind != actDelete {
+		_, err := s.record(ctx, v, c, o, people.UserSubject+target, kind, r)
+		return err
+	}
+	brief, cancel := context.WithTimeout(ctx, notedWithin)
+	defer cancel()
+	if _, err := s.record(brief, v, c, o, people.UserSubject+target, kind, r); err != nil {
+		s.deps.Log.Error("an administrator is taken away, and nobody is told: it can't be noted", "act", kind, "user", target, "by", c.Actor(), "error", err)
+	}
+	return nil
 }
 
 // record answers the EMERGENCY revision that the act stands at. The act is bound to the record of the

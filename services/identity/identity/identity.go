@@ -7,17 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/identity/people"
 	"portcullis.dev/services/identity/proof"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/seal"
 	"portcullis.dev/services/internal/watch"
@@ -45,6 +49,8 @@ type Deps struct {
 	Now   func() time.Time
 	// Announce is told of the first administrator until it returns nil once. Optional.
 	Announce func(Bootstrap) error
+	// Attempts is told who was refused, and run. Optional.
+	Attempts *attempt.Recorder
 	// Enforce tells emergency-control what identity holds: sign-ins that a lockdown ended are over here.
 	// Optional.
 	Enforce func(context.Context) error
@@ -88,11 +94,11 @@ func New(c Config, d Deps) (*Service, error) {
 
 // Register adds the five services.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
-	identityv1.RegisterSignInsServer(r, s)
-	identityv1.RegisterGrantsServer(r, s)
+	identityv1.RegisterSignInsServer(r, noting{s})
+	identityv1.RegisterGrantsServer(r, noting{s})
 	identityv1.RegisterUsersServer(r, s)
 	identityv1.RegisterTokensServer(r, s)
-	identityv1.RegisterDoorsServer(r, s)
+	identityv1.RegisterDoorsServer(r, noting{s})
 }
 
 // Run opens the streams, makes the key and the first administrator where there are none yet, and blocks
@@ -110,11 +116,12 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.vault.Store(v)
 	close(s.ready)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.deps.Attempts.Run(ctx) })
 	if s.deps.Enforce != nil {
-		return s.deps.Enforce(ctx)
+		g.Go(func() error { return s.deps.Enforce(ctx) })
 	}
-	<-ctx.Done()
-	return nil
+	return g.Wait()
 }
 
 // Ready is closed once people can sign in.
@@ -155,3 +162,49 @@ func (s *Service) opened() (*vault, error) {
 func (s *Service) view() *who.View { return s.deps.View.State().Who }
 
 func (s *Service) emergencies() *emergency.Snapshot { return s.deps.View.State().Emergency }
+
+// noting is the service as others reach it: it notes who was refused a way in.
+type noting struct{ *Service }
+
+// CreateSignIn signs a person in.
+func (n noting) CreateSignIn(ctx context.Context, r *identityv1.CreateSignInRequest) (*identityv1.SignIn, error) {
+	in, err := n.Service.CreateSignIn(ctx, r)
+	n.note(err, attempt.Try{Door: gatev1.AttemptRecord_SIGN_IN, User: r.GetUsername(), Address: who.FromContext(ctx).Address, Channel: gatev1.Channel_INTERACTIVE})
+	return in, err
+}
+
+// CreateGrant turns a fresh code into the proof that a guarded act takes.
+func (n noting) CreateGrant(ctx context.Context, r *identityv1.CreateGrantRequest) (*identityv1.CreateGrantResponse, error) {
+	g, err := n.Service.CreateGrant(ctx, r)
+	c := who.FromContext(ctx)
+	n.note(err, attempt.Try{Door: gatev1.AttemptRecord_GRANT, User: c.User, Address: c.Address, Channel: gatev1.Channel_INTERACTIVE})
+	return g, err
+}
+
+// Authenticate answers whom the bastion has before it.
+func (n noting) Authenticate(ctx context.Context, r *identityv1.AuthenticateRequest) (*identityv1.AuthenticateResponse, error) {
+	a, err := n.Service.Authenticate(ctx, r)
+	n.note(err, attempt.Try{Door: gatev1.AttemptRecord_SESSION, User: r.GetUsername(), Address: r.GetAddress(), Channel: gatev1.Channel_SESSION})
+	return a, err
+}
+
+// note notes what more than a wrong password was refused for. A name that nobody has may be a password in the wrong
+// field, and is left out.
+func (n noting) note(err error, t attempt.Try) {
+	if err == nil {
+		return
+	}
+	e := fault.From(err)
+	asked := e.Reason == fault.CodeInvalid && e.Details["codeRequired"] != ""
+	if asked || !slices.Contains([]string{fault.Lockdown, fault.CodeInvalid, fault.CodeUsed, fault.LockedOut}, e.Reason) {
+		return
+	}
+	if n.roll.User(t.User) == nil {
+		t.User = ""
+	}
+	t.Reason, t.Emergency = e.Reason, e.Details["emergency"]
+	if until, err := time.Parse(time.RFC3339Nano, e.Details["until"]); err == nil {
+		t.Until = until
+	}
+	n.deps.Attempts.Refused(t)
+}

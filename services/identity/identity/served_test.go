@@ -3,16 +3,23 @@ package identity_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/who"
 )
 
 // serve puts the replica behind a real server, and answers a connection as a service makes it.
@@ -115,4 +122,62 @@ func TestTheDoorsAnswerServicesOnly(t *testing.T) {
 	if err != nil || !a.GetCodeRequired() {
 		t.Errorf("%v, %v", a, err)
 	}
+}
+
+func TestWhoIsRefusedAWayInIsWrittenDownAndAWrongPasswordIsNot(t *testing.T) {
+	w := newWorld(t)
+	w.user(w.admin(), "alice")
+	admin := w.signIn("admin", w.first.Password, w.next(w.first.Secret), "192.0.2.10")
+	spared := who.FromContext(w.as(admin, home)).SignIn
+	dial := w.serve()
+	signIns, grants := identityv1.NewSignInsClient(dial(rpc.Gateway)), identityv1.NewGrantsClient(dial(rpc.Gateway))
+	enter := func(user, password, reason string) {
+		_, err := signIns.CreateSignIn(carrying("", "198.51.100.7"), &identityv1.CreateSignInRequest{Username: user, Password: password})
+		refused(t, err, reason)
+	}
+	w.lockdown("L-0001", func(e *emergencyv1.Emergency) { e.SparedSignIn = spared })
+	for range 3 {
+		enter("alice", password, fault.Lockdown)
+	}
+	_, err := grants.CreateGrant(carrying(admin, "192.0.2.10"), &identityv1.CreateGrantRequest{Code: w.wrong(w.first.Secret), Purpose: "cancel"})
+	refused(t, err, fault.CodeInvalid)
+	// An address that guesses is locked out; of the names that it makes up none is kept.
+	for i := range 20 {
+		enter(fmt.Sprintf("guess%d", i), "wrong password 1", fault.Unauthenticated)
+	}
+	enter("perhaps a password", "wrong password 1", fault.LockedOut)
+	enter("bob", "wrong password 1", fault.LockedOut)
+	_, err = identityv1.NewDoorsClient(dial(rpc.Bastion)).Authenticate(t.Context(), &identityv1.AuthenticateRequest{Username: "alice", Address: "198.51.100.7",
+		Proof: &identityv1.AuthenticateRequest_Password{Password: &identityv1.PasswordProof{Password: "wrong password 1"}}})
+	refused(t, err, fault.LockedOut)
+	w.stop()
+	want := []string{
+		"attempt.grant.none: admin from 192.0.2.10 by INTERACTIVE, CODE_INVALID 1",
+		"attempt.session.none: alice from 198.51.100.7 by SESSION, LOCKED_OUT 1",
+		"attempt.sign-in.L-0001: alice from 198.51.100.7 by INTERACTIVE, LOCKDOWN 3",
+		"attempt.sign-in.none:  from 198.51.100.7 by INTERACTIVE, LOCKED_OUT 2",
+	}
+	if diff := cmp.Diff(want, w.attempts()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// attempts are the entries of ATTEMPT.
+func (w *world) attempts() (all []string) {
+	w.t.Helper()
+	stream, err := w.journal.Stream(w.t.Context(), "ATTEMPT")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	err = stream.Replay(w.t.Context(), 1, func(e journal.Entry) error {
+		r := new(gatev1.AttemptRecord)
+		err := proto.Unmarshal(e.Data, r)
+		all = append(all, fmt.Sprintf("%s: %s from %s by %s, %s %d", e.Subject, r.GetUser(), r.GetAddress(), r.GetChannel(), r.GetReason(), r.GetCount()))
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	slices.Sort(all)
+	return all
 }

@@ -13,6 +13,7 @@ import (
 	"portcullis.dev/services/identity/account"
 	"portcullis.dev/services/identity/people"
 	"portcullis.dev/services/identity/proof"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/internal/watch"
@@ -75,11 +76,15 @@ func start(h *run.Host, announce func(Bootstrap) error) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	attempts, err := attempt.New(attempt.Deps{Journal: h.Journal, Metrics: h.Metrics, Instance: h.Instance, Now: h.Now, Log: h.Log})
+	if err != nil {
+		return nil, err
+	}
 	roll := people.NewRoll()
 	h.Watch.Tap(watch.Identity, roll.Put)
 	return New(c, Deps{
 		Journal: h.Journal, View: h.Watch, Roll: roll, Acts: forwarding{emergencyv1.NewActsClient(control)}, Box: box,
-		Texts: h.Texts, Log: h.Log, Now: h.Now, Announce: announce,
+		Texts: h.Texts, Log: h.Log, Now: h.Now, Announce: announce, Attempts: attempts,
 		Enforce: func(ctx context.Context) error { return h.Enforce(ctx, nil) },
 	})
 }

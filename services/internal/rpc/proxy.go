@@ -30,6 +30,9 @@ type ProxyConfig struct {
 	// Credentials are the public port's; none, if unset.
 	Credentials credentials.TransportCredentials
 	Log         *slog.Logger
+	// Refused is told of each call that a service refused, with the address and the credential that it came with.
+	// Optional.
+	Refused func(method, address, bearer string, refusal *fault.Error)
 	// FirstWithin is how long the request of a call may take; 5 s, if unset.
 	FirstWithin time.Duration
 }
@@ -82,6 +85,10 @@ func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
 	refusal := Refusal(err)
 	if refusal.Reason == fault.Internal || refusal.Reason == fault.Unavailable {
 		p.config.Log.Warn("a call from outside failed", "error", err)
+	}
+	if p.config.Refused != nil {
+		method, _ := grpc.MethodFromServerStream(in)
+		p.config.Refused(method, host(in.Context()), bearer(in.Context()), refusal)
 	}
 	return refusal
 }

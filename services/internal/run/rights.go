@@ -36,10 +36,10 @@ func rights(service string) (right, error) {
 		return right{write: []string{"emergency.>"}, read: []string{emergency, identity, directory}, hear: []string{"beat.>"},
 			keys: []string{seal.TrustFile, seal.SignerFile}}, nil
 	case rpc.Identity:
-		return right{write: []string{"identity.>", "secret.>", "attempt.>"}, read: []string{emergency, identity, "IDENTITY_SECRET", "ATTEMPT"},
+		return right{write: []string{"identity.>", "secret.>", "attempt.>"}, read: []string{emergency, identity, "IDENTITY_SECRET"}, blind: []string{"ATTEMPT"},
 			beat: []string{own}, keys: []string{seal.TrustFile, seal.AEADFile}}, nil
 	case rpc.Gate:
-		return right{write: []string{"directory.>", "credential.>"}, read: []string{emergency, identity, directory}, blind: []string{"CREDENTIAL"},
+		return right{write: []string{"directory.>", "credential.>", "attempt.>"}, read: []string{emergency, identity, directory}, blind: []string{"CREDENTIAL", "ATTEMPT"},
 			beat: []string{own}, keys: []string{seal.TrustFile, seal.SealerFile}}, nil
 	case rpc.Broker:
 		return right{write: []string{"session.>"}, read: []string{emergency, identity, directory, "SESSION"},
@@ -50,7 +50,7 @@ func rights(service string) (right, error) {
 			keys: []string{seal.TrustFile, seal.OpenerFile}}, nil
 	case rpc.Notifier:
 		return right{write: []string{"notification.>", "outbox.>", "event.>"}, read: []string{identity, "NOTIFICATION"},
-			work: []string{emergency, "OUTBOX", "EVENT"},
+			work: []string{emergency, "OUTBOX", "EVENT", "ATTEMPT"},
 			keys: []string{seal.TrustFile, seal.NotifierAEADFile}}, nil
 	case rpc.Gateway:
 		return right{write: []string{"attempt.>"}, read: []string{emergency, identity}, blind: []string{"ATTEMPT"}, keys: []string{seal.TrustFile}}, nil

@@ -2106,6 +2106,182 @@ func (x *FilterUsersResponse) GetUsers() []string {
 	return nil
 }
 
+type ListFrozenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without any it tells all that a freeze closes.
+	Users []string `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	// How many names each list spells out at most; it counts the others.
+	Names         uint32 `protobuf:"varint,2,opt,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFrozenRequest) Reset() {
+	*x = ListFrozenRequest{}
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFrozenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFrozenRequest) ProtoMessage() {}
+
+func (x *ListFrozenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFrozenRequest.ProtoReflect.Descriptor instead.
+func (*ListFrozenRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListFrozenRequest) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *ListFrozenRequest) GetNames() uint32 {
+	if x != nil {
+		return x.Names
+	}
+	return 0
+}
+
+type ListFrozenResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each user, in their order; without users, one.
+	Frozen        []*Frozen `protobuf:"bytes,1,rep,name=frozen,proto3" json:"frozen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFrozenResponse) Reset() {
+	*x = ListFrozenResponse{}
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFrozenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFrozenResponse) ProtoMessage() {}
+
+func (x *ListFrozenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFrozenResponse.ProtoReflect.Descriptor instead.
+func (*ListFrozenResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListFrozenResponse) GetFrozen() []*Frozen {
+	if x != nil {
+		return x.Frozen
+	}
+	return nil
+}
+
+// Frozen is what a freeze closes: the devices, and the groups that block during freezes.
+type Frozen struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	User             string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Devices          []string               `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`
+	DeviceCount      uint32                 `protobuf:"varint,3,opt,name=device_count,json=deviceCount,proto3" json:"device_count,omitempty"`
+	AccessGroups     []string               `protobuf:"bytes,4,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	AccessGroupCount uint32                 `protobuf:"varint,5,opt,name=access_group_count,json=accessGroupCount,proto3" json:"access_group_count,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Frozen) Reset() {
+	*x = Frozen{}
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Frozen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Frozen) ProtoMessage() {}
+
+func (x *Frozen) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Frozen.ProtoReflect.Descriptor instead.
+func (*Frozen) Descriptor() ([]byte, []int) {
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Frozen) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Frozen) GetDevices() []string {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *Frozen) GetDeviceCount() uint32 {
+	if x != nil {
+		return x.DeviceCount
+	}
+	return 0
+}
+
+func (x *Frozen) GetAccessGroups() []string {
+	if x != nil {
+		return x.AccessGroups
+	}
+	return nil
+}
+
+func (x *Frozen) GetAccessGroupCount() uint32 {
+	if x != nil {
+		return x.AccessGroupCount
+	}
+	return 0
+}
+
 // DeviceRecord is `directory.device.<name>`.
 type DeviceRecord struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -2123,7 +2299,7 @@ type DeviceRecord struct {
 
 func (x *DeviceRecord) Reset() {
 	*x = DeviceRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2311,7 @@ func (x *DeviceRecord) String() string {
 func (*DeviceRecord) ProtoMessage() {}
 
 func (x *DeviceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[29]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2324,7 @@ func (x *DeviceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceRecord.ProtoReflect.Descriptor instead.
 func (*DeviceRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeviceRecord) GetDevice() *Device {
@@ -2207,7 +2383,7 @@ type AccessGroupRecord struct {
 
 func (x *AccessGroupRecord) Reset() {
 	*x = AccessGroupRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2395,7 @@ func (x *AccessGroupRecord) String() string {
 func (*AccessGroupRecord) ProtoMessage() {}
 
 func (x *AccessGroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[30]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2408,7 @@ func (x *AccessGroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessGroupRecord.ProtoReflect.Descriptor instead.
 func (*AccessGroupRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AccessGroupRecord) GetAccessGroup() *AccessGroup {
@@ -2286,7 +2462,7 @@ type ImportRecord struct {
 
 func (x *ImportRecord) Reset() {
 	*x = ImportRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2474,7 @@ func (x *ImportRecord) String() string {
 func (*ImportRecord) ProtoMessage() {}
 
 func (x *ImportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[31]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2487,7 @@ func (x *ImportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRecord.ProtoReflect.Descriptor instead.
 func (*ImportRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ImportRecord) GetId() string {
@@ -2354,7 +2530,7 @@ type CredentialRecord struct {
 
 func (x *CredentialRecord) Reset() {
 	*x = CredentialRecord{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2542,7 @@ func (x *CredentialRecord) String() string {
 func (*CredentialRecord) ProtoMessage() {}
 
 func (x *CredentialRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[32]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2555,7 @@ func (x *CredentialRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialRecord.ProtoReflect.Descriptor instead.
 func (*CredentialRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CredentialRecord) GetSealed() []byte {
@@ -2407,7 +2583,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2595,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[33]
+	mi := &file_portcullis_gate_v1_gate_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2608,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_gate_v1_gate_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Credential) GetUsername() string {
@@ -2629,7 +2805,18 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x06frozen\x18\x04 \x01(\bR\x06frozen\x12\x10\n" +
 	"\x03all\x18\x05 \x01(\bR\x03all\"+\n" +
 	"\x13FilterUsersResponse\x12\x14\n" +
-	"\x05users\x18\x01 \x03(\tR\x05users\"\xfe\x01\n" +
+	"\x05users\x18\x01 \x03(\tR\x05users\"T\n" +
+	"\x11ListFrozenRequest\x12\x1f\n" +
+	"\x05users\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05users\x12\x1e\n" +
+	"\x05names\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x05names\"H\n" +
+	"\x12ListFrozenResponse\x122\n" +
+	"\x06frozen\x18\x01 \x03(\v2\x1a.portcullis.gate.v1.FrozenR\x06frozen\"\xac\x01\n" +
+	"\x06Frozen\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x18\n" +
+	"\adevices\x18\x02 \x03(\tR\adevices\x12!\n" +
+	"\fdevice_count\x18\x03 \x01(\rR\vdeviceCount\x12#\n" +
+	"\raccess_groups\x18\x04 \x03(\tR\faccessGroups\x12,\n" +
+	"\x12access_group_count\x18\x05 \x01(\rR\x10accessGroupCount\"\xfe\x01\n" +
 	"\fDeviceRecord\x122\n" +
 	"\x06device\x18\x01 \x01(\v2\x1a.portcullis.gate.v1.DeviceR\x06device\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x1e\n" +
@@ -2694,12 +2881,14 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x0eGetAccessGroup\x12).portcullis.gate.v1.GetAccessGroupRequest\x1a\x1f.portcullis.gate.v1.AccessGroup\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/access-groups/{name}\x12\x88\x01\n" +
 	"\x10ListAccessGroups\x12+.portcullis.gate.v1.ListAccessGroupsRequest\x1a,.portcullis.gate.v1.ListAccessGroupsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/access-groups\x12\x9f\x01\n" +
 	"\x11UpdateAccessGroup\x12,.portcullis.gate.v1.UpdateAccessGroupRequest\x1a\x1f.portcullis.gate.v1.AccessGroup\";\x82\xd3\xe4\x93\x025:\faccess_group2%/v1/access-groups/{access_group.name}\x12{\n" +
-	"\x11DeleteAccessGroup\x12,.portcullis.gate.v1.DeleteAccessGroupRequest\x1a\x16.google.protobuf.Empty\" \x82\xd3\xe4\x93\x02\x1a*\x18/v1/access-groups/{name}2\x94\x03\n" +
+	"\x11DeleteAccessGroup\x12,.portcullis.gate.v1.DeleteAccessGroupRequest\x1a\x16.google.protobuf.Empty\" \x82\xd3\xe4\x93\x02\x1a*\x18/v1/access-groups/{name}2\xf1\x03\n" +
 	"\tDirectory\x12p\n" +
 	"\x06Import\x12!.portcullis.gate.v1.ImportRequest\x1a\".portcullis.gate.v1.ImportResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/directory:import\x12U\n" +
 	"\rResolveDevice\x12(.portcullis.gate.v1.ResolveDeviceRequest\x1a\x1a.portcullis.gate.v1.Device\x12^\n" +
 	"\vListMembers\x12&.portcullis.gate.v1.ListMembersRequest\x1a'.portcullis.gate.v1.ListMembersResponse\x12^\n" +
-	"\vFilterUsers\x12&.portcullis.gate.v1.FilterUsersRequest\x1a'.portcullis.gate.v1.FilterUsersResponseB0Z.portcullis.dev/proto/portcullis/gate/v1;gatev1b\x06proto3"
+	"\vFilterUsers\x12&.portcullis.gate.v1.FilterUsersRequest\x1a'.portcullis.gate.v1.FilterUsersResponse\x12[\n" +
+	"\n" +
+	"ListFrozen\x12%.portcullis.gate.v1.ListFrozenRequest\x1a&.portcullis.gate.v1.ListFrozenResponseB0Z.portcullis.dev/proto/portcullis/gate/v1;gatev1b\x06proto3"
 
 var (
 	file_portcullis_gate_v1_gate_proto_rawDescOnce sync.Once
@@ -2714,7 +2903,7 @@ func file_portcullis_gate_v1_gate_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_gate_v1_gate_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_portcullis_gate_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_portcullis_gate_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_portcullis_gate_v1_gate_proto_goTypes = []any{
 	(Channel)(0),                      // 0: portcullis.gate.v1.Channel
 	(Protocol)(0),                     // 1: portcullis.gate.v1.Protocol
@@ -2749,97 +2938,103 @@ var file_portcullis_gate_v1_gate_proto_goTypes = []any{
 	(*ListMembersResponse)(nil),       // 30: portcullis.gate.v1.ListMembersResponse
 	(*FilterUsersRequest)(nil),        // 31: portcullis.gate.v1.FilterUsersRequest
 	(*FilterUsersResponse)(nil),       // 32: portcullis.gate.v1.FilterUsersResponse
-	(*DeviceRecord)(nil),              // 33: portcullis.gate.v1.DeviceRecord
-	(*AccessGroupRecord)(nil),         // 34: portcullis.gate.v1.AccessGroupRecord
-	(*ImportRecord)(nil),              // 35: portcullis.gate.v1.ImportRecord
-	(*CredentialRecord)(nil),          // 36: portcullis.gate.v1.CredentialRecord
-	(*Credential)(nil),                // 37: portcullis.gate.v1.Credential
-	nil,                               // 38: portcullis.gate.v1.Device.LabelsEntry
-	(*timestamppb.Timestamp)(nil),     // 39: google.protobuf.Timestamp
-	(*v1.Admission)(nil),              // 40: portcullis.emergency.v1.Admission
-	(*v1.Emergency)(nil),              // 41: portcullis.emergency.v1.Emergency
-	(*fieldmaskpb.FieldMask)(nil),     // 42: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),           // 43: google.protobuf.Struct
-	(*emptypb.Empty)(nil),             // 44: google.protobuf.Empty
+	(*ListFrozenRequest)(nil),         // 33: portcullis.gate.v1.ListFrozenRequest
+	(*ListFrozenResponse)(nil),        // 34: portcullis.gate.v1.ListFrozenResponse
+	(*Frozen)(nil),                    // 35: portcullis.gate.v1.Frozen
+	(*DeviceRecord)(nil),              // 36: portcullis.gate.v1.DeviceRecord
+	(*AccessGroupRecord)(nil),         // 37: portcullis.gate.v1.AccessGroupRecord
+	(*ImportRecord)(nil),              // 38: portcullis.gate.v1.ImportRecord
+	(*CredentialRecord)(nil),          // 39: portcullis.gate.v1.CredentialRecord
+	(*Credential)(nil),                // 40: portcullis.gate.v1.Credential
+	nil,                               // 41: portcullis.gate.v1.Device.LabelsEntry
+	(*timestamppb.Timestamp)(nil),     // 42: google.protobuf.Timestamp
+	(*v1.Admission)(nil),              // 43: portcullis.emergency.v1.Admission
+	(*v1.Emergency)(nil),              // 44: portcullis.emergency.v1.Emergency
+	(*fieldmaskpb.FieldMask)(nil),     // 45: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),           // 46: google.protobuf.Struct
+	(*emptypb.Empty)(nil),             // 47: google.protobuf.Empty
 }
 var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	0,  // 0: portcullis.gate.v1.CheckRequest.channel:type_name -> portcullis.gate.v1.Channel
 	2,  // 1: portcullis.gate.v1.CheckResponse.reason:type_name -> portcullis.gate.v1.CheckResponse.Reason
-	39, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
-	40, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
+	42, // 2: portcullis.gate.v1.CheckResponse.until:type_name -> google.protobuf.Timestamp
+	43, // 3: portcullis.gate.v1.CheckResponse.admission:type_name -> portcullis.emergency.v1.Admission
 	9,  // 4: portcullis.gate.v1.PostureState.lockdown:type_name -> portcullis.gate.v1.LockdownNow
-	41, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
-	39, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
-	39, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
+	44, // 5: portcullis.gate.v1.PostureState.emergencies:type_name -> portcullis.emergency.v1.Emergency
+	42, // 6: portcullis.gate.v1.PostureState.time:type_name -> google.protobuf.Timestamp
+	42, // 7: portcullis.gate.v1.LockdownNow.until:type_name -> google.protobuf.Timestamp
 	1,  // 8: portcullis.gate.v1.Device.protocol:type_name -> portcullis.gate.v1.Protocol
-	38, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
-	39, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
+	41, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
+	42, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
 	10, // 11: portcullis.gate.v1.CreateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
 	10, // 12: portcullis.gate.v1.ListDevicesResponse.devices:type_name -> portcullis.gate.v1.Device
 	10, // 13: portcullis.gate.v1.UpdateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
-	42, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
-	39, // 16: portcullis.gate.v1.AccessGroup.update_time:type_name -> google.protobuf.Timestamp
+	45, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	42, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
+	42, // 16: portcullis.gate.v1.AccessGroup.update_time:type_name -> google.protobuf.Timestamp
 	19, // 17: portcullis.gate.v1.CreateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
 	3,  // 18: portcullis.gate.v1.ListAccessGroupsRequest.view:type_name -> portcullis.gate.v1.ListAccessGroupsRequest.View
 	19, // 19: portcullis.gate.v1.ListAccessGroupsResponse.access_groups:type_name -> portcullis.gate.v1.AccessGroup
 	19, // 20: portcullis.gate.v1.UpdateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	42, // 21: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	43, // 22: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
-	43, // 23: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
-	43, // 24: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
-	43, // 25: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
-	10, // 26: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
-	10, // 27: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
-	19, // 28: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	19, // 29: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
-	27, // 30: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
-	39, // 31: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
-	4,  // 32: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
-	4,  // 33: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
-	6,  // 34: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
-	7,  // 35: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
-	11, // 36: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
-	12, // 37: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
-	13, // 38: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
-	15, // 39: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
-	16, // 40: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
-	17, // 41: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
-	18, // 42: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
-	20, // 43: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
-	21, // 44: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
-	22, // 45: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
-	24, // 46: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
-	25, // 47: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
-	26, // 48: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
-	28, // 49: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
-	29, // 50: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
-	31, // 51: portcullis.gate.v1.Directory.FilterUsers:input_type -> portcullis.gate.v1.FilterUsersRequest
-	5,  // 52: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
-	5,  // 53: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
-	8,  // 54: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
-	8,  // 55: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
-	10, // 56: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
-	10, // 57: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
-	14, // 58: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
-	10, // 59: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
-	44, // 60: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
-	44, // 61: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
-	10, // 62: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
-	19, // 63: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	19, // 64: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	23, // 65: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
-	19, // 66: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	44, // 67: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
-	27, // 68: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
-	10, // 69: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
-	30, // 70: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
-	32, // 71: portcullis.gate.v1.Directory.FilterUsers:output_type -> portcullis.gate.v1.FilterUsersResponse
-	52, // [52:72] is the sub-list for method output_type
-	32, // [32:52] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	45, // 21: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	46, // 22: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
+	46, // 23: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
+	46, // 24: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
+	46, // 25: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
+	35, // 26: portcullis.gate.v1.ListFrozenResponse.frozen:type_name -> portcullis.gate.v1.Frozen
+	10, // 27: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
+	10, // 28: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
+	19, // 29: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	19, // 30: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
+	27, // 31: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
+	42, // 32: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
+	4,  // 33: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
+	4,  // 34: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
+	6,  // 35: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
+	7,  // 36: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
+	11, // 37: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
+	12, // 38: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
+	13, // 39: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
+	15, // 40: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
+	16, // 41: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
+	17, // 42: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
+	18, // 43: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
+	20, // 44: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
+	21, // 45: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
+	22, // 46: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
+	24, // 47: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
+	25, // 48: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
+	26, // 49: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
+	28, // 50: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
+	29, // 51: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
+	31, // 52: portcullis.gate.v1.Directory.FilterUsers:input_type -> portcullis.gate.v1.FilterUsersRequest
+	33, // 53: portcullis.gate.v1.Directory.ListFrozen:input_type -> portcullis.gate.v1.ListFrozenRequest
+	5,  // 54: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
+	5,  // 55: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
+	8,  // 56: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
+	8,  // 57: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
+	10, // 58: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
+	10, // 59: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
+	14, // 60: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
+	10, // 61: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
+	47, // 62: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
+	47, // 63: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
+	10, // 64: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
+	19, // 65: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	19, // 66: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	23, // 67: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
+	19, // 68: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	47, // 69: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
+	27, // 70: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
+	10, // 71: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
+	30, // 72: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
+	32, // 73: portcullis.gate.v1.Directory.FilterUsers:output_type -> portcullis.gate.v1.FilterUsersResponse
+	34, // 74: portcullis.gate.v1.Directory.ListFrozen:output_type -> portcullis.gate.v1.ListFrozenResponse
+	54, // [54:75] is the sub-list for method output_type
+	33, // [33:54] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_gate_proto_init() }
@@ -2855,7 +3050,7 @@ func file_portcullis_gate_v1_gate_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_gate_v1_gate_proto_rawDesc), len(file_portcullis_gate_v1_gate_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   35,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -905,6 +905,7 @@ const (
 	Directory_ResolveDevice_FullMethodName = "/portcullis.gate.v1.Directory/ResolveDevice"
 	Directory_ListMembers_FullMethodName   = "/portcullis.gate.v1.Directory/ListMembers"
 	Directory_FilterUsers_FullMethodName   = "/portcullis.gate.v1.Directory/FilterUsers"
+	Directory_ListFrozen_FullMethodName    = "/portcullis.gate.v1.Directory/ListFrozen"
 )
 
 // DirectoryClient is the client API for Directory service.
@@ -921,6 +922,8 @@ type DirectoryClient interface {
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
 	// FilterUsers tells who of some users has access, through an access group, to any of some devices. For services.
 	FilterUsers(ctx context.Context, in *FilterUsersRequest, opts ...grpc.CallOption) (*FilterUsersResponse, error)
+	// ListFrozen tells what a freeze closes now; of a user, only what they could reach otherwise. For services.
+	ListFrozen(ctx context.Context, in *ListFrozenRequest, opts ...grpc.CallOption) (*ListFrozenResponse, error)
 }
 
 type directoryClient struct {
@@ -971,6 +974,16 @@ func (c *directoryClient) FilterUsers(ctx context.Context, in *FilterUsersReques
 	return out, nil
 }
 
+func (c *directoryClient) ListFrozen(ctx context.Context, in *ListFrozenRequest, opts ...grpc.CallOption) (*ListFrozenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFrozenResponse)
+	err := c.cc.Invoke(ctx, Directory_ListFrozen_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DirectoryServer is the server API for Directory service.
 // All implementations must embed UnimplementedDirectoryServer
 // for forward compatibility.
@@ -985,6 +998,8 @@ type DirectoryServer interface {
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)
 	// FilterUsers tells who of some users has access, through an access group, to any of some devices. For services.
 	FilterUsers(context.Context, *FilterUsersRequest) (*FilterUsersResponse, error)
+	// ListFrozen tells what a freeze closes now; of a user, only what they could reach otherwise. For services.
+	ListFrozen(context.Context, *ListFrozenRequest) (*ListFrozenResponse, error)
 	mustEmbedUnimplementedDirectoryServer()
 }
 
@@ -1006,6 +1021,9 @@ func (UnimplementedDirectoryServer) ListMembers(context.Context, *ListMembersReq
 }
 func (UnimplementedDirectoryServer) FilterUsers(context.Context, *FilterUsersRequest) (*FilterUsersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FilterUsers not implemented")
+}
+func (UnimplementedDirectoryServer) ListFrozen(context.Context, *ListFrozenRequest) (*ListFrozenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFrozen not implemented")
 }
 func (UnimplementedDirectoryServer) mustEmbedUnimplementedDirectoryServer() {}
 func (UnimplementedDirectoryServer) testEmbeddedByValue()                   {}
@@ -1100,6 +1118,24 @@ func _Directory_FilterUsers_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Directory_ListFrozen_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFrozenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServer).ListFrozen(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Directory_ListFrozen_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServer).ListFrozen(ctx, req.(*ListFrozenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Directory_ServiceDesc is the grpc.ServiceDesc for Directory service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1122,6 +1158,10 @@ var Directory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FilterUsers",
 			Handler:    _Directory_FilterUsers_Handler,
+		},
+		{
+			MethodName: "ListFrozen",
+			Handler:    _Directory_ListFrozen_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
