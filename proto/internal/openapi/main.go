@@ -25,14 +25,15 @@ import (
 var frame []byte
 
 // Calls that the generator can't tell from the others: those that take no token, those that a lockdown
-// never refuses, those that answer as a stream, and those that take a YAML document as it is.
+// never refuses, those that answer as a stream, and those that take a YAML document or a form as it is.
 var (
 	public = map[string]bool{"get /v1/posture": true, "get /v1/posture:watch": true, "post /v1/sign-ins": true,
-		"post /v1/sms-callbacks/zenvia/{secret}": true}
-	open    = map[string]bool{"get /v1/posture": true}
+		"post /v1/sms-callbacks/zenvia/{secret}": true, "post /v1/sms-callbacks/twilio": true}
+	open    = map[string]bool{"get /v1/posture": true, "post /v1/sms-callbacks/zenvia/{secret}": true, "post /v1/sms-callbacks/twilio": true}
 	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true, "get /v1/emergencies/{id}:watch": true,
 		"get /v1/inbox:watch": true}
-	yaml = map[string]bool{"post /v1/directory:import": true}
+	yaml  = map[string]bool{"post /v1/directory:import": true}
+	forms = map[string]bool{"post /v1/sms-callbacks/twilio": true}
 )
 
 type object = map[string]any
@@ -184,6 +185,9 @@ func finishCall(name string, call object) {
 			"name": "requestId", "in": "query", "schema": object{"type": "string"},
 			"description": "The document's requestId, where the body is YAML.",
 		}}
+	}
+	if forms[name] {
+		call["requestBody"].(object)["content"].(object)["application/x-www-form-urlencoded"] = object{"schema": object{"type": "object"}}
 	}
 	// The body of a PATCH says itself what it changes.
 	if parameters, ok := call["parameters"].([]any); ok {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -33,6 +34,8 @@ type asked struct {
 	hash          []byte
 	justification string
 	governance    string
+	// free says that it takes no grant.
+	free bool
 }
 
 // guardedRequest is a request that a person backs with a grant.
@@ -90,6 +93,9 @@ func (l *ledger) answered(a asked) (sequence uint64, err error) {
 // spend checks the grant and answers the envelope of an entry that spends it. The lock is held, so
 // that no other entry can have spent it when this one is written.
 func (l *ledger) spend(a asked, view *who.View, now time.Time) (*emergencyv1.Entry, error) {
+	if a.free {
+		return a.envelope(), nil
+	}
 	g, err := view.Grant(a.grant, a.caller, a.purpose, now)
 	if err != nil {
 		return nil, err
@@ -187,6 +193,12 @@ func orUnchanged(err error) error {
 	return journal.ErrUnchanged
 }
 
+// takesAway reports whether an act only takes away what could undo the brake: it is noted and told of like the others,
+// and takes no grant.
+func takesAway(kind string) bool {
+	return slices.Contains([]string{"user.take-administrator", "user.disable-administrator", "user.delete-administrator"}, kind)
+}
+
 // RecordAct notes an act that another service is about to do in somebody's name, and spends the grant.
 func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest) (*emergencyv1.RecordActResponse, error) {
 	purpose, _, _ := strings.Cut(r.GetKind(), ".")
@@ -194,6 +206,7 @@ func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 	if err != nil {
 		return nil, err
 	}
+	a.free = takesAway(r.GetKind())
 	entry, err := s.once(ctx, a, func(next uint64, e *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		e.Subject = fmt.Sprintf("emergency.act.A-%04d", next)
 		e.Change = emergencyv1.Entry_ACT

@@ -293,4 +293,14 @@ func TestAnActElsewhereIsRecordedOnceAndSpendsItsGrant(t *testing.T) {
 	if got := p.entries()[1].GetAct(); got.GetTarget() != "bruno" {
 		t.Fatalf("on record: %v", got)
 	}
+	for kind, free := range map[string]bool{
+		"user.take-administrator": true, "user.disable-administrator": true, "user.delete-administrator": true,
+		"user.enable-administrator": false, "user.reset-mfa": false, "token.rearm": false, "user.take": false, "": false,
+	} {
+		before := len(p.entries())
+		_, err := s.RecordAct(p.as("admin"), &emergencyv1.RecordActRequest{Kind: kind, Target: "bruno", RequestId: "b-" + kind})
+		if noted := len(p.entries()) > before; noted != free || (err == nil) != free {
+			t.Errorf("%q without a grant: noted %v, %v", kind, noted, err)
+		}
+	}
 }

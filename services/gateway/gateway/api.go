@@ -29,13 +29,14 @@ type api struct {
 	routes   []route
 	bodies   bodies
 	refusals refusals
+	tries    tries
 	// stopping ends when the gateway does, and streams with it.
 	stopping context.Context
 	stop     context.CancelFunc
 }
 
 func newAPI(d Deps, r refusals, b bodies) (*api, error) {
-	a := &api{routes: routes(), bodies: b, refusals: r}
+	a := &api{routes: routes(), bodies: b, refusals: r, tries: d.tries()}
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newCodec(r)),
@@ -185,10 +186,18 @@ func oneCredential(values []string) error {
 func (a *api) fail(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 	e := exchangeOf(ctx)
 	e.err = err
+	a.note(ctx, e)
 	if a.nobody(w, e, err) {
 		return
 	}
 	a.refusals.read(worded(err, e.body)).write(w)
+}
+
+// note notes a refusal of a service by whom it concerns.
+func (a *api) note(ctx context.Context, e *exchange) {
+	if sent, ok := metadata.FromOutgoingContext(ctx); ok && e.route != nil {
+		a.tries.refused(e.route.rpc, e.address, rpc.BearerOf(sent), fault.From(e.err))
+	}
 }
 
 // worded explains the errors of the generated code itself, which come as bare text.

@@ -97,7 +97,7 @@ func tooLarge(size int) error {
 }
 
 // asJSON answers the body as JSON text, whatever it came as. Only an import may come as YAML, which
-// then is its document.
+// then is its document, and only a callback as a form.
 func asJSON(r *http.Request, call *route, text []byte) ([]byte, error) {
 	if len(text) == 0 {
 		return text, nil
@@ -119,6 +119,8 @@ func asJSON(r *http.Request, call *route, text []byte) ([]byte, error) {
 		return text, nil
 	case call.input.Fields().ByName("document") != nil && (kind == "application/yaml" || kind == "application/x-yaml" || kind == "text/yaml"):
 		return document(r, text)
+	case call.input.Fields().ByName("form") != nil && kind == "application/x-www-form-urlencoded":
+		return form(r, text)
 	}
 	return nil, wrongType()
 }
@@ -136,6 +138,21 @@ func document(r *http.Request, text []byte) ([]byte, error) {
 	r.URL.RawQuery = query.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("wrapping a document: %w", err)
+	}
+	return wrapped, nil
+}
+
+// form is the body of a callback around the form that was posted, which is to stay as it was signed. What it is about
+// stands in the query, and is taken out of there.
+func form(r *http.Request, text []byte) ([]byte, error) {
+	query := r.URL.Query()
+	wrapped, err := json.Marshal(map[string]string{
+		"form": string(text), "delivery": query.Get("delivery"), "signature": r.Header.Get("X-Twilio-Signature"),
+	})
+	query.Del("delivery")
+	r.URL.RawQuery = query.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("wrapping a form: %w", err)
 	}
 	return wrapped, nil
 }

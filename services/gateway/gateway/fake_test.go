@@ -293,6 +293,11 @@ type fakeNotifier struct {
 	notificationv1.UnimplementedOutboxServer
 	notificationv1.UnimplementedInboxServer
 	notificationv1.UnimplementedEventsServer
+	*world
+}
+
+func (n fakeNotifier) ReceiveTwilioStatus(ctx context.Context, r *notificationv1.ReceiveTwilioStatusRequest) (*notificationv1.ReceiveSmsStatusResponse, error) {
+	return new(notificationv1.ReceiveSmsStatusResponse), n.enter(ctx, r, true)
 }
 
 type fakeBroker struct {
@@ -322,7 +327,7 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	emergencyv1.RegisterEmergenciesServer(server, control)
 	emergencyv1.RegisterPoliciesServer(server, control)
 	auditv1.RegisterAuditServer(server, control)
-	notifier := fakeNotifier{}
+	notifier := fakeNotifier{world: w}
 	notificationv1.RegisterNotificationsServer(server, notifier)
 	notificationv1.RegisterSmtpAccountsServer(server, notifier)
 	notificationv1.RegisterMailboxesServer(server, notifier)

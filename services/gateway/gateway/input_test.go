@@ -11,7 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 )
 
 func TestBadBodiesAreRefusedByNameAndNothingIsCalled(t *testing.T) {
@@ -108,6 +112,21 @@ func TestAnImportMayComeAsYAML(t *testing.T) {
 	}
 	if a := p.call(t, "POST", "/v1/directory:import", "a: \xff", "Content-Type", "application/yaml"); a.status != 400 {
 		t.Errorf("invalid UTF-8: %d %s", a.status, a.body)
+	}
+}
+
+func TestACallbackMayComeAsAFormAndIsPassedOnAsItCame(t *testing.T) {
+	p := open(t)
+	const text = "MessageStatus=undelivered&ErrorCode=30003&Body=%C3%A9+x&%FF=1"
+	a := p.call(t, "POST", "/v1/sms-callbacks/twilio?delivery=d1", text,
+		"Content-Type", "application/x-www-form-urlencoded; charset=UTF-8", "X-Twilio-Signature", "c2lnbmF0dXJl")
+	_, request := p.last()
+	want := &notificationv1.ReceiveTwilioStatusRequest{Delivery: "d1", Signature: "c2lnbmF0dXJl", Form: text}
+	if d := cmp.Diff(want, request, protocmp.Transform()); a.status != 200 || d != "" {
+		t.Errorf("got %d %s\n%s", a.status, a.body, d)
+	}
+	if a := p.call(t, "POST", "/v1/sms-callbacks/twilio?signature=x", text, "Content-Type", "application/x-www-form-urlencoded"); a.status != 400 {
+		t.Errorf("an unknown parameter: %d %s", a.status, a.body)
 	}
 }
 

@@ -263,6 +263,9 @@ func (s *Service) DeleteUser(ctx context.Context, r *identityv1.DeleteUserReques
 	if name == c.User {
 		return nil, fault.New(fault.PermissionDenied, "Nobody deletes their own user. Ask another administrator").With("rule", "ownUser")
 	}
+	if err := s.noteDeletion(ctx, v, c, name); err != nil {
+		return nil, err
+	}
 	_, err = s.writeUser(ctx, v, operation{}, name, func(record *identityv1.UserRecord) error {
 		if record.GetDeleted() {
 			return noUser(name)
@@ -278,4 +281,21 @@ func (s *Service) DeleteUser(ctx context.Context, r *identityv1.DeleteUserReques
 		return nil, err
 	}
 	return &emptypb.Empty{}, s.wipe(ctx, v, name)
+}
+
+// noteDeletion notes that an administrator is about to be deleted, if it may be.
+func (s *Service) noteDeletion(ctx context.Context, v *vault, c who.Caller, name string) error {
+	before := s.roll.User(name)
+	if !people.IsAdministrator(before) {
+		return nil
+	}
+	if err := s.over(c, before); err != nil {
+		return err
+	}
+	if people.Working(before) {
+		if err := s.notLast(name); err != nil {
+			return err
+		}
+	}
+	return s.act(ctx, v, c, operation{}, actDelete, name, new(identityv1.User))
 }

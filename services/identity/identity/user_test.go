@@ -149,6 +149,39 @@ func TestAnAdministratorsPasswordTakesAGrantFromAnother(t *testing.T) {
 	}
 }
 
+func TestTakingAnAdministratorAwayTakesNoGrantAndIsNoted(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	for _, name := range []string{"berta", "carl", "dora", "emil"} {
+		w.administrator(ctx, name)
+	}
+	w.user(ctx, "alice")
+	w.control.acts = nil
+	for name, err := range map[string]error{
+		"a role":    w.change(ctx, &identityv1.User{Name: "berta"}, "roles"),
+		"disabling": w.change(ctx, &identityv1.User{Name: "carl", Disabled: true}, "disabled"),
+		"deleting":  second(w.DeleteUser(ctx, &identityv1.DeleteUserRequest{Name: "dora"})),
+		"a user":    second(w.DeleteUser(ctx, &identityv1.DeleteUserRequest{Name: "alice"})),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	slices.Sort(w.control.acts)
+	if want := []string{"user.delete-administrator dora", "user.disable-administrator carl", "user.take-administrator berta"}; !slices.Equal(w.control.acts, want) {
+		t.Errorf("noted %q", w.control.acts)
+	}
+	text := "another good password"
+	refused(t, w.change(ctx, &identityv1.User{Name: "emil", Password: &text}, "roles", "password"), fault.GrantRequired)
+
+	w.control.away = true
+	if err := w.change(ctx, &identityv1.User{Name: "emil"}, "roles"); err != nil || !strings.Contains(w.log.String(), "nobody is told") {
+		t.Errorf("while it can't be noted: %v", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestTheLastAdministratorWithAWorkingMFAStays(t *testing.T) {
 	w := newWorld(t)
 	ctx := w.admin()

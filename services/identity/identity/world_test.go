@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/identity/identity"
 	"portcullis.dev/services/identity/people"
+	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
 	"portcullis.dev/services/internal/seal"
@@ -187,7 +189,7 @@ func (w *world) watching(ctx context.Context, cancel func()) (*replica, *sync.Wa
 	var err error
 	r.Service, err = identity.New(w.config, identity.Deps{
 		Journal: j, View: r.view, Roll: roll, Acts: w.control.for_(r.view, w.clock), Box: w.box, Log: w.logger(), Now: w.clock.Now,
-		Announce: w.show,
+		Announce: w.show, Attempts: w.recorder(j),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -216,6 +218,14 @@ func (w *world) show(b identity.Bootstrap) error {
 	}
 	w.first, w.shown = b, w.shown+1
 	return nil
+}
+
+func (w *world) recorder(j *journal.Journal) *attempt.Recorder {
+	r, err := attempt.New(attempt.Deps{Journal: j, Now: w.clock.Now, Log: w.logger()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
 }
 
 func (w *world) roll() *people.Roll { return people.NewRoll() }
@@ -432,6 +442,7 @@ type fakeControl struct {
 	done  map[string]string // revision by request id
 	hash  map[string]string // of what was asked, by request id
 	lost  bool              // the next answer doesn't arrive
+	away  bool              // it can't be asked for what takes no grant
 	acts  []string
 }
 
@@ -457,6 +468,13 @@ func (f fakeActs) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 			return nil, fault.New(fault.RequestIDReused, "The requestId belongs to another request")
 		}
 		return &emergencyv1.RecordActResponse{Revision: revision}, nil
+	}
+	if slices.Contains([]string{"user.take-administrator", "user.disable-administrator", "user.delete-administrator"}, r.GetKind()) {
+		if f.away {
+			return nil, fault.New(fault.Unavailable, "emergency-control is away")
+		}
+		f.acts = append(f.acts, r.GetKind()+" "+r.GetTarget())
+		return &emergencyv1.RecordActResponse{Revision: f.view.State().Emergency.Revision().String()}, nil
 	}
 	purpose, _, _ := strings.Cut(r.GetKind(), ".")
 	g, err := f.view.State().Who.Grant(r.GetGrant(), who.FromContext(ctx), purpose, f.clock.Now())

@@ -122,9 +122,9 @@ func (s *Server) lockdown(state *watch.State, row Row, c who.Caller, now time.Ti
 	return nil
 }
 
-// Lockdown is the refusal of a lockdown that is on.
+// Lockdown is the refusal of a lockdown that is on. Its details name the lockdown.
 func Lockdown(t emergency.Texts, v emergency.Verdict, now time.Time) *fault.Error {
-	return fault.New(fault.Lockdown, "%s", t.Refusal(v, "")).Until("until", v.Until, now)
+	return fault.New(fault.Lockdown, "%s", t.Refusal(v, "")).Until("until", v.Until, now).With("emergency", v.Emergency)
 }
 
 // permit asks whether the caller is, or holds, one of what the row needs.
@@ -150,10 +150,18 @@ func permit(state *watch.State, row Row, c who.Caller) error {
 }
 
 func bearer(ctx context.Context) string {
-	if len(metadata.ValueFromIncomingContext(ctx, Authorization)) > 1 {
-		return "" // what stands in front may have looked at the other one
+	in, _ := metadata.FromIncomingContext(ctx)
+	return BearerOf(in)
+}
+
+// BearerOf is the credential of a call by its metadata; empty if there is not exactly one: what stands in front may have
+// looked at the other.
+func BearerOf(m metadata.MD) string {
+	values := m.Get(Authorization)
+	if len(values) != 1 {
+		return ""
 	}
-	scheme, token, _ := strings.Cut(first(ctx, Authorization), " ")
+	scheme, token, _ := strings.Cut(values[0], " ")
 	if !strings.EqualFold(scheme, "bearer") {
 		return ""
 	}

@@ -195,6 +195,8 @@ func TestALockdownRefusesAllButAdministratorsAtTheConsole(t *testing.T) {
 	g := &gate{}
 	w.serve(rpc.Gate, g.register)
 	w.serve(rpc.Identity, func(r grpc.ServiceRegistrar) { identityv1.RegisterSignInsServer(r, identity{}) })
+	w.serve(rpc.Notifier, everything[rpc.Notifier])
+	zenvia, twilio := "/portcullis.notification.v1.Sms/ReceiveZenviaStatus", "/portcullis.notification.v1.Sms/ReceiveTwilioStatus"
 	glassToken, glass := w.token(identityv1.Token_API, who.Read)
 	_, api := w.token(identityv1.Token_API, who.Permissions()...)
 	_, agent := w.token(identityv1.Token_AGENT)
@@ -225,6 +227,9 @@ func TestALockdownRefusesAllButAdministratorsAtTheConsole(t *testing.T) {
 		{"somebody at the posture", old, posture, ""},
 		{"a program at the posture", api, posture, ""},
 		{"nobody at the posture", "", posture, ""},
+		{"Zenvia, of what became of an SMS", "", zenvia, fault.Unimplemented},
+		{"Twilio, of what became of an SMS", "", twilio, fault.Unimplemented},
+		{"a broker with somebody's token", api, zenvia, fault.Unimplemented},
 		{"somebody who signs in", "", "/portcullis.identity.v1.SignIns/CreateSignIn", fault.InvalidArgument},
 	} {
 		err := w.dial(rpc.Gateway, rpc.Table()[c.method].Owner).Invoke(as(t, c.bearer), c.method, &emptypb.Empty{}, &emptypb.Empty{})

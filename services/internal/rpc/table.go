@@ -187,6 +187,7 @@ func gateRows() map[string]Row {
 		"gate.v1.Directory/Import":        {Owner: Gate, Carry: public, Need: []string{who.ManageDevices}, Bytes: large},
 		"gate.v1.Directory/ListMembers":   {Owner: Gate, Own: []string{Control, Broker}},
 		"gate.v1.Directory/FilterUsers":   {Owner: Gate, Own: []string{Notifier}},
+		"gate.v1.Directory/ListFrozen":    {Owner: Gate, Own: []string{Notifier}},
 		"gate.v1.Directory/ResolveDevice": {Owner: Gate, Own: []string{Bastion}},
 	}
 }
@@ -238,8 +239,9 @@ func notificationRows() map[string]Row {
 		"notification.v1.Sms/UpdateSmsSettings": manage,
 		"notification.v1.Sms/TestSms":           manage,
 		"notification.v1.Sms/GetSmsSettings":    read,
-		// The secret in its address is all that the broker proves.
-		"notification.v1.Sms/ReceiveZenviaStatus": {Owner: Notifier, Carry: public, Need: []string{Anyone}},
+		// The secret in its address, or the signature, is all that the broker proves. It changes how a row stands, no more.
+		"notification.v1.Sms/ReceiveZenviaStatus": {Owner: Notifier, Carry: public, Need: []string{Anyone}, Open: true},
+		"notification.v1.Sms/ReceiveTwilioStatus": {Owner: Notifier, Carry: public, Need: []string{Anyone}, Open: true},
 
 		"notification.v1.Webhooks/CreateWebhook": manage,
 		"notification.v1.Webhooks/UpdateWebhook": manage,
@@ -263,6 +265,7 @@ func notificationRows() map[string]Row {
 		"notification.v1.Inbox/ReadInboxMessage": own,
 		"notification.v1.Inbox/ReadInbox":        own,
 
-		"notification.v1.Events/PublishEvent": {Owner: Notifier, Carry: public, Need: []string{who.PublishEvents}},
+		// Ours publish for themselves what they see at their doors.
+		"notification.v1.Events/PublishEvent": {Owner: Notifier, Carry: public, Need: []string{who.PublishEvents}, Own: []string{Identity, Gate, Broker, Bastion}},
 	}
 }

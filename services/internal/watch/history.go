@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/internal/journal"
 )
 
@@ -44,4 +46,17 @@ func (w *Watcher) DirectoriesAt(ctx context.Context, sequences []uint64, each fu
 		each(sequence, b.Snapshot(w.config.Now()))
 	}
 	return nil
+}
+
+// Open reads an entry of EMERGENCY for whoever gets it by another way than the watched State. The keys that may have
+// signed it are those that were to be trusted to begin with, and those that followed them as far as the journal has
+// been read here: of an entry that comes before its key does it is an error, and none a little later.
+func (w *Watcher) Open(sequence uint64, subject string, stored []byte) (*emergencyv1.Entry, error) {
+	w.mu.Lock()
+	keys := w.config.Trust
+	if w.fold != nil {
+		keys = maps.Clone(w.fold.keys)
+	}
+	w.mu.Unlock()
+	return keys.Open(sequence, subject, stored)
 }

@@ -178,6 +178,48 @@ func TestAnEntryThatIsNotSignedByTheTrustedKeyIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnEntryOfARotatedKeyIsOpenedOnceItsKeyIsKnownAndAStrangersNever(t *testing.T) {
+	r := newRecord(t)
+	fresh, next, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := r.watch()
+	open := func(sequence uint64, key ed25519.PrivateKey) error {
+		subject := "emergency.lockdown.L-0009"
+		data, err := audit.Seal(&emergencyv1.Entry{Epoch: 7, Sequence: sequence, Subject: subject}, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Open(sequence, subject, data)
+		return err
+	}
+	if err := open(9, r.key); err != nil {
+		t.Errorf("the trusted key's: %v", err)
+	}
+	if open(9, next) == nil {
+		t.Error("an entry of a key that is not on record was opened")
+	}
+	r.head++
+	subject := "emergency.key." + audit.KeyID(fresh)
+	rotation := &emergencyv1.Entry{Epoch: 7, Sequence: r.head, Subject: subject, Change: emergencyv1.Entry_KEY_ROTATED,
+		Record: &emergencyv1.Entry_Key{Key: &emergencyv1.EntryKey{KeyId: audit.KeyID(fresh), PublicKey: fresh}}}
+	data, err := audit.Seal(rotation, r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wait(w, watch.Emergency, r.append(watch.Emergency, subject, data))
+	if err := open(10, next); err != nil {
+		t.Errorf("the key that followed: %v", err)
+	}
+	if err := open(10, r.key); err != nil {
+		t.Errorf("the key before, of an entry that is read late: %v", err)
+	}
+	if _, stranger, err := ed25519.GenerateKey(nil); err != nil || open(10, stranger) == nil {
+		t.Error("a stranger's entry was opened")
+	}
+}
+
 func TestAVersionWhoseCutFieldsChangedIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*emergencyv1.Emergency){
 		"cutoff":         func(e *emergencyv1.Emergency) { e.CutoffRevision = "7-99" },

@@ -246,6 +246,7 @@ func TestPagerDutyOpensAnAlertAtTheStartAndClosesItAtTheEndOfTheSameEmergency(t 
 		{"emergency.lockdown.scheduled", "7d0e", "trigger", "7d0e", "warning"},
 		{"emergency.lockdown.started", "7d0e", "trigger", "7d0e", "critical"},
 		{"emergency.freeze.started", "7d0e", "trigger", "7d0e", "error"},
+		{"emergency.freeze.shortened", "7d0e", "trigger", "7d0e", "warning"},
 		{"emergency.lockdown.ended", "7d0e", "resolve", "7d0e", ""},
 		{"emergency.freeze.cancelled", "7d0e", "resolve", "7d0e", ""},
 		// What comes late, or belongs to no emergency, must not open a closed alert again.

@@ -8,7 +8,7 @@ import (
 )
 
 // pagerDuty is an event of its Events API v2. The start of an emergency, or its announcement, opens an alert that the
-// end closes; whatever else there is to tell has an alert of its own, so that it can't open a closed one again.
+// end closes, and a shortening is told on it; whatever else there is to tell has an alert of its own, so that it can't open a closed one again.
 func pagerDuty(product, key string, m *message.Message, at time.Time) object {
 	if closes(m) {
 		return object{"routing_key": key, "event_action": "resolve", "dedup_key": dedupKey(m)}
@@ -33,13 +33,20 @@ func summary(m *message.Message) string {
 	return typeOf(m)
 }
 
-func closes(m *message.Message) bool {
-	return m.Emergency != "" && (strings.HasSuffix(m.Type, ".ended") || strings.HasSuffix(m.Type, ".cancelled"))
+// Closes reports whether a type closes the alert of its emergency, Opens whether one is told on it, and opens it where
+// it isn't open: nothing of the kind may reach PagerDuty after what closes it.
+func Closes(kind string) bool {
+	return strings.HasSuffix(kind, ".ended") || strings.HasSuffix(kind, ".cancelled")
 }
 
-func opens(m *message.Message) bool {
-	return m.Emergency != "" && (strings.HasSuffix(m.Type, ".started") || strings.HasSuffix(m.Type, ".scheduled"))
+// Opens is described at Closes.
+func Opens(kind string) bool {
+	return strings.HasSuffix(kind, ".started") || strings.HasSuffix(kind, ".scheduled") || strings.HasSuffix(kind, ".shortened")
 }
+
+func closes(m *message.Message) bool { return m.Emergency != "" && Closes(m.Type) }
+
+func opens(m *message.Message) bool { return m.Emergency != "" && Opens(m.Type) }
 
 func dedupKey(m *message.Message) string {
 	switch {

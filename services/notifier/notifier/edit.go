@@ -51,6 +51,8 @@ type deskDeps struct {
 	Status func(lane string) (lastError string, at time.Time)
 	// Reading says how reading a mailbox has gone in the life of this process.
 	Reading func(mailbox string) reading
+	// Public is the address at which the outside reaches this platform; empty if nobody said.
+	Public string
 	// Texts are the product's name and zone, for previews.
 	Texts emergency.Texts
 	// Holds reports whether whoever asks has a permission.

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/fault"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
@@ -55,7 +56,7 @@ func (n *Notifier) PublishEvent(ctx context.Context, r *notificationv1.PublishEv
 // taken is an event as it is kept, or why it can't be taken.
 func (n *Notifier) taken(ctx context.Context, in *notificationv1.Event) (*notificationv1.Event, error) {
 	e := proto.CloneOf(in)
-	e.RequestId, e.PublishedBy = nil, who.FromContext(ctx).Actor()
+	e.RequestId, e.PublishedBy = nil, publisher(who.FromContext(ctx))
 	kind, known := text.TypeNamed(e.GetType())
 	switch {
 	case !eventID.MatchString(e.GetId()):
@@ -72,6 +73,14 @@ func (n *Notifier) taken(ctx context.Context, in *notificationv1.Event) (*notifi
 		return nil, bad("time", "That is no moment. Write it as in 2026-11-25T22:00:00Z")
 	}
 	return e, nil
+}
+
+// publisher is whose ids an event's is one of; no person has a service's name.
+func publisher(c who.Caller) string {
+	if c.Service != "" {
+		return "service:" + c.Service
+	}
+	return c.Actor()
 }
 
 func (n *Notifier) known() (*parts, error) {
@@ -98,7 +107,7 @@ func (n *Notifier) hearEvents(o *parts) func(context.Context, []journal.Task) []
 // hearEntries plans who is told of what the panel does.
 func (n *Notifier) hearEntries(o *parts) func(context.Context, []journal.Task) []error {
 	return n.hear(func(ctx context.Context, t journal.Task) error {
-		e, err := n.deps.Trust.Open(t.Sequence, t.Subject, t.Data)
+		e, err := n.deps.Open(t.Sequence, t.Subject, t.Data)
 		if err != nil {
 			return err // it is looked at again: a key that is not known yet may come
 		}
@@ -107,6 +116,34 @@ func (n *Notifier) hearEntries(o *parts) func(context.Context, []journal.Task) [
 			return nil
 		}
 		return o.planner.Tell(ctx, h)
+	})
+}
+
+// followAttempts waits for the stream by itself: without it, as before an upgrade gives the right to it, all else is told of.
+func (n *Notifier) followAttempts(ctx context.Context, o *parts) error {
+	s, err := n.deps.Journal.Stream(ctx, "ATTEMPT")
+	if err == nil {
+		return s.Work(ctx, journal.WorkConfig{Name: "notifier", Do: n.hearAttempts(o)})
+	}
+	if ctx.Err() == nil {
+		n.deps.Log.Error("nobody is told of refused ways in", "error", err)
+	}
+	return nil
+}
+
+// hearAttempts plans who is told of those whom an emergency refused.
+func (n *Notifier) hearAttempts(o *parts) func(context.Context, []journal.Task) []error {
+	attempts := plan.NewAttempts(o.planner)
+	return n.hear(func(ctx context.Context, t journal.Task) error {
+		r := new(gatev1.AttemptRecord)
+		if err := proto.Unmarshal(t.Data, r); err != nil {
+			n.deps.Log.Error("a refused way in can't be read, and is left out", "sequence", t.Sequence, "error", err)
+			return nil
+		}
+		if n.deps.Now().Sub(r.GetLastTime().AsTime()) > old {
+			return nil
+		}
+		return attempts.Tell(ctx, r, t.Sequence)
 	})
 }
 

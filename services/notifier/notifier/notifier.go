@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	"portcullis.dev/pkg/audit"
 	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	"portcullis.dev/services/internal/journal"
@@ -31,6 +31,8 @@ type Config struct {
 	Host string
 	// GiveUp is how old a delivery gets before it is given up.
 	GiveUp time.Duration
+	// Public is the address at which the outside reaches this platform, without a slash at its end; empty if nobody said.
+	Public string
 }
 
 // Deps is what the notifier works with.
@@ -38,8 +40,9 @@ type Deps struct {
 	Journal *journal.Journal
 	// Box seals what the accounts sign in with.
 	Box seal.Box
-	// Trust are the keys that sign entries of EMERGENCY.
-	Trust   audit.Keys
+	// Open reads an entry of EMERGENCY that is signed with a key that holds: one of those there were to begin with, or that
+	// followed them.
+	Open    func(sequence uint64, subject string, stored []byte) (*emergencyv1.Entry, error)
 	People  plan.People
 	Access  plan.Access
 	Hooks   *hook.Poster
@@ -77,7 +80,7 @@ func New(c Config, d Deps) *Notifier {
 		book: settings.New(settings.Deps{Journal: d.Journal, Box: d.Box, Log: d.Log})}
 	n.desk = newDesk(deskDeps{
 		Book: n.book, Contacts: d.People, Hooks: d.Hooks, Status: n.status, Reading: n.rounds.reading,
-		Texts: c.Texts, Holds: d.Holds, Now: d.Now,
+		Public: c.Public, Texts: c.Texts, Holds: d.Holds, Now: d.Now,
 	})
 	if d.Metrics != nil {
 		d.Metrics.MustRegister(meter{n})
@@ -146,6 +149,7 @@ func (n *Notifier) work(ctx context.Context, o *parts, emergencies *journal.Stre
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return emergencies.Work(ctx, journal.WorkConfig{Name: "notifier", Do: n.hearEntries(o)}) })
 	g.Go(func() error { return o.events.Work(ctx, journal.WorkConfig{Name: "notifier", Do: n.hearEvents(o)}) })
+	g.Go(func() error { return n.followAttempts(ctx, o) })
 	g.Go(func() error { return n.keepRounds(ctx, o) })
 	g.Go(func() error { return n.sweep(ctx, o) })
 	return g.Wait()

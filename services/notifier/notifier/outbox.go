@@ -2,7 +2,6 @@ package notifier
 
 import (
 	"context"
-	"crypto/subtle"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -211,29 +210,6 @@ func (n *Notifier) CheckMailbox(ctx context.Context, r *notificationv1.CheckMail
 	// How it went stands in the answer, also where it went wrong.
 	_, _ = mailbox.Check(ctx, mailbox.Box{Settings: m, Password: secrets.GetPassword()}, n.boxDeps(o, m.GetId()))
 	return n.GetMailbox(ctx, &notificationv1.GetMailboxRequest{Id: m.GetId()})
-}
-
-// ReceiveZenviaStatus takes what Zenvia says became of an SMS.
-func (n *Notifier) ReceiveZenviaStatus(ctx context.Context, r *notificationv1.ReceiveZenviaStatusRequest) (*notificationv1.ReceiveSmsStatusResponse, error) {
-	o, err := n.known()
-	if err != nil {
-		return nil, err
-	}
-	secrets, err := n.book.Snapshot().Secrets(settings.Sms, settings.SmsID)
-	if err != nil || secrets.GetSecret() == "" || subtle.ConstantTimeCompare([]byte(secrets.GetSecret()), []byte(r.GetSecret())) != 1 {
-		return nil, fault.New(fault.NotFound, "There is nothing here")
-	}
-	status, err := sms.ZenviaStatus(r.GetBody().AsMap())
-	if err != nil {
-		return nil, bad("body", "%s", err)
-	}
-	state := map[sms.State]notificationv1.Delivery_State{
-		sms.Delivered: notificationv1.Delivery_DELIVERED, sms.Failed: notificationv1.Delivery_BOUNCED,
-	}[status.State]
-	if _, err := o.box.Hear(ctx, status.DeliveryID, outbox.Heard{State: state, Why: status.Reason}); err != nil {
-		return nil, err
-	}
-	return &notificationv1.ReceiveSmsStatusResponse{}, nil
 }
 
 // meter tells how the outbox stands.

@@ -9,6 +9,7 @@ import (
 	"portcullis.dev/services/notifier/mailbox"
 	"portcullis.dev/services/notifier/message"
 	"portcullis.dev/services/notifier/outbox"
+	"portcullis.dev/services/notifier/plan"
 	"portcullis.dev/services/notifier/settings"
 	"portcullis.dev/services/notifier/sms"
 )
@@ -58,7 +59,28 @@ func (n *Notifier) poster(s *settings.Snapshot, w *notificationv1.Webhook) opene
 		return locked
 	}
 	to := hook.Endpoint{Method: w.GetMethod(), URL: secrets.GetUrl(), Secret: secrets.GetSecret()}
-	return always(func(ctx context.Context, m *message.Message) (string, error) { return n.deps.Hooks.Send(ctx, to, m) })
+	return always(func(ctx context.Context, m *message.Message) (string, error) {
+		if w.GetMethod() == notificationv1.Method_PAGERDUTY && m.Emergency != "" {
+			if err := inOrder(m, n.open.Load().box.Alert(plan.HookLane(w.GetId()), m.Emergency)); err != nil {
+				return "", err
+			}
+		}
+		return n.deps.Hooks.Send(ctx, to, m)
+	})
+}
+
+// inOrder holds back what would leave an alert open for good: what closes it waits until nothing is under way that
+// opens it, and what opens it is not sent any more once it was closed, as after a resend.
+func inOrder(m *message.Message, others []*notificationv1.Delivery) error {
+	for _, d := range others {
+		switch {
+		case hook.Closes(m.Type) && hook.Opens(d.GetType()) && d.GetState() == notificationv1.Delivery_QUEUED:
+			return &message.Failure{Reason: "It waits until PagerDuty has what opens the alert that this closes: " + d.GetSubject()}
+		case hook.Opens(m.Type) && hook.Closes(d.GetType()) && d.GetState() == notificationv1.Delivery_SENT:
+			return &message.Failure{Reason: "It was overtaken: PagerDuty knows already that the emergency is over, and would keep an alert open for good", Permanent: true}
+		}
+	}
+	return nil
 }
 
 func (n *Notifier) texter(s *settings.Snapshot) opener {
@@ -69,7 +91,7 @@ func (n *Notifier) texter(s *settings.Snapshot) opener {
 	of := s.Sms()
 	broker := sms.New(sms.Settings{
 		Provider: of.GetProvider(), Sender: of.GetSender(), Username: of.GetUsername(), Password: secrets.GetPassword(),
-		KeepAccents: of.GetKeepAccents(), Endpoint: of.GetEndpoint(), Clock: n.deps.Now,
+		KeepAccents: of.GetKeepAccents(), Endpoint: of.GetEndpoint(), StatusURL: n.twilioURL(), Clock: n.deps.Now,
 	}, nil)
 	return always(func(ctx context.Context, m *message.Message) (string, error) {
 		number, err := sms.Number(m.To, of.GetDefaultRegion())

@@ -3,20 +3,28 @@ package notifier
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
+	"net/url"
 	"regexp"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"portcullis.dev/pkg/fault"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	"portcullis.dev/services/internal/who"
+	"portcullis.dev/services/notifier/outbox"
 	"portcullis.dev/services/notifier/settings"
 	"portcullis.dev/services/notifier/sms"
 )
 
-// zenviaCallback is where Zenvia tells of deliveries; a secret follows it.
-const zenviaCallback = "/v1/sms-callbacks/zenvia/"
+const (
+	// zenviaCallback is where Zenvia tells of deliveries; a secret follows it.
+	zenviaCallback = "/v1/sms-callbacks/zenvia/"
+	// twilioCallback is where Twilio does, below the public address.
+	twilioCallback = "/v1/sms-callbacks/twilio"
+)
 
 var regions = regexp.MustCompile(`\A[A-Z]{2}\z`)
 
@@ -40,6 +48,9 @@ func (d *desk) shownSms(ctx context.Context, s *settings.Snapshot) *notification
 	}
 	if b.GetEnabled() && !b.GetCredentialSet() {
 		b.Warnings = append(b.Warnings, noPassword("the provider, its address or the user name"))
+	}
+	if b.GetEnabled() && b.GetProvider() == notificationv1.SmsSettings_TWILIO && d.Public == "" {
+		b.Warnings = append(b.Warnings, "Nobody hears what becomes of an SMS: Twilio can tell of it only once the configuration's notifier-public says at which address the outside reaches this platform.")
 	}
 	if b.GetProvider() != notificationv1.SmsSettings_ZENVIA || !d.Holds(ctx, who.ManageNotifications) {
 		return b
@@ -126,4 +137,58 @@ func checkSms(b *notificationv1.SmsSettings) error {
 		}
 	}
 	return nil
+}
+
+// ReceiveZenviaStatus takes what Zenvia says became of an SMS.
+func (n *Notifier) ReceiveZenviaStatus(ctx context.Context, r *notificationv1.ReceiveZenviaStatusRequest) (*notificationv1.ReceiveSmsStatusResponse, error) {
+	secrets, err := n.book.Snapshot().Secrets(settings.Sms, settings.SmsID)
+	if err != nil || secrets.GetSecret() == "" || subtle.ConstantTimeCompare([]byte(secrets.GetSecret()), []byte(r.GetSecret())) != 1 {
+		return nil, fault.New(fault.NotFound, "There is nothing here")
+	}
+	status, err := sms.ZenviaStatus(r.GetBody().AsMap())
+	if err != nil {
+		return nil, bad("body", "%s", err)
+	}
+	return n.heardSms(ctx, status)
+}
+
+// ReceiveTwilioStatus takes what Twilio says became of an SMS. What it signs is the address that we gave it, and not
+// the one that a proxy makes of it.
+func (n *Notifier) ReceiveTwilioStatus(ctx context.Context, r *notificationv1.ReceiveTwilioStatusRequest) (*notificationv1.ReceiveSmsStatusResponse, error) {
+	s := n.book.Snapshot()
+	secrets, err := s.Secrets(settings.Sms, settings.SmsID)
+	if err != nil || s.Sms().GetProvider() != notificationv1.SmsSettings_TWILIO || n.config.Public == "" {
+		return nil, fault.New(fault.NotFound, "There is nothing here")
+	}
+	form, err := url.ParseQuery(r.GetForm())
+	if err != nil {
+		return nil, bad("form", "it can't be read")
+	}
+	status, err := sms.TwilioStatus(sms.CallbackURL(n.twilioURL(), r.GetDelivery()), form, r.GetSignature(), secrets.GetPassword())
+	if err != nil {
+		return nil, bad("form", "%s", err)
+	}
+	return n.heardSms(ctx, status)
+}
+
+// twilioURL is where Twilio is to tell of deliveries; empty if it can't reach us.
+func (n *Notifier) twilioURL() string {
+	if n.config.Public == "" {
+		return ""
+	}
+	return n.config.Public + twilioCallback
+}
+
+func (n *Notifier) heardSms(ctx context.Context, s sms.Status) (*notificationv1.ReceiveSmsStatusResponse, error) {
+	o, err := n.known()
+	if err != nil {
+		return nil, err
+	}
+	state := map[sms.State]notificationv1.Delivery_State{
+		sms.Delivered: notificationv1.Delivery_DELIVERED, sms.Failed: notificationv1.Delivery_BOUNCED,
+	}[s.State]
+	if _, err := o.box.Hear(ctx, s.DeliveryID, outbox.Heard{State: state, Why: s.Reason}); err != nil {
+		return nil, err
+	}
+	return &notificationv1.ReceiveSmsStatusResponse{}, nil
 }

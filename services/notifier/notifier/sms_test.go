@@ -55,7 +55,7 @@ func TestAnotherBrokerIsNotShownThePassword(t *testing.T) {
 	} {
 		must(d.UpdateSmsSettings(o.admin(), &notificationv1.UpdateSmsSettingsRequest{SmsSettings: zenvia()}))
 		b := must(o.changeSms(d, change, path))
-		if b.GetCredentialSet() || o.secrets(d, settings.Sms, settings.SmsID).GetPassword() != "" || len(b.GetWarnings()) != 1 {
+		if b.GetCredentialSet() || o.secrets(d, settings.Sms, settings.SmsID).GetPassword() != "" || len(b.GetWarnings()) == 0 || !strings.HasPrefix(b.GetWarnings()[0], "It has no password") {
 			t.Errorf("after %s changed: %v", path, b)
 		}
 		must(o.changeSms(d, &notificationv1.SmsSettings{}, "endpoint"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type Settings struct {
 	Host    string        `koanf:"notifier-host" help:"the domain behind the @ of each mail's Message-ID"`
 	GiveUp  time.Duration `koanf:"notifier-give-up" help:"how old an undelivered message gets before it is given up"`
 	Private []string      `koanf:"notifier-private" help:"private networks that webhooks may post to, like 10.1.0.0/16, by commas"`
+	Public  string        `koanf:"notifier-public" help:"the https address at which the outside reaches this platform, for Twilio to tell of deliveries"`
 }
 
 // Entry is the notifier as a process knows it. Nothing that ends or refuses depends on it.
@@ -40,9 +42,9 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the key that seals the accounts' passwords: %w", err)
 	}
-	trust, err := h.Keys.Trust()
+	public, err := publicAddress(s.Public)
 	if err != nil {
-		return nil, fmt.Errorf("reading who signs the record of emergencies: %w", err)
+		return nil, err
 	}
 	identity, err := h.Dial("identity")
 	if err != nil {
@@ -52,8 +54,8 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Config{Texts: h.Texts, Host: s.Host, GiveUp: s.GiveUp}, Deps{
-		Journal: h.Journal, Box: box, Trust: trust, People: identityv1.NewDoorsClient(identity), Access: gatev1.NewDirectoryClient(gate),
+	return New(Config{Texts: h.Texts, Host: s.Host, GiveUp: s.GiveUp, Public: public}, Deps{
+		Journal: h.Journal, Box: box, Open: h.Watch.Open, People: identityv1.NewDoorsClient(identity), Access: gatev1.NewDirectoryClient(gate),
 		Hooks: hook.New(hook.Config{Product: h.Texts.Product, Allowed: allowed}), Metrics: h.Metrics, Now: h.Now, Log: h.Log,
 		Holds: func(ctx context.Context, permission string) bool {
 			return h.Watch.State().Who.Holds(who.FromContext(ctx), permission)
@@ -74,4 +76,16 @@ func networks(texts []string) ([]netip.Prefix, error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// publicAddress refuses what nobody could call, and takes the slash off its end.
+func publicAddress(text string) (string, error) {
+	if text = strings.TrimRight(strings.TrimSpace(text), "/"); text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.ContainsAny(text, "?#") {
+		return "", fmt.Errorf("reading notifier-public: %q is no address such as https://pam.example.com", text)
+	}
+	return text, nil
 }

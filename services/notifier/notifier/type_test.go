@@ -36,8 +36,8 @@ func listed(t *testing.T, filter string) (names []string, categories map[string]
 func TestTypesAreFoundByTheirCategory(t *testing.T) {
 	want := []string{
 		"emergency.session.terminated",
-		"emergency.freeze.scheduled", "emergency.freeze.started", "emergency.freeze.ended", "emergency.freeze.cancelled",
-		"emergency.lockdown.scheduled", "emergency.lockdown.started", "emergency.lockdown.ended", "emergency.lockdown.cancelled",
+		"emergency.freeze.scheduled", "emergency.freeze.started", "emergency.freeze.ended", "emergency.freeze.cancelled", "emergency.freeze.shortened",
+		"emergency.lockdown.scheduled", "emergency.lockdown.started", "emergency.lockdown.ended", "emergency.lockdown.cancelled", "emergency.lockdown.shortened",
 		"emergency.attempt.refused", "emergency.approval.requested", "emergency.approval.granted", "emergency.approval.denied",
 		"emergency.role.changed", "emergency.mfa.changed", "emergency.policy.changed",
 	}
@@ -58,7 +58,7 @@ func TestTypesAreFoundByTheirCategory(t *testing.T) {
 
 func TestWithoutAFilterEveryCategoryIsListed(t *testing.T) {
 	for _, filter := range []string{"", " ", "category=*"} {
-		if _, categories := listed(t, filter); len(categories) != 13 || categories["Emergency panel"] != 16 {
+		if _, categories := listed(t, filter); len(categories) != 13 || categories["Emergency panel"] != 18 {
 			t.Errorf("%q: %v", filter, categories)
 		}
 	}

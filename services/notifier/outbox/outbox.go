@@ -79,6 +79,7 @@ type Box struct {
 	shelf   []row
 	lanes   map[string]*Lane
 	counts  map[Count]int
+	alerts  map[alert][]*row
 }
 
 // New answers an outbox that Run keeps.
@@ -87,7 +88,7 @@ func New(c Config, d Deps) *Box {
 	return &Box{
 		config: c, stream: d.Stream, log: d.Log, ready: make(chan struct{}), texts: newTexts(d.Stream),
 		moved: make(chan struct{}), rows: map[key]*row{}, early: map[key]progress{}, plans: map[string]time.Time{},
-		screens: map[word]*screen{}, words: newWords(), lanes: map[string]*Lane{}, counts: map[Count]int{},
+		screens: map[word]*screen{}, words: newWords(), lanes: map[string]*Lane{}, counts: map[Count]int{}, alerts: map[alert][]*row{},
 	}
 }
 

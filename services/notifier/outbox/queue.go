@@ -55,10 +55,8 @@ func (b *Box) Queue(ctx context.Context, p Plan) error {
 	if b.Planned(p.Key) {
 		return nil
 	}
-	for id, text := range p.Texts {
-		if err := b.once(ctx, subjectText+id, text); err != nil {
-			return err
-		}
+	if err := b.putTexts(ctx, p.Texts); err != nil {
+		return err
 	}
 	messages, err := b.messages(ctx, p)
 	if err != nil {
@@ -74,6 +72,24 @@ func (b *Box) Queue(ctx context.Context, p Plan) error {
 		return err
 	}
 	return b.wait(ctx, last)
+}
+
+// putTexts puts texts on record, those that are there already aside: each reader may have one of their own.
+func (b *Box) putTexts(ctx context.Context, texts map[string]*notificationv1.TextRecord) error {
+	messages := make([]journal.Message, 0, len(texts))
+	for id, text := range texts {
+		data, err := proto.Marshal(text)
+		if err != nil {
+			return fmt.Errorf("encoding a text: %w", err)
+		}
+		messages = append(messages, journal.Message{Subject: subjectText + id, Data: data, Expect: journal.OnSubject(0)})
+	}
+	for some := range slices.Chunk(messages, batch/10) { // a text is as long as ten deliveries
+		if err := b.append(ctx, some); err != nil {
+			return fmt.Errorf("putting on record what is said: %w", err)
+		}
+	}
+	return nil
 }
 
 func (b *Box) plan(ctx context.Context, p Plan) (uint64, error) {

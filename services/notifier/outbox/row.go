@@ -107,6 +107,7 @@ func (b *Box) queued(e journal.Entry, q *notificationv1.QueuedRecord) error {
 		r.lane, r.bucket = b.place(e.Subject)
 		b.rows[r.id] = r
 		b.insert(r)
+		b.alerted(r, q.GetEmergency())
 	} else {
 		b.counts[Count{r.method, r.state}]--
 	}
@@ -192,6 +193,7 @@ func (b *Box) prune(before time.Time) {
 		}
 	}
 	clear(b.early)
+	b.pruneAlerts()
 }
 
 // Counts are how many deliveries there are, by method and state, and how long the one has waited that waits

@@ -20,8 +20,9 @@ func OfEntry(e *emergencyv1.Entry, texts emergency.Texts) (Happening, bool) {
 	revision := strconv.FormatUint(e.GetEpoch(), 10) + "-" + strconv.FormatUint(e.GetSequence(), 10)
 	return Happening{
 		Key: outbox.ID("emergency", revision), Turn: e.GetSequence(), Emergency: e.GetEmergency().GetId(), Concerns: concerns(e.GetEmergency()),
-		Event: &notificationv1.Event{Id: revision, Type: kind, Time: e.GetTime(), Actor: e.GetActor()},
-		Facts: func(language string) map[string]string { return text.FactsOf(e, texts, language) },
+		Freeze: e.GetEmergency().GetKind() == emergencyv1.Emergency_FREEZE,
+		Event:  &notificationv1.Event{Id: revision, Type: kind, Time: e.GetTime(), Actor: e.GetActor()},
+		Facts:  func(language string) map[string]string { return text.FactsOf(e, texts, language) },
 	}, true
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,6 +32,7 @@ type People interface {
 // Access knows who may reach what: the gate does.
 type Access interface {
 	FilterUsers(context.Context, *gatev1.FilterUsersRequest, ...grpc.CallOption) (*gatev1.FilterUsersResponse, error)
+	ListFrozen(context.Context, *gatev1.ListFrozenRequest, ...grpc.CallOption) (*gatev1.ListFrozenResponse, error)
 }
 
 // Outbox is what is filled.
@@ -70,6 +72,8 @@ type Happening struct {
 	// Concerns are the devices that it is about, without users; nil if it is about none: then whoever has access
 	// to nothing is told too.
 	Concerns *gatev1.FilterUsersRequest
+	// Freeze says that it is about a freeze: readers are told what that closes, as far as they may know.
+	Freeze bool
 }
 
 // Tell puts into the outbox what is said of it, to everybody who is to be told. Once it has answered nil, all of
@@ -98,6 +102,7 @@ type telling struct {
 	order     []string
 	told      map[string]*outbox.Draft // by the delivery's id
 	texts     map[string]*notificationv1.TextRecord
+	whole     *gatev1.Frozen // what the freeze closes, once it was asked for
 }
 
 func (t *telling) drafts() []outbox.Draft {
@@ -108,14 +113,19 @@ func (t *telling) drafts() []outbox.Draft {
 	return all
 }
 
-// say answers what the event says in a language, by its id. A text that can't be used any more gives way to the
-// one that there was to begin with: nothing is lost over a template.
-func (t *telling) say(language string) (id string, said *notificationv1.TextRecord) {
+// say answers what the event says in a language to those who may know that much of what it closes, by its id. A text
+// that can't be used any more gives way to the one that there was to begin with: nothing is lost over a template.
+func (t *telling) say(language string, closes *gatev1.Frozen) (id string, said *notificationv1.TextRecord) {
+	closed := closedFacts(closes, language)
 	id = t.happening.Key + "-" + language
+	if len(closed) > 0 {
+		id += "-" + outbox.ID(closed["devices"], closed["groups"])
+	}
 	if said = t.texts[id]; said != nil {
 		return id, said
 	}
 	kind, facts := t.happening.Event.GetType(), t.happening.Facts(language)
+	maps.Copy(facts, closed)
 	var rendered text.Rendered
 	own := t.settings.Template(kind, language)
 	err := error(nil)
@@ -138,17 +148,20 @@ func (t *telling) say(language string) (id string, said *notificationv1.TextReco
 
 // draft adds a delivery, or a notification to the one that there is: each event reaches each contact once by each
 // method, whoever asked for it.
-func (t *telling) draft(n *notificationv1.Notification, lane string, d *notificationv1.Delivery, name string) {
+func (t *telling) draft(n *notificationv1.Notification, lane string, d *notificationv1.Delivery, name string, closes *gatev1.Frozen) {
 	key := d.GetContact()
 	if key == "" {
 		key = d.GetAccount()
 	}
 	d.Id = outbox.ID(t.happening.Key, d.GetMethod().String(), key)
+	textID, said := t.say(d.GetLanguage(), closes)
 	if before := t.told[d.GetId()]; before != nil {
 		before.Record.Delivery.Notifications = append(before.Record.Delivery.Notifications, n.GetId())
+		if !n.GetOnlyWithAccess() { // who may know all by any of them does
+			before.Record.Text, before.Record.Delivery.Subject = textID, said.GetSubject()
+		}
 		return
 	}
-	textID, said := t.say(d.GetLanguage())
 	now := timestamppb.New(t.planner.Now())
 	d.Event, d.Type, d.Subject, d.CreateTime = t.happening.Event.GetId(), t.happening.Event.GetType(), said.GetSubject(), now
 	d.Notifications = []string{n.GetId()}

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	"portcullis.dev/services/notifier/outbox"
@@ -39,7 +40,9 @@ func (t *telling) follow(ctx context.Context, n *notificationv1.Notification) er
 		return nil
 	}
 	methods := slices.DeleteFunc(slices.Clone(n.GetMethods()), func(m notificationv1.Method) bool { return !slices.Contains(kind.Methods(), m) })
-	t.hooks(n, methods)
+	if err := t.hooks(ctx, n, methods); err != nil {
+		return err
+	}
 	personal := slices.ContainsFunc(methods, func(m notificationv1.Method) bool { return m <= notificationv1.Method_SMS })
 	if !personal {
 		return nil
@@ -49,9 +52,13 @@ func (t *telling) follow(ctx context.Context, n *notificationv1.Notification) er
 		if err != nil {
 			return err
 		}
+		closes, err := t.closes(ctx, n, contacts)
+		if err != nil {
+			return err
+		}
 		for _, c := range contacts {
 			for _, m := range methods {
-				t.contact(n, m, c)
+				t.contact(n, m, c, closes(c.GetName()))
 			}
 		}
 	}
@@ -81,7 +88,7 @@ func (t *telling) contacts(ctx context.Context, n *notificationv1.Notification, 
 
 // contact adds what one contact is told by one method. One who has no address or number any more has a row all
 // the same, which says so when it is tried.
-func (t *telling) contact(n *notificationv1.Notification, m notificationv1.Method, c *identityv1.Contact) {
+func (t *telling) contact(n *notificationv1.Notification, m notificationv1.Method, c *identityv1.Contact, closes *gatev1.Frozen) {
 	d := &notificationv1.Delivery{Method: m, Contact: c.GetName(), Language: text.LanguageOf(c.GetLanguage())}
 	lane := ""
 	switch m {
@@ -95,16 +102,22 @@ func (t *telling) contact(n *notificationv1.Notification, m notificationv1.Metho
 	default:
 		return
 	}
-	t.draft(n, lane, d, c.GetDisplayName())
+	t.draft(n, lane, d, c.GetDisplayName(), closes)
 }
 
-// hooks add what goes to webhooks; those that are switched off are left out.
-func (t *telling) hooks(n *notificationv1.Notification, methods []notificationv1.Method) {
+// hooks add what goes to webhooks; those that are switched off are left out. Only contacts can be narrowed to what
+// they have access to: a webhook is told all.
+func (t *telling) hooks(ctx context.Context, n *notificationv1.Notification, methods []notificationv1.Method) error {
 	for _, id := range n.GetWebhooks() {
 		w := t.settings.Webhook(id)
 		if w == nil || !w.GetEnabled() || !slices.Contains(methods, w.GetMethod()) {
 			continue
 		}
-		t.draft(n, HookLane(id), &notificationv1.Delivery{Method: w.GetMethod(), Recipient: w.GetName(), Account: id, Language: text.LanguageOf(w.GetLanguage())}, "")
+		whole, err := t.closesAll(ctx)
+		if err != nil {
+			return err
+		}
+		t.draft(n, HookLane(id), &notificationv1.Delivery{Method: w.GetMethod(), Recipient: w.GetName(), Account: id, Language: text.LanguageOf(w.GetLanguage())}, "", whole)
 	}
+	return nil
 }

@@ -28,7 +28,7 @@ func (b *Broker) twilio(ctx context.Context, m *message.Message, text string) (s
 	form := url.Values{"To": {m.To}, "Body": {text}}
 	form.Set(senderField(b.settings.Sender), b.settings.Sender)
 	if b.settings.StatusURL != "" {
-		form.Set("StatusCallback", withDelivery(b.settings.StatusURL, m.ID))
+		form.Set("StatusCallback", CallbackURL(b.settings.StatusURL, m.ID))
 	}
 	to := []string{cmp.Or(b.settings.Endpoint, twilioEndpoint), "2010-04-01", "Accounts", url.PathEscape(b.settings.Username), "Messages.json"}
 	a, err := b.post(ctx, to, "application/x-www-form-urlencoded", []byte(form.Encode()))
@@ -74,7 +74,8 @@ func senderField(sender string) string {
 	return "From"
 }
 
-func withDelivery(to, id string) string {
+// CallbackURL is the address at which Twilio tells of one delivery, as it signs it.
+func CallbackURL(to, id string) string {
 	mark := "?"
 	if strings.Contains(to, "?") {
 		mark = "&"

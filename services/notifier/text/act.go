@@ -12,15 +12,18 @@ type act struct{ typeName, english, portuguese string }
 
 // acts are those that identity and the access-gate have noted.
 var acts = map[string]act{
-	"user.grant-administrator":  {"emergency.role.changed", "granted System Administrator to %", "concedeu System Administrator a %"},
-	"user.enable-administrator": {"emergency.role.changed", "enabled the administrator %", "habilitou o administrador %"},
-	"user.set-password":         {"emergency.mfa.changed", "set a new password for the administrator %", "definiu uma nova senha para o administrador %"},
-	"user.add-key":              {"emergency.mfa.changed", "gave the administrator % another SSH key", "deu ao administrador % mais uma chave SSH"},
-	"user.reset-mfa":            {"emergency.mfa.changed", "reset the MFA of %", "redefiniu o MFA de %"},
-	"user.replace-mfa":          {"emergency.mfa.changed", "replaced the MFA of %", "substituiu o MFA de %"},
-	"user.recover":              {"emergency.mfa.changed", "recovered % on the host: new password, new MFA", "recuperou % no host: nova senha, novo MFA"},
-	"token.rearm":               {"emergency.policy.changed", "re-armed the token %", "rearmou o token %"},
-	"access-group.unblock":      {"emergency.policy.changed", "opened what a freeze closes (%)", "abriu o que um congelamento fecha (%)"},
+	"user.grant-administrator":   {"emergency.role.changed", "granted System Administrator to %", "concedeu System Administrator a %"},
+	"user.enable-administrator":  {"emergency.role.changed", "enabled the administrator %", "habilitou o administrador %"},
+	"user.take-administrator":    {"emergency.role.changed", "took System Administrator away from %", "retirou System Administrator de %"},
+	"user.disable-administrator": {"emergency.role.changed", "disabled the administrator %", "desabilitou o administrador %"},
+	"user.delete-administrator":  {"emergency.role.changed", "deleted the administrator %", "excluiu o administrador %"},
+	"user.set-password":          {"emergency.mfa.changed", "set a new password for the administrator %", "definiu uma nova senha para o administrador %"},
+	"user.add-key":               {"emergency.mfa.changed", "gave the administrator % another SSH key", "deu ao administrador % mais uma chave SSH"},
+	"user.reset-mfa":             {"emergency.mfa.changed", "reset the MFA of %", "redefiniu o MFA de %"},
+	"user.replace-mfa":           {"emergency.mfa.changed", "replaced the MFA of %", "substituiu o MFA de %"},
+	"user.recover":               {"emergency.mfa.changed", "recovered % on the host: new password, new MFA", "recuperou % no host: nova senha, novo MFA"},
+	"token.rearm":                {"emergency.policy.changed", "re-armed the token %", "rearmou o token %"},
+	"access-group.unblock":       {"emergency.policy.changed", "opened what a freeze closes (%)", "abriu o que um congelamento fecha (%)"},
 }
 
 // actOf never leaves out one that is too new to be known: whoever weakens the brake is seen.

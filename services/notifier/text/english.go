@@ -110,6 +110,32 @@ Emergency: {{id}}`,
 Why: {{justification}}
 Ticket: {{ticket}}`,
 	},
+	"emergency.freeze.shortened": {
+		"Freeze {{id}} now ends at {{until}}",
+		`
+{{actor}} shortened a freeze: it now ends at {{until}}.
+
+From then on sessions can start again on the devices that it closes, unless another freeze or a lockdown is on.
+
+Why it was shortened: {{justification}}
+Ticket: {{ticket}}
+Shortened by: {{actor}}
+When: {{time}}
+From: {{start}}
+Begins in: {{starts_in}}
+Now until: {{until}}
+Left: {{left}}
+Applied by: {{applied_by}}
+Why it was applied: {{applied_justification}}
+Original ticket: {{applied_ticket}}
+Devices: {{devices}}
+Access groups: {{groups}}
+Emergency: {{id}}`,
+		`
+{{product}}: {{actor}} shortened freeze {{id}}: it now ends at {{until}}.
+Why: {{justification}}
+Ticket: {{ticket}}`,
+	},
 	"emergency.lockdown.scheduled": {
 		"Lockdown {{id}} planned: {{start}} to {{until}}",
 		`
@@ -196,6 +222,30 @@ Emergency: {{id}}`,
 Why: {{justification}}
 Ticket: {{ticket}}`,
 	},
+	"emergency.lockdown.shortened": {
+		"Lockdown {{id}} now ends at {{until}}",
+		`
+{{actor}} shortened a lockdown of {{product}}: it now ends at {{until}}.
+
+From then on you can sign in again, unless another lockdown is on. What it has ended stays ended: open your sessions anew. {{tokens}}
+
+Why it was shortened: {{justification}}
+Ticket: {{ticket}}
+Shortened by: {{actor}}
+When: {{time}}
+From: {{start}}
+Begins in: {{starts_in}}
+Now until: {{until}}
+Left: {{left}}
+Applied by: {{applied_by}}
+Why it was applied: {{applied_justification}}
+Original ticket: {{applied_ticket}}
+Emergency: {{id}}`,
+		`
+{{product}}: {{actor}} shortened lockdown {{id}}: it now ends at {{until}}.
+Why: {{justification}}
+Ticket: {{ticket}}`,
+	},
 	"emergency.attempt.refused": {
 		"{{actor}} was refused: {{kind}} {{id}}",
 		`
@@ -213,6 +263,7 @@ Closed until: {{until}}
 Emergency: {{id}}`,
 		`
 {{product}}: {{actor}} tried to get in during {{kind}} {{id}} and was refused ({{time}}).
+Attempts: {{count}}
 Devices: {{devices}}
 From: {{address}}`,
 	},
@@ -270,7 +321,7 @@ Why: {{justification}}`,
 		`
 {{actor}} {{act}}.
 
-Whoever holds System Administrator can open the emergency panel, and gets in during a lockdown. If you know of no reason for this, look at the user's roles now, and take the role away until it is clear.
+Whoever holds System Administrator can open the emergency panel, and gets in during a lockdown. If you know of no reason for this, look now at who the administrators are, and take the role away from whom it isn't clear.
 
 Why: {{justification}}
 Ticket: {{ticket}}

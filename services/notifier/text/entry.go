@@ -16,12 +16,12 @@ var kinds = map[string][2]string{
 }
 
 // TypeOf is the type that an entry of EMERGENCY is told as; false if nobody is told of it: what it says is
-// then about the record itself, or, of a window that was shortened, is told when that ends.
+// then about the record itself.
 func TypeOf(e *emergencyv1.Entry) (string, bool) {
 	switch e.GetChange() {
 	case emergencyv1.Entry_APPLIED:
 		return "emergency.session.terminated", e.GetEmergency().GetKind() == emergencyv1.Emergency_TERMINATION
-	case emergencyv1.Entry_SCHEDULED, emergencyv1.Entry_STARTED, emergencyv1.Entry_ENDED, emergencyv1.Entry_CANCELLED:
+	case emergencyv1.Entry_SCHEDULED, emergencyv1.Entry_STARTED, emergencyv1.Entry_ENDED, emergencyv1.Entry_CANCELLED, emergencyv1.Entry_SHORTENED:
 		kind := e.GetEmergency().GetKind()
 		if kind != emergencyv1.Emergency_FREEZE && kind != emergencyv1.Emergency_LOCKDOWN {
 			return "", false
@@ -81,17 +81,18 @@ func (s speech) ofEmergency(facts map[string]string, e *emergencyv1.Entry) {
 		facts["let_through"] = List(is.GetBreakGlassUsers(), s.language)
 		facts["let_through_tokens"] = List(is.GetBreakGlassTokens(), s.language)
 	}
-	s.ofWindow(facts, is, e.GetChange(), timeOf(e.GetTime()))
+	s.ofWindow(facts, e)
 }
 
-func (s speech) ofWindow(facts map[string]string, is *emergencyv1.Emergency, change emergencyv1.Entry_Change, at time.Time) {
+func (s speech) ofWindow(facts map[string]string, e *emergencyv1.Entry) {
+	is, at := e.GetEmergency(), timeOf(e.GetTime())
 	start, length := timeOf(is.GetStartTime()), is.GetDuration().AsDuration()
 	if length <= 0 {
 		length = timeOf(is.GetEndTime()).Sub(start)
 	}
 	end := start.Add(length) // of the plan: a cancelling moves endTime
 	facts["start"], facts["until"], facts["duration"] = s.moment(start), s.end(end), s.span(length)
-	switch change {
+	switch e.GetChange() {
 	case emergencyv1.Entry_SCHEDULED:
 		facts["starts_in"] = s.span(start.Sub(at))
 	case emergencyv1.Entry_STARTED:
@@ -100,11 +101,20 @@ func (s speech) ofWindow(facts map[string]string, is *emergencyv1.Emergency, cha
 		facts["ended"] = s.moment(end)
 	case emergencyv1.Entry_CANCELLED:
 		s.ofCancelling(facts, is, end)
+	case emergencyv1.Entry_SHORTENED:
+		// Who shortened it, and why, stands in the entry alone; the record has the new end and its length.
+		s.ofApplying(facts)
+		facts["actor"], facts["justification"], facts["ticket"] = e.GetActor(), e.GetJustification(), e.GetGovernanceCode()
+		if is.GetStarted() {
+			facts["left"] = s.span(end.Sub(at))
+		} else {
+			facts["starts_in"] = s.span(start.Sub(at))
+		}
 	}
 }
 
 func (s speech) ofCancelling(facts map[string]string, is *emergencyv1.Emergency, planned time.Time) {
-	facts["applied_by"], facts["applied_justification"], facts["applied_ticket"] = facts["actor"], facts["justification"], facts["ticket"]
+	s.ofApplying(facts)
 	facts["actor"], facts["justification"], facts["ticket"] = is.GetCancelledBy(), is.GetCancelJustification(), is.GetCancelGovernanceCode()
 	if !is.GetStarted() {
 		facts["tokens"], facts["live"] = "", ""
@@ -119,6 +129,11 @@ func (s speech) ofCancelling(facts map[string]string, is *emergencyv1.Emergency,
 		facts["outcome"] += s.either(" What it ended stays ended: sign in again, and open your sessions anew.",
 			" O que ele encerrou continua encerrado: entre de novo e abra novas sessões.")
 	}
+}
+
+// ofApplying names who applied it and why so, where somebody else acts now.
+func (speech) ofApplying(facts map[string]string) {
+	facts["applied_by"], facts["applied_justification"], facts["applied_ticket"] = facts["actor"], facts["justification"], facts["ticket"]
 }
 
 func (s speech) live(ends bool) string {

@@ -41,6 +41,7 @@ func act(kind, target, detail string) *emergencyv1.Entry {
 func TestEveryWindowIsToldOfOncePerEdge(t *testing.T) {
 	changes := map[emergencyv1.Entry_Change]string{
 		emergencyv1.Entry_SCHEDULED: "scheduled", emergencyv1.Entry_STARTED: "started", emergencyv1.Entry_ENDED: "ended", emergencyv1.Entry_CANCELLED: "cancelled",
+		emergencyv1.Entry_SHORTENED: "shortened",
 	}
 	for number := range emergencyv1.Entry_Change_name {
 		change := emergencyv1.Entry_Change(number)
@@ -63,6 +64,7 @@ func TestEveryWindowIsToldOfOncePerEdge(t *testing.T) {
 
 func TestWhoeverChangesWhatGuardsTheBrakeIsToldOf(t *testing.T) {
 	for kind, want := range map[string]string{
+		"user.take-administrator": "emergency.role.changed", "user.disable-administrator": "emergency.role.changed", "user.delete-administrator": "emergency.role.changed",
 		"user.grant-administrator": "emergency.role.changed", "user.enable-administrator": "emergency.role.changed", "user.set-password": "emergency.mfa.changed",
 		"user.add-key": "emergency.mfa.changed", "user.reset-mfa": "emergency.mfa.changed", "user.replace-mfa": "emergency.mfa.changed", "user.recover": "emergency.mfa.changed",
 		"token.rearm": "emergency.policy.changed", "access-group.unblock": "emergency.policy.changed", "anything.new": "emergency.policy.changed",
@@ -167,6 +169,30 @@ func TestACancellingTellsWhatItUndid(t *testing.T) {
 	}
 }
 
+func TestAShorteningTellsWhenItNowEndsAndWhoWantedItSo(t *testing.T) {
+	shortened := func(kind emergencyv1.Emergency_Kind, started bool) *emergencyv1.Entry {
+		e := window(kind, emergencyv1.Entry_SHORTENED, func(e *emergencyv1.Emergency) {
+			e.EndTime, e.Duration, e.Started = timestamppb.New(start.Add(time.Hour)), durationpb.New(time.Hour), started
+		})
+		e.Actor, e.Justification, e.GovernanceCode, e.Time = "rui", "Nearly done", "INC2", timestamppb.New(start.Add(30*time.Minute))
+		return e
+	}
+	want := map[string]string{
+		"product": "Portcullis", "id": "F-0042", "kind": "freeze", "actor": "rui", "justification": "Nearly done", "ticket": "INC2", "time": "9 Aug 2022 21:24 UTC",
+		"applied_by": "ana", "applied_justification": "A leak", "applied_ticket": "INC1", "start": "9 Aug 2022 20:54 UTC", "until": "9 Aug 2022 21:55 UTC",
+		"duration": "1 hour", "left": "30 minutes", "live": "Open sessions go on.",
+	}
+	if diff := cmp.Diff(want, text.FactsOf(shortened(emergencyv1.Emergency_FREEZE, true), emergency.Texts{}, "en")); diff != "" {
+		t.Error(diff)
+	}
+	pending := shortened(emergencyv1.Emergency_LOCKDOWN, false)
+	pending.Time = timestamppb.New(start.Add(-10 * time.Minute))
+	facts := text.FactsOf(pending, emergency.Texts{}, "pt-BR")
+	if facts["starts_in"] != "10 minutos" || facts["left"] != "" || facts["until"] != "09/08/2022 21:55 UTC" || !strings.HasPrefix(facts["tokens"], "Tokens") {
+		t.Errorf("%v", facts)
+	}
+}
+
 func TestATerminationTellsWhomItSelectedAndHowFarItIs(t *testing.T) {
 	select1 := func(sel *emergencyv1.Selector) map[string]string {
 		return text.FactsOf(window(emergencyv1.Emergency_TERMINATION, emergencyv1.Entry_APPLIED, func(e *emergencyv1.Emergency) {
@@ -210,6 +236,24 @@ func TestLongListsSayHowManyMoreThereAre(t *testing.T) {
 	}
 	if got := text.List(nil, "en"); got != "" {
 		t.Error(got)
+	}
+}
+
+func TestAListOfWhichOnlySomeAreKnownSaysHowManyThereAre(t *testing.T) {
+	for _, c := range []struct {
+		names    []string
+		total    int
+		en, ptBR string
+	}{
+		{nil, 0, "", ""}, {[]string{"a", "b"}, 2, "a, b", "a, b"}, {nil, 1200, "1,200", "1.200"},
+		{[]string{"a", "b"}, 1203, "a, b and 1,201 more, 1,203 in all", "a, b e mais 1.201, 1.203 ao todo"},
+	} {
+		if got := text.Counted(c.names, c.total, "en"); got != c.en {
+			t.Error(got)
+		}
+		if got := text.Counted(c.names, c.total, "pt-BR"); got != c.ptBR {
+			t.Error(got)
+		}
 	}
 }
 

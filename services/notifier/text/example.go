@@ -77,6 +77,7 @@ func exampleWindow(e *emergencyv1.Entry, kind emergencyv1.Emergency_Kind, s spee
 	start := map[emergencyv1.Entry_Change]time.Time{
 		emergencyv1.Entry_SCHEDULED: now.Add(90 * time.Minute), emergencyv1.Entry_STARTED: now,
 		emergencyv1.Entry_ENDED: now.Add(-length), emergencyv1.Entry_CANCELLED: now.Add(-45 * time.Minute),
+		emergencyv1.Entry_SHORTENED: now.Add(-45 * time.Minute),
 	}[e.GetChange()]
 	w := &emergencyv1.Emergency{
 		Id: kind.String()[:1] + "-0092", Kind: kind, CreatedBy: "helena.prado", GovernanceCode: "INC0048213",

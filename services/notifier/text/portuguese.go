@@ -110,6 +110,32 @@ Emergência: {{id}}`,
 Por quê: {{justification}}
 Chamado: {{ticket}}`,
 	},
+	"emergency.freeze.shortened": {
+		"Congelamento {{id}} agora termina em {{until}}",
+		`
+{{actor}} encurtou um congelamento: agora ele termina em {{until}}.
+
+A partir daí, sessões podem começar de novo nos dispositivos que ele fecha, a menos que haja outro congelamento ou um lockdown em vigor.
+
+Por que foi encurtado: {{justification}}
+Chamado: {{ticket}}
+Encurtado por: {{actor}}
+Quando: {{time}}
+Início: {{start}}
+Começa em: {{starts_in}}
+Agora até: {{until}}
+Faltam: {{left}}
+Aplicado por: {{applied_by}}
+Por que foi aplicado: {{applied_justification}}
+Chamado original: {{applied_ticket}}
+Dispositivos: {{devices}}
+Grupos de acesso: {{groups}}
+Emergência: {{id}}`,
+		`
+{{product}}: {{actor}} encurtou o congelamento {{id}}: agora termina em {{until}}.
+Por quê: {{justification}}
+Chamado: {{ticket}}`,
+	},
 	"emergency.lockdown.scheduled": {
 		"Lockdown {{id}} agendado: {{start}} a {{until}}",
 		`
@@ -196,6 +222,30 @@ Emergência: {{id}}`,
 Por quê: {{justification}}
 Chamado: {{ticket}}`,
 	},
+	"emergency.lockdown.shortened": {
+		"Lockdown {{id}} agora termina em {{until}}",
+		`
+{{actor}} encurtou um lockdown de {{product}}: agora ele termina em {{until}}.
+
+A partir daí você pode entrar de novo, a menos que haja outro lockdown em vigor. O que ele encerrou continua encerrado: abra novas sessões. {{tokens}}
+
+Por que foi encurtado: {{justification}}
+Chamado: {{ticket}}
+Encurtado por: {{actor}}
+Quando: {{time}}
+Início: {{start}}
+Começa em: {{starts_in}}
+Agora até: {{until}}
+Faltam: {{left}}
+Aplicado por: {{applied_by}}
+Por que foi aplicado: {{applied_justification}}
+Chamado original: {{applied_ticket}}
+Emergência: {{id}}`,
+		`
+{{product}}: {{actor}} encurtou o lockdown {{id}}: agora termina em {{until}}.
+Por quê: {{justification}}
+Chamado: {{ticket}}`,
+	},
 	"emergency.attempt.refused": {
 		"{{actor}} teve o acesso recusado: {{kind}} {{id}}",
 		`
@@ -213,6 +263,7 @@ Fechado até: {{until}}
 Emergência: {{id}}`,
 		`
 {{product}}: {{actor}} tentou entrar durante o {{kind}} {{id}} e teve o acesso recusado ({{time}}).
+Tentativas: {{count}}
 Dispositivos: {{devices}}
 De: {{address}}`,
 	},
@@ -270,7 +321,7 @@ Por quê: {{justification}}`,
 		`
 {{actor}} {{act}}.
 
-Quem tem o papel System Administrator pode abrir o painel de emergência e entra durante um lockdown. Se você não sabe de um motivo para isto, veja agora os papéis desse usuário e retire o papel até esclarecer.
+Quem tem o papel System Administrator pode abrir o painel de emergência e entra durante um lockdown. Se você não sabe de um motivo para isto, veja agora quem são os administradores e retire o papel de quem não estiver claro.
 
 Por quê: {{justification}}
 Chamado: {{ticket}}

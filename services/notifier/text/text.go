@@ -44,6 +44,19 @@ func List(names []string, language string) string {
 	return speech{language: language}.either(first+" and "+strconv.Itoa(more)+" more", first+" e mais "+strconv.Itoa(more))
 }
 
+// Counted is a list of which only the first names are known: those, how many more there are, and how many in all.
+func Counted(names []string, total int, language string) string {
+	s := speech{language: language}
+	first, more := strings.Join(names, ", "), s.number(int64(total-len(names)))
+	switch {
+	case total <= len(names):
+		return first
+	case len(names) == 0:
+		return s.number(int64(total))
+	}
+	return s.either(first+" and "+more+" more, "+s.number(int64(total))+" in all", first+" e mais "+more+", "+s.number(int64(total))+" ao todo")
+}
+
 // speech is how facts are said to one reader.
 type speech struct {
 	texts    emergency.Texts

@@ -37,7 +37,7 @@ const (
 	Entry_CANCELLED      Entry_Change = 6
 	Entry_SHORTENED      Entry_Change = 7
 	Entry_POLICY_CHANGED Entry_Change = 8
-	// An act elsewhere that takes a grant (A9): noted here before it is done there.
+	// An act elsewhere that takes a grant, or takes an administrator away (A9): noted here before it is done there.
 	Entry_ACT         Entry_Change = 9
 	Entry_KEY_ROTATED Entry_Change = 10
 )

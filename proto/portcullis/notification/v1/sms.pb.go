@@ -446,6 +446,69 @@ func (x *ReceiveZenviaStatusRequest) GetBody() *structpb.Struct {
 	return nil
 }
 
+// Of the form the gateway makes this: the delivery is in the address that Twilio was given, the signature in the header
+// X-Twilio-Signature.
+type ReceiveTwilioStatusRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Delivery  string                 `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	Signature string                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// MessageStatus, ErrorCode, …, as they came.
+	Form          string `protobuf:"bytes,3,opt,name=form,proto3" json:"form,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiveTwilioStatusRequest) Reset() {
+	*x = ReceiveTwilioStatusRequest{}
+	mi := &file_portcullis_notification_v1_sms_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiveTwilioStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiveTwilioStatusRequest) ProtoMessage() {}
+
+func (x *ReceiveTwilioStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_notification_v1_sms_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiveTwilioStatusRequest.ProtoReflect.Descriptor instead.
+func (*ReceiveTwilioStatusRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_notification_v1_sms_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReceiveTwilioStatusRequest) GetDelivery() string {
+	if x != nil {
+		return x.Delivery
+	}
+	return ""
+}
+
+func (x *ReceiveTwilioStatusRequest) GetSignature() string {
+	if x != nil {
+		return x.Signature
+	}
+	return ""
+}
+
+func (x *ReceiveTwilioStatusRequest) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
 type ReceiveSmsStatusResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -454,7 +517,7 @@ type ReceiveSmsStatusResponse struct {
 
 func (x *ReceiveSmsStatusResponse) Reset() {
 	*x = ReceiveSmsStatusResponse{}
-	mi := &file_portcullis_notification_v1_sms_proto_msgTypes[5]
+	mi := &file_portcullis_notification_v1_sms_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +529,7 @@ func (x *ReceiveSmsStatusResponse) String() string {
 func (*ReceiveSmsStatusResponse) ProtoMessage() {}
 
 func (x *ReceiveSmsStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_notification_v1_sms_proto_msgTypes[5]
+	mi := &file_portcullis_notification_v1_sms_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +542,7 @@ func (x *ReceiveSmsStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveSmsStatusResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveSmsStatusResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_notification_v1_sms_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_notification_v1_sms_proto_rawDescGZIP(), []int{6}
 }
 
 var File_portcullis_notification_v1_sms_proto protoreflect.FileDescriptor
@@ -527,13 +590,18 @@ const file_portcullis_notification_v1_sms_proto_rawDesc = "" +
 	"\v_request_id\"k\n" +
 	"\x1aReceiveZenviaStatusRequest\x12 \n" +
 	"\x06secret\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06secret\x12+\n" +
-	"\x04body\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x04body\"\x1a\n" +
-	"\x18ReceiveSmsStatusResponse2\xe1\x04\n" +
+	"\x04body\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x04body\"\x88\x01\n" +
+	"\x1aReceiveTwilioStatusRequest\x12#\n" +
+	"\bdelivery\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bdelivery\x12&\n" +
+	"\tsignature\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tsignature\x12\x1d\n" +
+	"\x04form\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x04form\"\x1a\n" +
+	"\x18ReceiveSmsStatusResponse2\x8c\x06\n" +
 	"\x03Sms\x12\x86\x01\n" +
 	"\x0eGetSmsSettings\x121.portcullis.notification.v1.GetSmsSettingsRequest\x1a'.portcullis.notification.v1.SmsSettings\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/sms-settings\x12\x9a\x01\n" +
 	"\x11UpdateSmsSettings\x124.portcullis.notification.v1.UpdateSmsSettingsRequest\x1a'.portcullis.notification.v1.SmsSettings\"&\x82\xd3\xe4\x93\x02 :\fsms_settings2\x10/v1/sms-settings\x12}\n" +
 	"\aTestSms\x12*.portcullis.notification.v1.TestSmsRequest\x1a$.portcullis.notification.v1.Delivery\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/sms-settings:test\x12\xb4\x01\n" +
-	"\x13ReceiveZenviaStatus\x126.portcullis.notification.v1.ReceiveZenviaStatusRequest\x1a4.portcullis.notification.v1.ReceiveSmsStatusResponse\"/\x82\xd3\xe4\x93\x02):\x04body\"!/v1/sms-callbacks/zenvia/{secret}B@Z>portcullis.dev/proto/portcullis/notification/v1;notificationv1b\x06proto3"
+	"\x13ReceiveZenviaStatus\x126.portcullis.notification.v1.ReceiveZenviaStatusRequest\x1a4.portcullis.notification.v1.ReceiveSmsStatusResponse\"/\x82\xd3\xe4\x93\x02):\x04body\"!/v1/sms-callbacks/zenvia/{secret}\x12\xa8\x01\n" +
+	"\x13ReceiveTwilioStatus\x126.portcullis.notification.v1.ReceiveTwilioStatusRequest\x1a4.portcullis.notification.v1.ReceiveSmsStatusResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/sms-callbacks/twilioB@Z>portcullis.dev/proto/portcullis/notification/v1;notificationv1b\x06proto3"
 
 var (
 	file_portcullis_notification_v1_sms_proto_rawDescOnce sync.Once
@@ -548,7 +616,7 @@ func file_portcullis_notification_v1_sms_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_notification_v1_sms_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_notification_v1_sms_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_portcullis_notification_v1_sms_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_portcullis_notification_v1_sms_proto_goTypes = []any{
 	(SmsSettings_Provider)(0),          // 0: portcullis.notification.v1.SmsSettings.Provider
 	(*SmsSettings)(nil),                // 1: portcullis.notification.v1.SmsSettings
@@ -556,28 +624,31 @@ var file_portcullis_notification_v1_sms_proto_goTypes = []any{
 	(*UpdateSmsSettingsRequest)(nil),   // 3: portcullis.notification.v1.UpdateSmsSettingsRequest
 	(*TestSmsRequest)(nil),             // 4: portcullis.notification.v1.TestSmsRequest
 	(*ReceiveZenviaStatusRequest)(nil), // 5: portcullis.notification.v1.ReceiveZenviaStatusRequest
-	(*ReceiveSmsStatusResponse)(nil),   // 6: portcullis.notification.v1.ReceiveSmsStatusResponse
-	(*timestamppb.Timestamp)(nil),      // 7: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 8: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),            // 9: google.protobuf.Struct
-	(*Delivery)(nil),                   // 10: portcullis.notification.v1.Delivery
+	(*ReceiveTwilioStatusRequest)(nil), // 6: portcullis.notification.v1.ReceiveTwilioStatusRequest
+	(*ReceiveSmsStatusResponse)(nil),   // 7: portcullis.notification.v1.ReceiveSmsStatusResponse
+	(*timestamppb.Timestamp)(nil),      // 8: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 9: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),            // 10: google.protobuf.Struct
+	(*Delivery)(nil),                   // 11: portcullis.notification.v1.Delivery
 }
 var file_portcullis_notification_v1_sms_proto_depIdxs = []int32{
 	0,  // 0: portcullis.notification.v1.SmsSettings.provider:type_name -> portcullis.notification.v1.SmsSettings.Provider
-	7,  // 1: portcullis.notification.v1.SmsSettings.last_error_time:type_name -> google.protobuf.Timestamp
+	8,  // 1: portcullis.notification.v1.SmsSettings.last_error_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: portcullis.notification.v1.UpdateSmsSettingsRequest.sms_settings:type_name -> portcullis.notification.v1.SmsSettings
-	8,  // 3: portcullis.notification.v1.UpdateSmsSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	9,  // 4: portcullis.notification.v1.ReceiveZenviaStatusRequest.body:type_name -> google.protobuf.Struct
+	9,  // 3: portcullis.notification.v1.UpdateSmsSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	10, // 4: portcullis.notification.v1.ReceiveZenviaStatusRequest.body:type_name -> google.protobuf.Struct
 	2,  // 5: portcullis.notification.v1.Sms.GetSmsSettings:input_type -> portcullis.notification.v1.GetSmsSettingsRequest
 	3,  // 6: portcullis.notification.v1.Sms.UpdateSmsSettings:input_type -> portcullis.notification.v1.UpdateSmsSettingsRequest
 	4,  // 7: portcullis.notification.v1.Sms.TestSms:input_type -> portcullis.notification.v1.TestSmsRequest
 	5,  // 8: portcullis.notification.v1.Sms.ReceiveZenviaStatus:input_type -> portcullis.notification.v1.ReceiveZenviaStatusRequest
-	1,  // 9: portcullis.notification.v1.Sms.GetSmsSettings:output_type -> portcullis.notification.v1.SmsSettings
-	1,  // 10: portcullis.notification.v1.Sms.UpdateSmsSettings:output_type -> portcullis.notification.v1.SmsSettings
-	10, // 11: portcullis.notification.v1.Sms.TestSms:output_type -> portcullis.notification.v1.Delivery
-	6,  // 12: portcullis.notification.v1.Sms.ReceiveZenviaStatus:output_type -> portcullis.notification.v1.ReceiveSmsStatusResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
+	6,  // 9: portcullis.notification.v1.Sms.ReceiveTwilioStatus:input_type -> portcullis.notification.v1.ReceiveTwilioStatusRequest
+	1,  // 10: portcullis.notification.v1.Sms.GetSmsSettings:output_type -> portcullis.notification.v1.SmsSettings
+	1,  // 11: portcullis.notification.v1.Sms.UpdateSmsSettings:output_type -> portcullis.notification.v1.SmsSettings
+	11, // 12: portcullis.notification.v1.Sms.TestSms:output_type -> portcullis.notification.v1.Delivery
+	7,  // 13: portcullis.notification.v1.Sms.ReceiveZenviaStatus:output_type -> portcullis.notification.v1.ReceiveSmsStatusResponse
+	7,  // 14: portcullis.notification.v1.Sms.ReceiveTwilioStatus:output_type -> portcullis.notification.v1.ReceiveSmsStatusResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -597,7 +668,7 @@ func file_portcullis_notification_v1_sms_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_notification_v1_sms_proto_rawDesc), len(file_portcullis_notification_v1_sms_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

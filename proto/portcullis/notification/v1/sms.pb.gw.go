@@ -191,6 +191,33 @@ func local_request_Sms_ReceiveZenviaStatus_0(ctx context.Context, marshaler runt
 	return msg, metadata, err
 }
 
+func request_Sms_ReceiveTwilioStatus_0(ctx context.Context, marshaler runtime.Marshaler, client SmsClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReceiveTwilioStatusRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ReceiveTwilioStatus(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_Sms_ReceiveTwilioStatus_0(ctx context.Context, marshaler runtime.Marshaler, server SmsServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReceiveTwilioStatusRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ReceiveTwilioStatus(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterSmsHandlerServer registers the http handlers for service Sms to "mux".
 // UnaryRPC     :call SmsServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -276,6 +303,26 @@ func RegisterSmsHandlerServer(ctx context.Context, mux *runtime.ServeMux, server
 			return
 		}
 		forward_Sms_ReceiveZenviaStatus_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_Sms_ReceiveTwilioStatus_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/portcullis.notification.v1.Sms/ReceiveTwilioStatus", runtime.WithHTTPPathPattern("/v1/sms-callbacks/twilio"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_Sms_ReceiveTwilioStatus_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_Sms_ReceiveTwilioStatus_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -385,6 +432,23 @@ func RegisterSmsHandlerClient(ctx context.Context, mux *runtime.ServeMux, client
 		}
 		forward_Sms_ReceiveZenviaStatus_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_Sms_ReceiveTwilioStatus_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/portcullis.notification.v1.Sms/ReceiveTwilioStatus", runtime.WithHTTPPathPattern("/v1/sms-callbacks/twilio"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_Sms_ReceiveTwilioStatus_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_Sms_ReceiveTwilioStatus_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
@@ -393,6 +457,7 @@ var (
 	pattern_Sms_UpdateSmsSettings_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sms-settings"}, ""))
 	pattern_Sms_TestSms_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sms-settings"}, "test"))
 	pattern_Sms_ReceiveZenviaStatus_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "sms-callbacks", "zenvia", "secret"}, ""))
+	pattern_Sms_ReceiveTwilioStatus_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "sms-callbacks", "twilio"}, ""))
 )
 
 var (
@@ -400,4 +465,5 @@ var (
 	forward_Sms_UpdateSmsSettings_0   = runtime.ForwardResponseMessage
 	forward_Sms_TestSms_0             = runtime.ForwardResponseMessage
 	forward_Sms_ReceiveZenviaStatus_0 = runtime.ForwardResponseMessage
+	forward_Sms_ReceiveTwilioStatus_0 = runtime.ForwardResponseMessage
 )

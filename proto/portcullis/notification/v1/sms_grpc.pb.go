@@ -23,6 +23,7 @@ const (
 	Sms_UpdateSmsSettings_FullMethodName   = "/portcullis.notification.v1.Sms/UpdateSmsSettings"
 	Sms_TestSms_FullMethodName             = "/portcullis.notification.v1.Sms/TestSms"
 	Sms_ReceiveZenviaStatus_FullMethodName = "/portcullis.notification.v1.Sms/ReceiveZenviaStatus"
+	Sms_ReceiveTwilioStatus_FullMethodName = "/portcullis.notification.v1.Sms/ReceiveTwilioStatus"
 )
 
 // SmsClient is the client API for Sms service.
@@ -37,6 +38,8 @@ type SmsClient interface {
 	TestSms(ctx context.Context, in *TestSmsRequest, opts ...grpc.CallOption) (*Delivery, error)
 	// ReceiveZenviaStatus takes what Zenvia says of an SMS. The secret in its address is all that it proves.
 	ReceiveZenviaStatus(ctx context.Context, in *ReceiveZenviaStatusRequest, opts ...grpc.CallOption) (*ReceiveSmsStatusResponse, error)
+	// ReceiveTwilioStatus takes what Twilio says of an SMS: the form that it posts, as it is. Its signature is all that it proves.
+	ReceiveTwilioStatus(ctx context.Context, in *ReceiveTwilioStatusRequest, opts ...grpc.CallOption) (*ReceiveSmsStatusResponse, error)
 }
 
 type smsClient struct {
@@ -87,6 +90,16 @@ func (c *smsClient) ReceiveZenviaStatus(ctx context.Context, in *ReceiveZenviaSt
 	return out, nil
 }
 
+func (c *smsClient) ReceiveTwilioStatus(ctx context.Context, in *ReceiveTwilioStatusRequest, opts ...grpc.CallOption) (*ReceiveSmsStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReceiveSmsStatusResponse)
+	err := c.cc.Invoke(ctx, Sms_ReceiveTwilioStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SmsServer is the server API for Sms service.
 // All implementations must embed UnimplementedSmsServer
 // for forward compatibility.
@@ -99,6 +112,8 @@ type SmsServer interface {
 	TestSms(context.Context, *TestSmsRequest) (*Delivery, error)
 	// ReceiveZenviaStatus takes what Zenvia says of an SMS. The secret in its address is all that it proves.
 	ReceiveZenviaStatus(context.Context, *ReceiveZenviaStatusRequest) (*ReceiveSmsStatusResponse, error)
+	// ReceiveTwilioStatus takes what Twilio says of an SMS: the form that it posts, as it is. Its signature is all that it proves.
+	ReceiveTwilioStatus(context.Context, *ReceiveTwilioStatusRequest) (*ReceiveSmsStatusResponse, error)
 	mustEmbedUnimplementedSmsServer()
 }
 
@@ -120,6 +135,9 @@ func (UnimplementedSmsServer) TestSms(context.Context, *TestSmsRequest) (*Delive
 }
 func (UnimplementedSmsServer) ReceiveZenviaStatus(context.Context, *ReceiveZenviaStatusRequest) (*ReceiveSmsStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReceiveZenviaStatus not implemented")
+}
+func (UnimplementedSmsServer) ReceiveTwilioStatus(context.Context, *ReceiveTwilioStatusRequest) (*ReceiveSmsStatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReceiveTwilioStatus not implemented")
 }
 func (UnimplementedSmsServer) mustEmbedUnimplementedSmsServer() {}
 func (UnimplementedSmsServer) testEmbeddedByValue()             {}
@@ -214,6 +232,24 @@ func _Sms_ReceiveZenviaStatus_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Sms_ReceiveTwilioStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReceiveTwilioStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SmsServer).ReceiveTwilioStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Sms_ReceiveTwilioStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SmsServer).ReceiveTwilioStatus(ctx, req.(*ReceiveTwilioStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Sms_ServiceDesc is the grpc.ServiceDesc for Sms service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -236,6 +272,10 @@ var Sms_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReceiveZenviaStatus",
 			Handler:    _Sms_ReceiveZenviaStatus_Handler,
+		},
+		{
+			MethodName: "ReceiveTwilioStatus",
+			Handler:    _Sms_ReceiveTwilioStatus_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -876,6 +876,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sms-callbacks/twilio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ReceiveTwilioStatus takes what Twilio says of an SMS: the form that it posts, as it is. Its signature is all that it proves. */
+        post: operations["Sms_ReceiveTwilioStatus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sms-callbacks/zenvia/{secret}": {
         parameters: {
             query?: never;
@@ -4372,6 +4389,37 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Sms_ReceiveTwilioStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    delivery?: string;
+                    /** @description MessageStatus, ErrorCode, …, as they came. */
+                    form?: string;
+                    signature?: string;
+                };
+                "application/x-www-form-urlencoded": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiveSmsStatusResponse"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
     Sms_ReceiveZenviaStatus: {
         parameters: {
             query?: never;
@@ -4396,7 +4444,6 @@ export interface operations {
                     "application/json": components["schemas"]["ReceiveSmsStatusResponse"];
                 };
             };
-            503: components["responses"]["Lockdown"];
             default: components["responses"]["Refusal"];
         };
     };
