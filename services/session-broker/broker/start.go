@@ -4,18 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/session-broker/registry"
 )
 
-// Settings are the broker's own configuration.
-type Settings struct {
-	// Redis is where replicas share the index of live sessions, as redis://host:port/0; empty keeps it in
-	// this process, which is right for one replica.
-	Redis string `koanf:"redis"`
-}
+// Settings are the broker's own configuration: where replicas share the index of live sessions. Without, it is
+// kept in this process, which is right for one replica.
+type Settings = registry.Server
 
 // Start makes the service out of its host.
 func Start(_ context.Context, h *run.Host) (run.Service, error) {
@@ -34,21 +29,10 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 }
 
 func open(s Settings) (registry.Store, registry.Index, error) {
-	if s.Redis == "" {
+	if s.URL == "" {
 		m := registry.NewMemory()
 		return m, m, nil
 	}
-	options, err := redis.ParseURL(s.Redis)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the address of Redis: %w", err)
-	}
-	redis.SetLogger(quiet{})
-	r := registry.NewRedis(redis.NewClient(options))
-	return r, r, nil
+	r, err := registry.Connect(s)
+	return r, r, err
 }
-
-// quiet keeps the library's own lines out of the log: the indexer says once when Redis is away, and once
-// when it is back.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
