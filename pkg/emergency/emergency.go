@@ -81,4 +81,8 @@ const (
 	MaxPast = time.Minute
 	// MaxText is the longest justification or governance code, in characters.
 	MaxText = 2000
+	// MinHold and MaxHold bound a hold: no shorter than a sign-in's token lives, so that what it shut out stays out
+	// although nothing of it is on record.
+	MinHold = 15 * time.Minute
+	MaxHold = time.Hour
 )

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -118,6 +120,30 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 	}
 	s.receipts.settle(ctx, revisionOf(entry))
 	return s.shown(entry.GetEmergency()), nil
+}
+
+// recordHold puts a hold on record as a lockdown, once, and answers its id. While it is on, it cuts as every lockdown
+// does. One that is over cuts what was admitted before it alone, for its doors have let people in since.
+func (s *Service) recordHold(ctx context.Context, hold *emergencyv1.Emergency) (id string, err error) {
+	_, err = s.ledger.append(ctx, func(next uint64) ([]*emergencyv1.Entry, error) {
+		for _, e := range s.ledger.records {
+			if e.GetHold() == hold.GetId() {
+				id = e.GetId()
+				return nil, journal.ErrUnchanged
+			}
+		}
+		e := proto.CloneOf(hold)
+		revision := s.ledger.revision(next)
+		e.Id, e.Revision, e.DirectorySequence = fmt.Sprintf("L-%04d", next), revision.String(), s.watch.Sequence(watch.Directory)
+		if s.now().Before(e.GetEndTime().AsTime()) {
+			e.CutoffRevision = revision.String()
+		}
+		id = e.Id
+		return []*emergencyv1.Entry{record(&emergencyv1.Entry{
+			Actor: e.GetCreatedBy(), SignIn: e.GetSparedSignIn(), Justification: e.GetJustification(), GovernanceCode: e.GetGovernanceCode(),
+		}, e, emergencyv1.Entry_STARTED)}, nil
+	})
+	return id, err
 }
 
 // change is what the first entry of an emergency says: a window that starts at once has its edge

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/emergency-control/hold"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/watch"
 )
@@ -40,6 +42,7 @@ type Service struct {
 	now      func() time.Time
 	log      *slog.Logger
 	ready    chan struct{}
+	holds    *hold.Service
 }
 
 // New answers the service; Run starts it.
@@ -50,6 +53,13 @@ func New(c Config, d Deps) *Service {
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable
+	s.holds = hold.New(hold.Deps{
+		Watch: d.Watch, Identity: d.Identity, Doors: d.Doors, Record: s.recordHold, Now: d.Now, Log: d.Log,
+		Reasons: func(justification, governance string) error {
+			policy := d.Watch.State().Emergency.Policy()
+			return asked{justification: strings.TrimSpace(justification), governance: strings.TrimSpace(governance)}.reasons(policy)
+		},
+	})
 	return s
 }
 
@@ -59,6 +69,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	emergencyv1.RegisterPoliciesServer(r, s)
 	emergencyv1.RegisterActsServer(r, s)
 	auditv1.RegisterAuditServer(r, s)
+	s.holds.Register(r)
 }
 
 // Ready is closed once the record has been read and can be appended to.
@@ -73,6 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.ledger.run(ctx, stream) })
 	g.Go(func() error { return s.hear(ctx) })
+	g.Go(func() error { return s.holds.Run(ctx) })
 	g.Go(func() error {
 		select {
 		case <-s.ledger.ready:

@@ -30,8 +30,10 @@ type Deps struct {
 	Watch    *watch.Watcher
 	Sessions sessionv1.SessionsClient
 	Identity identityv1.DoorsClient
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Doors are the processes that holds are pushed to.
+	Doors func(ctx context.Context) []run.Door
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Start makes the service out of its host.
@@ -49,7 +51,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		return nil, err
 	}
 	return New(c, Deps{
-		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log,
+		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log, Doors: h.Doors,
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
 	}), nil
 }

@@ -12,6 +12,7 @@ import (
 	"portcullis.dev/pkg/fault"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/identity/proof"
+	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -23,7 +24,7 @@ type purpose struct{ name, permission string }
 func purposes() []purpose {
 	return []purpose{
 		{name: ""}, {name: "terminate"}, {name: "freeze"}, {name: "lockdown"}, {name: "cancel"}, {name: "shorten"},
-		{name: "approve"}, {name: "drill"}, {name: "hold"},
+		{name: "approve"}, {name: "drill"},
 		{"lock", who.ManageSessions}, {"policy", who.ManagePolicy}, {"user", who.ManageUsers},
 		{"token", who.ManageTokens}, {"access-group", who.ManageDevices},
 	}
@@ -40,20 +41,8 @@ func (s *Service) CreateGrant(ctx context.Context, r *identityv1.CreateGrantRequ
 	if err != nil {
 		return nil, err
 	}
-	uid := s.roll.Record(c.User).GetUid()
-	f, err := s.factor(ctx, v, c.User, uid)
-	if err != nil {
-		return nil, err
-	}
 	now := s.deps.Now()
-	if err := s.usable(f, now); err != nil {
-		return nil, err
-	}
-	allowance, err := s.ownAllowance(ctx, v, c, uid)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.useCode(ctx, v, usage{name: c.User, uid: uid, code: r.GetCode(), allowance: allowance}); err != nil {
+	if err := s.proveCode(ctx, v, c, r.GetCode(), now); err != nil {
 		return nil, err
 	}
 	g := who.Grant{ID: rand.Text(), User: c.User, SignIn: c.SignIn, Purpose: r.GetPurpose(), Issued: now, Expires: now.Add(grantLife).Truncate(time.Second)}
@@ -62,6 +51,68 @@ func (s *Service) CreateGrant(ctx context.Context, r *identityv1.CreateGrantRequ
 		return nil, err
 	}
 	return &identityv1.CreateGrantResponse{Grant: signed, ExpireTime: timestamppb.New(g.Expires)}, nil
+}
+
+// proveCode takes a fresh code of a person's MFA app, if that is old enough to act with.
+func (s *Service) proveCode(ctx context.Context, v *vault, c who.Caller, code string, now time.Time) error {
+	uid := s.roll.Record(c.User).GetUid()
+	f, err := s.factor(ctx, v, c.User, uid)
+	if err != nil {
+		return err
+	}
+	if err := s.usable(f, now); err != nil {
+		return err
+	}
+	allowance, err := s.ownAllowance(ctx, v, c, uid)
+	if err != nil {
+		return err
+	}
+	return s.useCode(ctx, v, usage{name: c.User, uid: uid, code: code, allowance: allowance})
+}
+
+// ProveCode takes a code as CreateGrant does. With the journal away, it judges by what was known last.
+func (s *Service) ProveCode(ctx context.Context, r *identityv1.ProveCodeRequest) (*identityv1.ProveCodeResponse, error) {
+	v, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	c, err := signedInPerson(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := s.deps.Now()
+	err = fault.New(fault.JournalUnavailable, "The record is away")
+	if s.deps.View.State().Fresh {
+		err = s.proveCode(ctx, v, c, r.GetCode(), now)
+	}
+	if fault.Is(err, fault.JournalUnavailable) {
+		err = s.proveAway(c, r.GetCode(), now)
+	}
+	return &identityv1.ProveCodeResponse{}, err
+}
+
+func (s *Service) proveAway(c who.Caller, code string, now time.Time) error {
+	u := usage{name: c.User, uid: s.roll.Record(c.User).GetUid(), code: proof.CleanCode(code), allowance: signedIn}
+	return s.kept.Use(u.name, u.uid, func(f *identityv1.FactorRecord) error {
+		if err := s.usable(f, now); err != nil {
+			return err
+		}
+		_, err := s.judge(f, u, now)
+		return err
+	})
+}
+
+// keep follows people's factors, until the context ends.
+func (s *Service) keep(ctx context.Context, v *vault) error {
+	return v.secret.Watch(ctx, journal.WatchConfig{
+		Subjects: []string{factorSubject + ">"},
+		Entry: func(e journal.Entry) error {
+			if err := s.kept.Put(strings.TrimPrefix(e.Subject, factorSubject), e.Data); err != nil {
+				s.deps.Log.Error("a factor can't be read", "sequence", e.Sequence, "error", err)
+			}
+			return nil
+		},
+	})
 }
 
 // mayHaveGrant lets holders of the panel's permission have any grant, and others only one for what they

@@ -71,6 +71,7 @@ type Service struct {
 	pool     *proof.Pool
 	attempts *proof.Attempts
 	vault    atomic.Pointer[vault]
+	kept     *proof.Kept
 	ready    chan struct{}
 }
 
@@ -89,7 +90,7 @@ func New(c Config, d Deps) (*Service, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("making identity: %w", err)
 	}
-	return &Service{config: c, deps: d, roll: d.Roll, pool: proof.NewPool(), attempts: proof.NewAttempts(), ready: make(chan struct{})}, nil
+	return &Service{config: c, deps: d, roll: d.Roll, pool: proof.NewPool(), attempts: proof.NewAttempts(), kept: proof.NewKept(), ready: make(chan struct{})}, nil
 }
 
 // Register adds the five services.
@@ -118,6 +119,7 @@ func (s *Service) Run(ctx context.Context) error {
 	close(s.ready)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.deps.Attempts.Run(ctx) })
+	g.Go(func() error { return s.keep(ctx, v) })
 	if s.deps.Enforce != nil {
 		g.Go(func() error { return s.deps.Enforce(ctx) })
 	}

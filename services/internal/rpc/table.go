@@ -23,6 +23,9 @@ const (
 	Bastion  = "bastion"
 	Notifier = "notifier"
 	Gateway  = "gateway"
+
+	// Every stands for all of them, where each serves a method.
+	Every = "every service"
 )
 
 // What a credential may be, where it takes no particular permission.
@@ -101,6 +104,10 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Emergencies/WatchEmergency":    read,
 		"emergency.v1.Emergencies/ListEnforcers":     read,
 
+		"emergency.v1.Holds/PlaceHold":      panel,
+		"emergency.v1.Holds/ListHolds":      read,
+		"emergency.v1.Doorkeepers/KeepHold": {Owner: Every, Own: []string{Control}},
+
 		"emergency.v1.Policies/GetPolicy":    {Owner: Control, Carry: public, Need: []string{who.Read, who.ManagePolicy}},
 		"emergency.v1.Policies/UpdatePolicy": {Owner: Control, Carry: public, Need: []string{who.ManagePolicy}},
 
@@ -146,6 +153,8 @@ func identityRows() map[string]Row {
 		"identity.v1.Tokens/GetToken":    readTokens,
 		"identity.v1.Tokens/ListTokens":  readTokens,
 
+		// Whoever places a hold proves it by a code, for no grant can be made then.
+		"identity.v1.Doors/ProveCode":    {Owner: Identity, Carry: []string{Control}, Need: []string{who.ControlEmergencies}},
 		"identity.v1.Doors/Authenticate": {Owner: Identity, Own: []string{Bastion}},
 		// An import takes two permissions: the gate asks for the devices', identity for the users'.
 		"identity.v1.Doors/StageUsers":         {Owner: Identity, Carry: []string{Gate}, Need: []string{who.ManageUsers}, Bytes: large},

@@ -130,7 +130,9 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 		settings: s, log: log, registry: newRegistry(), health: h, keys: seal.Open(filepath.Join(own.Data, "keys")),
 		credentials: pipes.Credentials(), instance: func(service string) string { return service + "-1" },
 		journal: connect, dial: func(from, to string) (*grpc.ClientConn, error) { return pipes.Dial(from, to) },
-		listen: func(service string) (net.Listener, error) { return pipes.Listen(service), nil },
+		replicas: func(context.Context, string) []string { return []string{""} },
+		holds:    func(service string) string { return filepath.Join(own.Data, "holds", service) },
+		listen:   func(service string) (net.Listener, error) { return pipes.Listen(service), nil },
 	}, server, nil
 }
 

@@ -50,6 +50,7 @@ type apart struct {
 	TLSKey       string            `koanf:"tls-key" help:"the file of its key"`
 	TLSCA        string            `koanf:"tls-ca" help:"the file of the CA of all services' certificates"`
 	Keys         string            `koanf:"keys" help:"the folder of the keys that this service was given"`
+	Holds        string            `koanf:"holds" help:"the folder where holds outlive this process; empty keeps them in memory"`
 	NATS         string            `koanf:"nats" help:"the addresses of the NATS servers, by commas"`
 	NATSUser     string            `koanf:"nats-user" help:"this service's NATS user; by itself its name"`
 	NATSPassword string            `koanf:"nats-password" help:"and its password"`

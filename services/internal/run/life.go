@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/seal"
@@ -35,7 +36,12 @@ type ground struct {
 	instance    func(service string) string
 	journal     func(ctx context.Context, service string) (*journal.Journal, error)
 	dial        func(from, to string) (*grpc.ClientConn, error)
-	listen      func(service string) (net.Listener, error)
+	// replicas are the addresses of a service's processes; "" is the one that dial reaches.
+	replicas func(ctx context.Context, service string) []string
+	dialAt   func(service, address string) (*grpc.ClientConn, error)
+	// holds is the folder where a service keeps holds; empty for none.
+	holds  func(service string) string
+	listen func(service string) (net.Listener, error)
 }
 
 // roomy keeps the collector from running a hundred times a second until done is called: it waits for as
@@ -63,6 +69,7 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 		return fmt.Errorf("starting %s: %w", e.Name, err)
 	}
 	service.Register(server)
+	emergencyv1.RegisterDoorkeepersServer(server, doorkeeper{watch: h.Watch, instance: h.Instance})
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return lasting(ctx, "following the journal for "+e.Name, h.Watch.Run) })
 	parts.Go(func() error {
@@ -128,12 +135,12 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 		return nil, nil, fmt.Errorf("starting %s: %w", e.Name, err)
 	}
 	log := g.log.With("service", e.Name)
-	out := &lines{dial: g.dial, from: e.Name, open: map[string]*grpc.ClientConn{}}
+	out := &lines{ground: g, from: e.Name, open: map[string]*grpc.ClientConn{}}
 	h := &Host{
 		Name: e.Name, Instance: g.instance(e.Name), Boot: rand.Text(), Log: log, Journal: j,
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"service": e.Name}, g.registry),
-		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Now: time.Now, Log: log}),
-		Texts:   g.settings.texts(), Keys: keys, Now: time.Now, Decode: g.settings.Decode, Dial: out.to, Listen: net.Listen,
+		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Holds: g.holds(e.Name), Now: time.Now, Log: log}),
+		Texts:   g.settings.texts(), Keys: keys, Now: time.Now, Decode: g.settings.Decode, Dial: out.to, Doors: out.doors, Listen: net.Listen,
 		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}),
 	}
 	return h, func() { out.close(); j.Close() }, nil
@@ -141,23 +148,27 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 
 // lines are a service's connections to the others, each made when it is first asked for.
 type lines struct {
-	dial func(from, to string) (*grpc.ClientConn, error)
+	*ground
 	from string
 	mu   sync.Mutex
 	open map[string]*grpc.ClientConn
 }
 
 func (l *lines) to(service string) (grpc.ClientConnInterface, error) {
+	return l.kept(service, func() (*grpc.ClientConn, error) { return l.dial(l.from, service) })
+}
+
+func (l *lines) kept(name string, dial func() (*grpc.ClientConn, error)) (grpc.ClientConnInterface, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.open[service]; c != nil {
+	if c := l.open[name]; c != nil {
 		return c, nil
 	}
-	c, err := l.dial(l.from, service)
+	c, err := dial()
 	if err != nil {
 		return nil, err
 	}
-	l.open[service] = c
+	l.open[name] = c
 	return c, nil
 }
 

@@ -84,7 +84,12 @@ func network(s *Settings, e Entry) (*ground, apart, error) {
 			c.Log = log
 			return journal.Connect(ctx, c)
 		},
-		dial:   func(_, to string) (*grpc.ClientConn, error) { return certificate.Dial(to, own.peer(to)) },
+		dial:     func(_, to string) (*grpc.ClientConn, error) { return certificate.Dial(to, own.peer(to)) },
+		replicas: func(ctx context.Context, service string) []string { return resolved(ctx, own.peer(service)) },
+		dialAt: func(service, address string) (*grpc.ClientConn, error) {
+			return certificate.Dial(service, "passthrough:///"+address)
+		},
+		holds:  func(string) string { return own.Holds },
 		listen: func(string) (net.Listener, error) { return net.Listen("tcp", own.Listen) },
 	}, own, nil
 }

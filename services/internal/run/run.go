@@ -66,10 +66,20 @@ type Host struct {
 	Decode func(into any) error
 	// Dial answers a connection to another service, made once and shared.
 	Dial func(service string) (grpc.ClientConnInterface, error)
+	// Doors answers a connection to every process that decides about doors, this one too, as far as they are found.
+	Doors func(ctx context.Context) []Door
 	// Listen opens a port to the outside.
 	Listen func(network, address string) (net.Listener, error)
 	// Ready says what the process still waits for, nil if nothing.
 	Ready func() error
 	// Gather answers the whole process's metrics.
 	Gather http.Handler
+}
+
+// Door is one process that decides about doors.
+type Door struct {
+	Service string
+	// Address tells replicas apart.
+	Address string
+	grpc.ClientConnInterface
 }

@@ -26,6 +26,8 @@ type fold struct {
 	view      *who.View // nil once IDENTITY has moved
 	// carried is what another journal had on record, by the id that it had there.
 	carried map[string]*emergencyv1.Emergency
+	// recorded are the holds that the journal has as lockdowns.
+	recorded map[string]bool
 }
 
 // newFold starts over. What was on record in the fold before stays, under names of its own, until the
@@ -33,11 +35,14 @@ type fold struct {
 func newFold(c Config, before *fold) *fold {
 	b := emergency.NewBuilder()
 	f := &fold{keys: maps.Clone(c.Trust), emergency: b, identity: who.NewBuilder(b), directory: newDirectory(b),
-		held: map[string]uint64{}, carried: map[string]*emergencyv1.Emergency{}}
+		held: map[string]uint64{}, carried: map[string]*emergencyv1.Emergency{}, recorded: map[string]bool{}}
 	if before == nil {
 		return f
 	}
 	for _, e := range before.emergency.Snapshot(c.Now()).Emergencies() {
+		if e.GetHold() == e.GetId() {
+			continue // the Watcher has those
+		}
 		e = proto.CloneOf(e)
 		id := strings.TrimSuffix(e.GetId(), lost)
 		e.Id = id + lost
@@ -87,6 +92,10 @@ func (f *fold) putEmergency(e journal.Entry) error {
 			return err
 		}
 		f.found(entry.GetEmergency())
+		if id := entry.GetEmergency().GetHold(); id != "" {
+			f.recorded[id] = true
+			f.release(id)
+		}
 		f.emergency.PutEmergency(entry.GetEmergency())
 	case entry.GetPolicy() != nil:
 		f.emergency.PutPolicy(entry.GetPolicy())

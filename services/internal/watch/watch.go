@@ -16,6 +16,7 @@ import (
 
 	"portcullis.dev/pkg/audit"
 	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
 )
@@ -44,8 +45,10 @@ type Config struct {
 	Trust audit.Keys
 	// Directory asks for DIRECTORY too.
 	Directory bool
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Holds is the folder where holds outlive the process; empty for none.
+	Holds string
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Watcher follows the journal for one service.
@@ -58,6 +61,7 @@ type Watcher struct {
 
 	mu          sync.Mutex // guards all below
 	fold        *fold
+	holds       map[string]*emergencyv1.Emergency // those that the journal does not have
 	stale       map[string]bool
 	since       time.Time
 	published   map[string]uint64
@@ -70,11 +74,13 @@ func New(c Config) *Watcher {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Watcher{
-		config: c, taps: map[string]func(journal.Entry) error{}, ready: make(chan struct{}), dirty: make(chan struct{}, 1),
+	w := &Watcher{
+		config: c, holds: map[string]*emergencyv1.Emergency{}, taps: map[string]func(journal.Entry) error{}, ready: make(chan struct{}), dirty: make(chan struct{}, 1),
 		stale: map[string]bool{}, published: map[string]uint64{},
 		waiting: map[chan struct{}]struct{}{}, subscribers: map[chan struct{}]struct{}{},
 	}
+	w.keptHolds()
+	return w
 }
 
 // Tap adds a service's own fold of a stream: called for each entry, in order, before the State that
@@ -87,8 +93,8 @@ func (w *Watcher) Ready() <-chan struct{} { return w.ready }
 // State is the latest; nil before Ready.
 func (w *Watcher) State() *State { return w.state.Load() }
 
-// again is how long a watcher waits before it tries a journal anew that it could not follow.
-const again = 200 * time.Millisecond
+// anew is how long a watcher waits before it tries a journal anew that it could not follow.
+const anew = 200 * time.Millisecond
 
 // Run follows the journal until the context ends. A journal that is not the one it was (a restore, a
 // broken disk) is read anew, and what was on before stays on; one that is not whole yet is awaited. Only
@@ -107,7 +113,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			w.config.Log.Error("the journal can't be followed; trying again", "error", err)
 		}
 		select {
-		case <-time.After(again):
+		case <-time.After(anew):
 		case <-ctx.Done():
 			return nil
 		}
@@ -117,6 +123,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 func (w *Watcher) follow(ctx context.Context) error {
 	w.mu.Lock()
 	w.fold = newFold(w.config, w.fold)
+	for _, e := range w.holds {
+		if w.config.Now().Before(e.GetEndTime().AsTime()) {
+			w.fold.hold(e)
+		}
+	}
 	w.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
 	names := []string{Emergency, Identity}
@@ -168,6 +179,11 @@ func (w *Watcher) entry(name string, e journal.Entry) error {
 	defer w.mu.Unlock()
 	if err := w.fold.put(name, e); err != nil {
 		w.config.Log.Error("an entry was refused", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
+	}
+	for id := range w.holds {
+		if w.fold.recorded[id] {
+			w.onRecord(id)
+		}
 	}
 	if tap := w.taps[name]; tap != nil {
 		if err := tap(e); err != nil {

@@ -236,6 +236,8 @@ type Emergency struct {
 	EndedRecorded bool `protobuf:"varint,20,opt,name=ended_recorded,json=endedRecorded,proto3" json:"ended_recorded,omitempty"`
 	// How far the directory had been written when the window last changed: what it blocked can be told later.
 	DirectorySequence uint64 `protobuf:"varint,21,opt,name=directory_sequence,json=directorySequence,proto3" json:"directory_sequence,omitempty"`
+	// Lockdown: the hold that shut the doors before this could be written; for a hold itself, its own id.
+	Hold string `protobuf:"bytes,22,opt,name=hold,proto3" json:"hold,omitempty"`
 	// Termination: whom it ends.
 	Selector *Selector `protobuf:"bytes,30,opt,name=selector,proto3" json:"selector,omitempty"`
 	// The progress of a termination, and from its start on that of a lockdown or of a freeze that ends live
@@ -442,6 +444,13 @@ func (x *Emergency) GetDirectorySequence() uint64 {
 		return x.DirectorySequence
 	}
 	return 0
+}
+
+func (x *Emergency) GetHold() string {
+	if x != nil {
+		return x.Hold
+	}
+	return ""
 }
 
 func (x *Emergency) GetSelector() *Selector {
@@ -926,7 +935,7 @@ var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x0e\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x0e\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -953,7 +962,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x0fcutoff_revision\x18\x12 \x01(\tR\x0ecutoffRevision\x12\x18\n" +
 	"\astarted\x18\x13 \x01(\bR\astarted\x12%\n" +
 	"\x0eended_recorded\x18\x14 \x01(\bR\rendedRecorded\x12-\n" +
-	"\x12directory_sequence\x18\x15 \x01(\x04R\x11directorySequence\x12=\n" +
+	"\x12directory_sequence\x18\x15 \x01(\x04R\x11directorySequence\x12\x12\n" +
+	"\x04hold\x18\x16 \x01(\tR\x04hold\x12=\n" +
 	"\bselector\x18\x1e \x01(\v2!.portcullis.emergency.v1.SelectorR\bselector\x12\x17\n" +
 	"\x04open\x18\x1f \x01(\rH\x00R\x04open\x88\x01\x01\x12\x19\n" +
 	"\x05ended\x18  \x01(\rH\x01R\x05ended\x88\x01\x01\x12%\n" +

@@ -77,7 +77,7 @@ func (x User_Mfa) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use User_Mfa.Descriptor instead.
 func (User_Mfa) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{6, 0}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{8, 0}
 }
 
 type Token_Channel int32
@@ -129,7 +129,7 @@ func (x Token_Channel) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Token_Channel.Descriptor instead.
 func (Token_Channel) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{23, 0}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type CreateSignInRequest struct {
@@ -425,6 +425,86 @@ func (x *CreateGrantRequest) GetRequestId() string {
 	return ""
 }
 
+type ProveCodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveCodeRequest) Reset() {
+	*x = ProveCodeRequest{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveCodeRequest) ProtoMessage() {}
+
+func (x *ProveCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveCodeRequest.ProtoReflect.Descriptor instead.
+func (*ProveCodeRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ProveCodeRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+type ProveCodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveCodeResponse) Reset() {
+	*x = ProveCodeResponse{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveCodeResponse) ProtoMessage() {}
+
+func (x *ProveCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveCodeResponse.ProtoReflect.Descriptor instead.
+func (*ProveCodeResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{6}
+}
+
 type CreateGrantResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Grant string                 `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`
@@ -436,7 +516,7 @@ type CreateGrantResponse struct {
 
 func (x *CreateGrantResponse) Reset() {
 	*x = CreateGrantResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[5]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -448,7 +528,7 @@ func (x *CreateGrantResponse) String() string {
 func (*CreateGrantResponse) ProtoMessage() {}
 
 func (x *CreateGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[5]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -461,7 +541,7 @@ func (x *CreateGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGrantResponse.ProtoReflect.Descriptor instead.
 func (*CreateGrantResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateGrantResponse) GetGrant() string {
@@ -512,7 +592,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[6]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +604,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[6]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +617,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *User) GetName() string {
@@ -675,7 +755,7 @@ type CreateUserRequest struct {
 
 func (x *CreateUserRequest) Reset() {
 	*x = CreateUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[7]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +767,7 @@ func (x *CreateUserRequest) String() string {
 func (*CreateUserRequest) ProtoMessage() {}
 
 func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[7]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +780,7 @@ func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateUserRequest) GetUser() *User {
@@ -720,7 +800,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[8]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +812,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[8]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +825,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetUserRequest) GetName() string {
@@ -766,7 +846,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +858,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +871,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListUsersRequest) GetPageSize() int32 {
@@ -825,7 +905,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +917,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +930,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -877,7 +957,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +969,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +982,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateUserRequest) GetUser() *User {
@@ -928,7 +1008,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1020,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1033,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteUserRequest) GetName() string {
@@ -978,7 +1058,7 @@ type EnrollMfaRequest struct {
 
 func (x *EnrollMfaRequest) Reset() {
 	*x = EnrollMfaRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1070,7 @@ func (x *EnrollMfaRequest) String() string {
 func (*EnrollMfaRequest) ProtoMessage() {}
 
 func (x *EnrollMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1083,7 @@ func (x *EnrollMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollMfaRequest.ProtoReflect.Descriptor instead.
 func (*EnrollMfaRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EnrollMfaRequest) GetName() string {
@@ -1046,7 +1126,7 @@ type EnrollMfaResponse struct {
 
 func (x *EnrollMfaResponse) Reset() {
 	*x = EnrollMfaResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1138,7 @@ func (x *EnrollMfaResponse) String() string {
 func (*EnrollMfaResponse) ProtoMessage() {}
 
 func (x *EnrollMfaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1151,7 @@ func (x *EnrollMfaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollMfaResponse.ProtoReflect.Descriptor instead.
 func (*EnrollMfaResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EnrollMfaResponse) GetUri() string {
@@ -1100,7 +1180,7 @@ type ActivateMfaRequest struct {
 
 func (x *ActivateMfaRequest) Reset() {
 	*x = ActivateMfaRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1192,7 @@ func (x *ActivateMfaRequest) String() string {
 func (*ActivateMfaRequest) ProtoMessage() {}
 
 func (x *ActivateMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1205,7 @@ func (x *ActivateMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateMfaRequest.ProtoReflect.Descriptor instead.
 func (*ActivateMfaRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ActivateMfaRequest) GetName() string {
@@ -1162,7 +1242,7 @@ type ActivateMfaResponse struct {
 
 func (x *ActivateMfaResponse) Reset() {
 	*x = ActivateMfaResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1254,7 @@ func (x *ActivateMfaResponse) String() string {
 func (*ActivateMfaResponse) ProtoMessage() {}
 
 func (x *ActivateMfaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1267,7 @@ func (x *ActivateMfaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateMfaResponse.ProtoReflect.Descriptor instead.
 func (*ActivateMfaResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActivateMfaResponse) GetUser() *User {
@@ -1223,7 +1303,7 @@ type ResetMfaRequest struct {
 
 func (x *ResetMfaRequest) Reset() {
 	*x = ResetMfaRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1315,7 @@ func (x *ResetMfaRequest) String() string {
 func (*ResetMfaRequest) ProtoMessage() {}
 
 func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1328,7 @@ func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMfaRequest.ProtoReflect.Descriptor instead.
 func (*ResetMfaRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ResetMfaRequest) GetName() string {
@@ -1292,7 +1372,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1384,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1397,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Role) GetName() string {
@@ -1356,7 +1436,7 @@ type ListRolesRequest struct {
 
 func (x *ListRolesRequest) Reset() {
 	*x = ListRolesRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1448,7 @@ func (x *ListRolesRequest) String() string {
 func (*ListRolesRequest) ProtoMessage() {}
 
 func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1461,7 @@ func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesRequest.ProtoReflect.Descriptor instead.
 func (*ListRolesRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{21}
 }
 
 type ListRolesResponse struct {
@@ -1394,7 +1474,7 @@ type ListRolesResponse struct {
 
 func (x *ListRolesResponse) Reset() {
 	*x = ListRolesResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1486,7 @@ func (x *ListRolesResponse) String() string {
 func (*ListRolesResponse) ProtoMessage() {}
 
 func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1499,7 @@ func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesResponse.ProtoReflect.Descriptor instead.
 func (*ListRolesResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListRolesResponse) GetRoles() []*Role {
@@ -1445,7 +1525,7 @@ type CreateRoleRequest struct {
 
 func (x *CreateRoleRequest) Reset() {
 	*x = CreateRoleRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1537,7 @@ func (x *CreateRoleRequest) String() string {
 func (*CreateRoleRequest) ProtoMessage() {}
 
 func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1550,7 @@ func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRoleRequest.ProtoReflect.Descriptor instead.
 func (*CreateRoleRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateRoleRequest) GetRole() *Role {
@@ -1489,7 +1569,7 @@ type DeleteRoleRequest struct {
 
 func (x *DeleteRoleRequest) Reset() {
 	*x = DeleteRoleRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1581,7 @@ func (x *DeleteRoleRequest) String() string {
 func (*DeleteRoleRequest) ProtoMessage() {}
 
 func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1594,7 @@ func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRoleRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteRoleRequest) GetName() string {
@@ -1546,7 +1626,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1638,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1651,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Token) GetId() string {
@@ -1660,7 +1740,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +1752,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1765,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateTokenRequest) GetToken() *Token {
@@ -1704,7 +1784,7 @@ type GetTokenRequest struct {
 
 func (x *GetTokenRequest) Reset() {
 	*x = GetTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1796,7 @@ func (x *GetTokenRequest) String() string {
 func (*GetTokenRequest) ProtoMessage() {}
 
 func (x *GetTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1809,7 @@ func (x *GetTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTokenRequest.ProtoReflect.Descriptor instead.
 func (*GetTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetTokenRequest) GetId() string {
@@ -1752,7 +1832,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +1844,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1857,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListTokensRequest) GetPageSize() int32 {
@@ -1811,7 +1891,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +1903,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +1916,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -1863,7 +1943,7 @@ type UpdateTokenRequest struct {
 
 func (x *UpdateTokenRequest) Reset() {
 	*x = UpdateTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +1955,7 @@ func (x *UpdateTokenRequest) String() string {
 func (*UpdateTokenRequest) ProtoMessage() {}
 
 func (x *UpdateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +1968,7 @@ func (x *UpdateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTokenRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UpdateTokenRequest) GetToken() *Token {
@@ -1914,7 +1994,7 @@ type DeleteTokenRequest struct {
 
 func (x *DeleteTokenRequest) Reset() {
 	*x = DeleteTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2006,7 @@ func (x *DeleteTokenRequest) String() string {
 func (*DeleteTokenRequest) ProtoMessage() {}
 
 func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2019,7 @@ func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTokenRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteTokenRequest) GetId() string {
@@ -1962,7 +2042,7 @@ type RearmTokenRequest struct {
 
 func (x *RearmTokenRequest) Reset() {
 	*x = RearmTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1974,7 +2054,7 @@ func (x *RearmTokenRequest) String() string {
 func (*RearmTokenRequest) ProtoMessage() {}
 
 func (x *RearmTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1987,7 +2067,7 @@ func (x *RearmTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RearmTokenRequest.ProtoReflect.Descriptor instead.
 func (*RearmTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RearmTokenRequest) GetId() string {
@@ -2034,7 +2114,7 @@ type AuthenticateRequest struct {
 
 func (x *AuthenticateRequest) Reset() {
 	*x = AuthenticateRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2046,7 +2126,7 @@ func (x *AuthenticateRequest) String() string {
 func (*AuthenticateRequest) ProtoMessage() {}
 
 func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2059,7 +2139,7 @@ func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateRequest.ProtoReflect.Descriptor instead.
 func (*AuthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AuthenticateRequest) GetUsername() string {
@@ -2128,7 +2208,7 @@ type PasswordProof struct {
 
 func (x *PasswordProof) Reset() {
 	*x = PasswordProof{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2220,7 @@ func (x *PasswordProof) String() string {
 func (*PasswordProof) ProtoMessage() {}
 
 func (x *PasswordProof) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2233,7 @@ func (x *PasswordProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordProof.ProtoReflect.Descriptor instead.
 func (*PasswordProof) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PasswordProof) GetPassword() string {
@@ -2181,7 +2261,7 @@ type AuthenticateResponse struct {
 
 func (x *AuthenticateResponse) Reset() {
 	*x = AuthenticateResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2273,7 @@ func (x *AuthenticateResponse) String() string {
 func (*AuthenticateResponse) ProtoMessage() {}
 
 func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2286,7 @@ func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateResponse.ProtoReflect.Descriptor instead.
 func (*AuthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AuthenticateResponse) GetUser() string {
@@ -2233,7 +2313,7 @@ type StageUsersRequest struct {
 
 func (x *StageUsersRequest) Reset() {
 	*x = StageUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2325,7 @@ func (x *StageUsersRequest) String() string {
 func (*StageUsersRequest) ProtoMessage() {}
 
 func (x *StageUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2338,7 @@ func (x *StageUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageUsersRequest.ProtoReflect.Descriptor instead.
 func (*StageUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{34}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StageUsersRequest) GetImportId() string {
@@ -2285,7 +2365,7 @@ type StageUsersResponse struct {
 
 func (x *StageUsersResponse) Reset() {
 	*x = StageUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2377,7 @@ func (x *StageUsersResponse) String() string {
 func (*StageUsersResponse) ProtoMessage() {}
 
 func (x *StageUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2390,7 @@ func (x *StageUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageUsersResponse.ProtoReflect.Descriptor instead.
 func (*StageUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{35}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StageUsersResponse) GetErrors() []*RowError {
@@ -2332,7 +2412,7 @@ type RowError struct {
 
 func (x *RowError) Reset() {
 	*x = RowError{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2344,7 +2424,7 @@ func (x *RowError) String() string {
 func (*RowError) ProtoMessage() {}
 
 func (x *RowError) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2357,7 +2437,7 @@ func (x *RowError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowError.ProtoReflect.Descriptor instead.
 func (*RowError) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{36}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RowError) GetRow() uint32 {
@@ -2390,7 +2470,7 @@ type CommitUsersRequest struct {
 
 func (x *CommitUsersRequest) Reset() {
 	*x = CommitUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2482,7 @@ func (x *CommitUsersRequest) String() string {
 func (*CommitUsersRequest) ProtoMessage() {}
 
 func (x *CommitUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2495,7 @@ func (x *CommitUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitUsersRequest.ProtoReflect.Descriptor instead.
 func (*CommitUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{37}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CommitUsersRequest) GetImportId() string {
@@ -2433,7 +2513,7 @@ type CommitUsersResponse struct {
 
 func (x *CommitUsersResponse) Reset() {
 	*x = CommitUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2525,7 @@ func (x *CommitUsersResponse) String() string {
 func (*CommitUsersResponse) ProtoMessage() {}
 
 func (x *CommitUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2538,7 @@ func (x *CommitUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitUsersResponse.ProtoReflect.Descriptor instead.
 func (*CommitUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{38}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{40}
 }
 
 type ListAdministratorsRequest struct {
@@ -2469,7 +2549,7 @@ type ListAdministratorsRequest struct {
 
 func (x *ListAdministratorsRequest) Reset() {
 	*x = ListAdministratorsRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2561,7 @@ func (x *ListAdministratorsRequest) String() string {
 func (*ListAdministratorsRequest) ProtoMessage() {}
 
 func (x *ListAdministratorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2574,7 @@ func (x *ListAdministratorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAdministratorsRequest.ProtoReflect.Descriptor instead.
 func (*ListAdministratorsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{39}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
 }
 
 type ListAdministratorsResponse struct {
@@ -2508,7 +2588,7 @@ type ListAdministratorsResponse struct {
 
 func (x *ListAdministratorsResponse) Reset() {
 	*x = ListAdministratorsResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2600,7 @@ func (x *ListAdministratorsResponse) String() string {
 func (*ListAdministratorsResponse) ProtoMessage() {}
 
 func (x *ListAdministratorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2613,7 @@ func (x *ListAdministratorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAdministratorsResponse.ProtoReflect.Descriptor instead.
 func (*ListAdministratorsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{40}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListAdministratorsResponse) GetNames() []string {
@@ -2559,7 +2639,7 @@ type ListContactsRequest struct {
 
 func (x *ListContactsRequest) Reset() {
 	*x = ListContactsRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2651,7 @@ func (x *ListContactsRequest) String() string {
 func (*ListContactsRequest) ProtoMessage() {}
 
 func (x *ListContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2664,7 @@ func (x *ListContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListContactsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListContactsRequest) GetNames() []string {
@@ -2603,7 +2683,7 @@ type ListContactsResponse struct {
 
 func (x *ListContactsResponse) Reset() {
 	*x = ListContactsResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2615,7 +2695,7 @@ func (x *ListContactsResponse) String() string {
 func (*ListContactsResponse) ProtoMessage() {}
 
 func (x *ListContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2628,7 +2708,7 @@ func (x *ListContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListContactsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListContactsResponse) GetContacts() []*Contact {
@@ -2653,7 +2733,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2745,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2758,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Contact) GetName() string {
@@ -2744,7 +2824,7 @@ type UserRecord struct {
 
 func (x *UserRecord) Reset() {
 	*x = UserRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2756,7 +2836,7 @@ func (x *UserRecord) String() string {
 func (*UserRecord) ProtoMessage() {}
 
 func (x *UserRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2769,7 +2849,7 @@ func (x *UserRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRecord.ProtoReflect.Descriptor instead.
 func (*UserRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *UserRecord) GetUser() *User {
@@ -2840,7 +2920,7 @@ type RoleRecord struct {
 
 func (x *RoleRecord) Reset() {
 	*x = RoleRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +2932,7 @@ func (x *RoleRecord) String() string {
 func (*RoleRecord) ProtoMessage() {}
 
 func (x *RoleRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +2945,7 @@ func (x *RoleRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRecord.ProtoReflect.Descriptor instead.
 func (*RoleRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RoleRecord) GetRole() *Role {
@@ -2903,7 +2983,7 @@ type TokenRecord struct {
 
 func (x *TokenRecord) Reset() {
 	*x = TokenRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +2995,7 @@ func (x *TokenRecord) String() string {
 func (*TokenRecord) ProtoMessage() {}
 
 func (x *TokenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3008,7 @@ func (x *TokenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRecord.ProtoReflect.Descriptor instead.
 func (*TokenRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TokenRecord) GetToken() *Token {
@@ -2972,7 +3052,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2984,7 +3064,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2997,7 +3077,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *KeyRecord) GetId() string {
@@ -3039,7 +3119,7 @@ type RevocationRecord struct {
 
 func (x *RevocationRecord) Reset() {
 	*x = RevocationRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3051,7 +3131,7 @@ func (x *RevocationRecord) String() string {
 func (*RevocationRecord) ProtoMessage() {}
 
 func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3064,7 +3144,7 @@ func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRecord.ProtoReflect.Descriptor instead.
 func (*RevocationRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RevocationRecord) GetSignIn() string {
@@ -3091,7 +3171,7 @@ type ImportRecord struct {
 
 func (x *ImportRecord) Reset() {
 	*x = ImportRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3103,7 +3183,7 @@ func (x *ImportRecord) String() string {
 func (*ImportRecord) ProtoMessage() {}
 
 func (x *ImportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3116,7 +3196,7 @@ func (x *ImportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRecord.ProtoReflect.Descriptor instead.
 func (*ImportRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ImportRecord) GetId() string {
@@ -3142,7 +3222,7 @@ type PasswordRecord struct {
 
 func (x *PasswordRecord) Reset() {
 	*x = PasswordRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3234,7 @@ func (x *PasswordRecord) String() string {
 func (*PasswordRecord) ProtoMessage() {}
 
 func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3247,7 @@ func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordRecord.ProtoReflect.Descriptor instead.
 func (*PasswordRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{50}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PasswordRecord) GetHash() string {
@@ -3223,7 +3303,7 @@ type FactorRecord struct {
 
 func (x *FactorRecord) Reset() {
 	*x = FactorRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3315,7 @@ func (x *FactorRecord) String() string {
 func (*FactorRecord) ProtoMessage() {}
 
 func (x *FactorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,7 +3328,7 @@ func (x *FactorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FactorRecord.ProtoReflect.Descriptor instead.
 func (*FactorRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{51}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *FactorRecord) GetSealedSecret() []byte {
@@ -3334,7 +3414,7 @@ type SigningKeyRecord struct {
 
 func (x *SigningKeyRecord) Reset() {
 	*x = SigningKeyRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3346,7 +3426,7 @@ func (x *SigningKeyRecord) String() string {
 func (*SigningKeyRecord) ProtoMessage() {}
 
 func (x *SigningKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3359,7 +3439,7 @@ func (x *SigningKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningKeyRecord.ProtoReflect.Descriptor instead.
 func (*SigningKeyRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{52}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SigningKeyRecord) GetId() string {
@@ -3398,7 +3478,7 @@ type BootstrapRecord struct {
 
 func (x *BootstrapRecord) Reset() {
 	*x = BootstrapRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3490,7 @@ func (x *BootstrapRecord) String() string {
 func (*BootstrapRecord) ProtoMessage() {}
 
 func (x *BootstrapRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3503,7 @@ func (x *BootstrapRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootstrapRecord.ProtoReflect.Descriptor instead.
 func (*BootstrapRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{53}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *BootstrapRecord) GetUser() string {
@@ -3474,7 +3554,7 @@ type Allowance struct {
 
 func (x *Allowance) Reset() {
 	*x = Allowance{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3486,7 +3566,7 @@ func (x *Allowance) String() string {
 func (*Allowance) ProtoMessage() {}
 
 func (x *Allowance) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3499,7 +3579,7 @@ func (x *Allowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
 func (*Allowance) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{54}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Allowance) GetAddress() string {
@@ -3542,7 +3622,7 @@ type SignInClaims struct {
 
 func (x *SignInClaims) Reset() {
 	*x = SignInClaims{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3554,7 +3634,7 @@ func (x *SignInClaims) String() string {
 func (*SignInClaims) ProtoMessage() {}
 
 func (x *SignInClaims) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3567,7 +3647,7 @@ func (x *SignInClaims) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInClaims.ProtoReflect.Descriptor instead.
 func (*SignInClaims) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{55}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *SignInClaims) GetSignIn() string {
@@ -3619,7 +3699,10 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12!\n" +
 	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\x12*\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"h\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"/\n" +
+	"\x10ProveCodeRequest\x12\x1b\n" +
+	"\x04code\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\"\x13\n" +
+	"\x11ProveCodeResponse\"h\n" +
 	"\x13CreateGrantResponse\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\tR\x05grant\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -3924,9 +4007,10 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\vUpdateToken\x12*.portcullis.identity.v1.UpdateTokenRequest\x1a\x1d.portcullis.identity.v1.Token\"$\x82\xd3\xe4\x93\x02\x1e:\x05token2\x15/v1/tokens/{token.id}\x12j\n" +
 	"\vDeleteToken\x12*.portcullis.identity.v1.DeleteTokenRequest\x1a\x16.google.protobuf.Empty\"\x17\x82\xd3\xe4\x93\x02\x11*\x0f/v1/tokens/{id}\x12x\n" +
 	"\n" +
-	"RearmToken\x12).portcullis.identity.v1.RearmTokenRequest\x1a\x1d.portcullis.identity.v1.Token\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tokens/{id}:rearm2\xa7\x04\n" +
+	"RearmToken\x12).portcullis.identity.v1.RearmTokenRequest\x1a\x1d.portcullis.identity.v1.Token\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tokens/{id}:rearm2\x89\x05\n" +
 	"\x05Doors\x12i\n" +
-	"\fAuthenticate\x12+.portcullis.identity.v1.AuthenticateRequest\x1a,.portcullis.identity.v1.AuthenticateResponse\x12c\n" +
+	"\fAuthenticate\x12+.portcullis.identity.v1.AuthenticateRequest\x1a,.portcullis.identity.v1.AuthenticateResponse\x12`\n" +
+	"\tProveCode\x12(.portcullis.identity.v1.ProveCodeRequest\x1a).portcullis.identity.v1.ProveCodeResponse\x12c\n" +
 	"\n" +
 	"StageUsers\x12).portcullis.identity.v1.StageUsersRequest\x1a*.portcullis.identity.v1.StageUsersResponse\x12f\n" +
 	"\vCommitUsers\x12*.portcullis.identity.v1.CommitUsersRequest\x1a+.portcullis.identity.v1.CommitUsersResponse\x12{\n" +
@@ -3946,7 +4030,7 @@ func file_portcullis_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(User_Mfa)(0),                      // 0: portcullis.identity.v1.User.Mfa
 	(Token_Channel)(0),                 // 1: portcullis.identity.v1.Token.Channel
@@ -3955,155 +4039,159 @@ var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(*DeleteSignInRequest)(nil),        // 4: portcullis.identity.v1.DeleteSignInRequest
 	(*SignIn)(nil),                     // 5: portcullis.identity.v1.SignIn
 	(*CreateGrantRequest)(nil),         // 6: portcullis.identity.v1.CreateGrantRequest
-	(*CreateGrantResponse)(nil),        // 7: portcullis.identity.v1.CreateGrantResponse
-	(*User)(nil),                       // 8: portcullis.identity.v1.User
-	(*CreateUserRequest)(nil),          // 9: portcullis.identity.v1.CreateUserRequest
-	(*GetUserRequest)(nil),             // 10: portcullis.identity.v1.GetUserRequest
-	(*ListUsersRequest)(nil),           // 11: portcullis.identity.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),          // 12: portcullis.identity.v1.ListUsersResponse
-	(*UpdateUserRequest)(nil),          // 13: portcullis.identity.v1.UpdateUserRequest
-	(*DeleteUserRequest)(nil),          // 14: portcullis.identity.v1.DeleteUserRequest
-	(*EnrollMfaRequest)(nil),           // 15: portcullis.identity.v1.EnrollMfaRequest
-	(*EnrollMfaResponse)(nil),          // 16: portcullis.identity.v1.EnrollMfaResponse
-	(*ActivateMfaRequest)(nil),         // 17: portcullis.identity.v1.ActivateMfaRequest
-	(*ActivateMfaResponse)(nil),        // 18: portcullis.identity.v1.ActivateMfaResponse
-	(*ResetMfaRequest)(nil),            // 19: portcullis.identity.v1.ResetMfaRequest
-	(*Role)(nil),                       // 20: portcullis.identity.v1.Role
-	(*ListRolesRequest)(nil),           // 21: portcullis.identity.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),          // 22: portcullis.identity.v1.ListRolesResponse
-	(*CreateRoleRequest)(nil),          // 23: portcullis.identity.v1.CreateRoleRequest
-	(*DeleteRoleRequest)(nil),          // 24: portcullis.identity.v1.DeleteRoleRequest
-	(*Token)(nil),                      // 25: portcullis.identity.v1.Token
-	(*CreateTokenRequest)(nil),         // 26: portcullis.identity.v1.CreateTokenRequest
-	(*GetTokenRequest)(nil),            // 27: portcullis.identity.v1.GetTokenRequest
-	(*ListTokensRequest)(nil),          // 28: portcullis.identity.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),         // 29: portcullis.identity.v1.ListTokensResponse
-	(*UpdateTokenRequest)(nil),         // 30: portcullis.identity.v1.UpdateTokenRequest
-	(*DeleteTokenRequest)(nil),         // 31: portcullis.identity.v1.DeleteTokenRequest
-	(*RearmTokenRequest)(nil),          // 32: portcullis.identity.v1.RearmTokenRequest
-	(*AuthenticateRequest)(nil),        // 33: portcullis.identity.v1.AuthenticateRequest
-	(*PasswordProof)(nil),              // 34: portcullis.identity.v1.PasswordProof
-	(*AuthenticateResponse)(nil),       // 35: portcullis.identity.v1.AuthenticateResponse
-	(*StageUsersRequest)(nil),          // 36: portcullis.identity.v1.StageUsersRequest
-	(*StageUsersResponse)(nil),         // 37: portcullis.identity.v1.StageUsersResponse
-	(*RowError)(nil),                   // 38: portcullis.identity.v1.RowError
-	(*CommitUsersRequest)(nil),         // 39: portcullis.identity.v1.CommitUsersRequest
-	(*CommitUsersResponse)(nil),        // 40: portcullis.identity.v1.CommitUsersResponse
-	(*ListAdministratorsRequest)(nil),  // 41: portcullis.identity.v1.ListAdministratorsRequest
-	(*ListAdministratorsResponse)(nil), // 42: portcullis.identity.v1.ListAdministratorsResponse
-	(*ListContactsRequest)(nil),        // 43: portcullis.identity.v1.ListContactsRequest
-	(*ListContactsResponse)(nil),       // 44: portcullis.identity.v1.ListContactsResponse
-	(*Contact)(nil),                    // 45: portcullis.identity.v1.Contact
-	(*UserRecord)(nil),                 // 46: portcullis.identity.v1.UserRecord
-	(*RoleRecord)(nil),                 // 47: portcullis.identity.v1.RoleRecord
-	(*TokenRecord)(nil),                // 48: portcullis.identity.v1.TokenRecord
-	(*KeyRecord)(nil),                  // 49: portcullis.identity.v1.KeyRecord
-	(*RevocationRecord)(nil),           // 50: portcullis.identity.v1.RevocationRecord
-	(*ImportRecord)(nil),               // 51: portcullis.identity.v1.ImportRecord
-	(*PasswordRecord)(nil),             // 52: portcullis.identity.v1.PasswordRecord
-	(*FactorRecord)(nil),               // 53: portcullis.identity.v1.FactorRecord
-	(*SigningKeyRecord)(nil),           // 54: portcullis.identity.v1.SigningKeyRecord
-	(*BootstrapRecord)(nil),            // 55: portcullis.identity.v1.BootstrapRecord
-	(*Allowance)(nil),                  // 56: portcullis.identity.v1.Allowance
-	(*SignInClaims)(nil),               // 57: portcullis.identity.v1.SignInClaims
-	(*timestamppb.Timestamp)(nil),      // 58: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 59: google.protobuf.FieldMask
-	(*v1.Admission)(nil),               // 60: portcullis.emergency.v1.Admission
-	(*emptypb.Empty)(nil),              // 61: google.protobuf.Empty
+	(*ProveCodeRequest)(nil),           // 7: portcullis.identity.v1.ProveCodeRequest
+	(*ProveCodeResponse)(nil),          // 8: portcullis.identity.v1.ProveCodeResponse
+	(*CreateGrantResponse)(nil),        // 9: portcullis.identity.v1.CreateGrantResponse
+	(*User)(nil),                       // 10: portcullis.identity.v1.User
+	(*CreateUserRequest)(nil),          // 11: portcullis.identity.v1.CreateUserRequest
+	(*GetUserRequest)(nil),             // 12: portcullis.identity.v1.GetUserRequest
+	(*ListUsersRequest)(nil),           // 13: portcullis.identity.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),          // 14: portcullis.identity.v1.ListUsersResponse
+	(*UpdateUserRequest)(nil),          // 15: portcullis.identity.v1.UpdateUserRequest
+	(*DeleteUserRequest)(nil),          // 16: portcullis.identity.v1.DeleteUserRequest
+	(*EnrollMfaRequest)(nil),           // 17: portcullis.identity.v1.EnrollMfaRequest
+	(*EnrollMfaResponse)(nil),          // 18: portcullis.identity.v1.EnrollMfaResponse
+	(*ActivateMfaRequest)(nil),         // 19: portcullis.identity.v1.ActivateMfaRequest
+	(*ActivateMfaResponse)(nil),        // 20: portcullis.identity.v1.ActivateMfaResponse
+	(*ResetMfaRequest)(nil),            // 21: portcullis.identity.v1.ResetMfaRequest
+	(*Role)(nil),                       // 22: portcullis.identity.v1.Role
+	(*ListRolesRequest)(nil),           // 23: portcullis.identity.v1.ListRolesRequest
+	(*ListRolesResponse)(nil),          // 24: portcullis.identity.v1.ListRolesResponse
+	(*CreateRoleRequest)(nil),          // 25: portcullis.identity.v1.CreateRoleRequest
+	(*DeleteRoleRequest)(nil),          // 26: portcullis.identity.v1.DeleteRoleRequest
+	(*Token)(nil),                      // 27: portcullis.identity.v1.Token
+	(*CreateTokenRequest)(nil),         // 28: portcullis.identity.v1.CreateTokenRequest
+	(*GetTokenRequest)(nil),            // 29: portcullis.identity.v1.GetTokenRequest
+	(*ListTokensRequest)(nil),          // 30: portcullis.identity.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),         // 31: portcullis.identity.v1.ListTokensResponse
+	(*UpdateTokenRequest)(nil),         // 32: portcullis.identity.v1.UpdateTokenRequest
+	(*DeleteTokenRequest)(nil),         // 33: portcullis.identity.v1.DeleteTokenRequest
+	(*RearmTokenRequest)(nil),          // 34: portcullis.identity.v1.RearmTokenRequest
+	(*AuthenticateRequest)(nil),        // 35: portcullis.identity.v1.AuthenticateRequest
+	(*PasswordProof)(nil),              // 36: portcullis.identity.v1.PasswordProof
+	(*AuthenticateResponse)(nil),       // 37: portcullis.identity.v1.AuthenticateResponse
+	(*StageUsersRequest)(nil),          // 38: portcullis.identity.v1.StageUsersRequest
+	(*StageUsersResponse)(nil),         // 39: portcullis.identity.v1.StageUsersResponse
+	(*RowError)(nil),                   // 40: portcullis.identity.v1.RowError
+	(*CommitUsersRequest)(nil),         // 41: portcullis.identity.v1.CommitUsersRequest
+	(*CommitUsersResponse)(nil),        // 42: portcullis.identity.v1.CommitUsersResponse
+	(*ListAdministratorsRequest)(nil),  // 43: portcullis.identity.v1.ListAdministratorsRequest
+	(*ListAdministratorsResponse)(nil), // 44: portcullis.identity.v1.ListAdministratorsResponse
+	(*ListContactsRequest)(nil),        // 45: portcullis.identity.v1.ListContactsRequest
+	(*ListContactsResponse)(nil),       // 46: portcullis.identity.v1.ListContactsResponse
+	(*Contact)(nil),                    // 47: portcullis.identity.v1.Contact
+	(*UserRecord)(nil),                 // 48: portcullis.identity.v1.UserRecord
+	(*RoleRecord)(nil),                 // 49: portcullis.identity.v1.RoleRecord
+	(*TokenRecord)(nil),                // 50: portcullis.identity.v1.TokenRecord
+	(*KeyRecord)(nil),                  // 51: portcullis.identity.v1.KeyRecord
+	(*RevocationRecord)(nil),           // 52: portcullis.identity.v1.RevocationRecord
+	(*ImportRecord)(nil),               // 53: portcullis.identity.v1.ImportRecord
+	(*PasswordRecord)(nil),             // 54: portcullis.identity.v1.PasswordRecord
+	(*FactorRecord)(nil),               // 55: portcullis.identity.v1.FactorRecord
+	(*SigningKeyRecord)(nil),           // 56: portcullis.identity.v1.SigningKeyRecord
+	(*BootstrapRecord)(nil),            // 57: portcullis.identity.v1.BootstrapRecord
+	(*Allowance)(nil),                  // 58: portcullis.identity.v1.Allowance
+	(*SignInClaims)(nil),               // 59: portcullis.identity.v1.SignInClaims
+	(*timestamppb.Timestamp)(nil),      // 60: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 61: google.protobuf.FieldMask
+	(*v1.Admission)(nil),               // 62: portcullis.emergency.v1.Admission
+	(*emptypb.Empty)(nil),              // 63: google.protobuf.Empty
 }
 var file_portcullis_identity_v1_identity_proto_depIdxs = []int32{
-	58, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 1: portcullis.identity.v1.SignIn.user:type_name -> portcullis.identity.v1.User
-	58, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
+	60, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 1: portcullis.identity.v1.SignIn.user:type_name -> portcullis.identity.v1.User
+	60, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: portcullis.identity.v1.User.mfa:type_name -> portcullis.identity.v1.User.Mfa
-	58, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
-	58, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: portcullis.identity.v1.CreateUserRequest.user:type_name -> portcullis.identity.v1.User
-	8,  // 7: portcullis.identity.v1.ListUsersResponse.users:type_name -> portcullis.identity.v1.User
-	8,  // 8: portcullis.identity.v1.UpdateUserRequest.user:type_name -> portcullis.identity.v1.User
-	59, // 9: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	8,  // 10: portcullis.identity.v1.ActivateMfaResponse.user:type_name -> portcullis.identity.v1.User
-	58, // 11: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
-	20, // 12: portcullis.identity.v1.ListRolesResponse.roles:type_name -> portcullis.identity.v1.Role
-	20, // 13: portcullis.identity.v1.CreateRoleRequest.role:type_name -> portcullis.identity.v1.Role
+	60, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
+	60, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	10, // 6: portcullis.identity.v1.CreateUserRequest.user:type_name -> portcullis.identity.v1.User
+	10, // 7: portcullis.identity.v1.ListUsersResponse.users:type_name -> portcullis.identity.v1.User
+	10, // 8: portcullis.identity.v1.UpdateUserRequest.user:type_name -> portcullis.identity.v1.User
+	61, // 9: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	10, // 10: portcullis.identity.v1.ActivateMfaResponse.user:type_name -> portcullis.identity.v1.User
+	60, // 11: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
+	22, // 12: portcullis.identity.v1.ListRolesResponse.roles:type_name -> portcullis.identity.v1.Role
+	22, // 13: portcullis.identity.v1.CreateRoleRequest.role:type_name -> portcullis.identity.v1.Role
 	1,  // 14: portcullis.identity.v1.Token.channel:type_name -> portcullis.identity.v1.Token.Channel
-	58, // 15: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	25, // 16: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
-	25, // 17: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
-	25, // 18: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
-	59, // 19: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
-	34, // 20: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
-	8,  // 21: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
-	38, // 22: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
-	45, // 23: portcullis.identity.v1.ListContactsResponse.contacts:type_name -> portcullis.identity.v1.Contact
-	8,  // 24: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
-	8,  // 25: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
-	58, // 26: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
-	20, // 27: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
-	25, // 28: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
-	58, // 29: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	58, // 30: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
-	58, // 31: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
-	58, // 32: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
-	56, // 33: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
-	58, // 34: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	58, // 35: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
-	58, // 36: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
-	60, // 37: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
+	60, // 15: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	27, // 16: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
+	27, // 17: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
+	27, // 18: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
+	61, // 19: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 20: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
+	10, // 21: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
+	40, // 22: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
+	47, // 23: portcullis.identity.v1.ListContactsResponse.contacts:type_name -> portcullis.identity.v1.Contact
+	10, // 24: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
+	10, // 25: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
+	60, // 26: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
+	22, // 27: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
+	27, // 28: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
+	60, // 29: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	60, // 30: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
+	60, // 31: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
+	60, // 32: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
+	58, // 33: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
+	60, // 34: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	60, // 35: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
+	60, // 36: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
+	62, // 37: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
 	2,  // 38: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
 	3,  // 39: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
 	4,  // 40: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
 	6,  // 41: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
-	9,  // 42: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
-	10, // 43: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
-	11, // 44: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
-	13, // 45: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
-	14, // 46: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
-	15, // 47: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
-	17, // 48: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
-	19, // 49: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
-	21, // 50: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
-	23, // 51: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
-	24, // 52: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
-	26, // 53: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
-	27, // 54: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
-	28, // 55: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
-	30, // 56: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
-	31, // 57: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
-	32, // 58: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
-	33, // 59: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
-	36, // 60: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
-	39, // 61: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
-	41, // 62: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
-	43, // 63: portcullis.identity.v1.Doors.ListContacts:input_type -> portcullis.identity.v1.ListContactsRequest
-	5,  // 64: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
-	5,  // 65: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
-	61, // 66: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
-	7,  // 67: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
-	8,  // 68: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
-	8,  // 69: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
-	12, // 70: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
-	8,  // 71: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
-	61, // 72: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
-	16, // 73: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
-	18, // 74: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
-	8,  // 75: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
-	22, // 76: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
-	20, // 77: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
-	61, // 78: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
-	25, // 79: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
-	25, // 80: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
-	29, // 81: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
-	25, // 82: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
-	61, // 83: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
-	25, // 84: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
-	35, // 85: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
-	37, // 86: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
-	40, // 87: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
-	42, // 88: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
-	44, // 89: portcullis.identity.v1.Doors.ListContacts:output_type -> portcullis.identity.v1.ListContactsResponse
-	64, // [64:90] is the sub-list for method output_type
-	38, // [38:64] is the sub-list for method input_type
+	11, // 42: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
+	12, // 43: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
+	13, // 44: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
+	15, // 45: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
+	16, // 46: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
+	17, // 47: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
+	19, // 48: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
+	21, // 49: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
+	23, // 50: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
+	25, // 51: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
+	26, // 52: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
+	28, // 53: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
+	29, // 54: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
+	30, // 55: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
+	32, // 56: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
+	33, // 57: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
+	34, // 58: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
+	35, // 59: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
+	7,  // 60: portcullis.identity.v1.Doors.ProveCode:input_type -> portcullis.identity.v1.ProveCodeRequest
+	38, // 61: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
+	41, // 62: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
+	43, // 63: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
+	45, // 64: portcullis.identity.v1.Doors.ListContacts:input_type -> portcullis.identity.v1.ListContactsRequest
+	5,  // 65: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
+	5,  // 66: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
+	63, // 67: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
+	9,  // 68: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
+	10, // 69: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
+	10, // 70: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
+	14, // 71: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
+	10, // 72: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
+	63, // 73: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
+	18, // 74: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
+	20, // 75: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
+	10, // 76: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
+	24, // 77: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
+	22, // 78: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
+	63, // 79: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
+	27, // 80: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
+	27, // 81: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
+	31, // 82: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
+	27, // 83: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
+	63, // 84: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
+	27, // 85: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
+	37, // 86: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
+	8,  // 87: portcullis.identity.v1.Doors.ProveCode:output_type -> portcullis.identity.v1.ProveCodeResponse
+	39, // 88: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
+	42, // 89: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
+	44, // 90: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
+	46, // 91: portcullis.identity.v1.Doors.ListContacts:output_type -> portcullis.identity.v1.ListContactsResponse
+	65, // [65:92] is the sub-list for method output_type
+	38, // [38:65] is the sub-list for method input_type
 	38, // [38:38] is the sub-list for extension type_name
 	38, // [38:38] is the sub-list for extension extendee
 	0,  // [0:38] is the sub-list for field type_name
@@ -4114,10 +4202,10 @@ func file_portcullis_identity_v1_identity_proto_init() {
 	if File_portcullis_identity_v1_identity_proto != nil {
 		return
 	}
-	file_portcullis_identity_v1_identity_proto_msgTypes[6].OneofWrappers = []any{}
-	file_portcullis_identity_v1_identity_proto_msgTypes[18].OneofWrappers = []any{}
-	file_portcullis_identity_v1_identity_proto_msgTypes[23].OneofWrappers = []any{}
-	file_portcullis_identity_v1_identity_proto_msgTypes[31].OneofWrappers = []any{
+	file_portcullis_identity_v1_identity_proto_msgTypes[8].OneofWrappers = []any{}
+	file_portcullis_identity_v1_identity_proto_msgTypes[20].OneofWrappers = []any{}
+	file_portcullis_identity_v1_identity_proto_msgTypes[25].OneofWrappers = []any{}
+	file_portcullis_identity_v1_identity_proto_msgTypes[33].OneofWrappers = []any{
 		(*AuthenticateRequest_PublicKey)(nil),
 		(*AuthenticateRequest_Password)(nil),
 	}
@@ -4127,7 +4215,7 @@ func file_portcullis_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_identity_v1_identity_proto_rawDesc), len(file_portcullis_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   56,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

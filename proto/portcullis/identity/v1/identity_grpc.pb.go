@@ -1105,6 +1105,7 @@ var Tokens_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	Doors_Authenticate_FullMethodName       = "/portcullis.identity.v1.Doors/Authenticate"
+	Doors_ProveCode_FullMethodName          = "/portcullis.identity.v1.Doors/ProveCode"
 	Doors_StageUsers_FullMethodName         = "/portcullis.identity.v1.Doors/StageUsers"
 	Doors_CommitUsers_FullMethodName        = "/portcullis.identity.v1.Doors/CommitUsers"
 	Doors_ListAdministrators_FullMethodName = "/portcullis.identity.v1.Doors/ListAdministrators"
@@ -1119,6 +1120,9 @@ const (
 // import. No outside caller reaches it.
 type DoorsClient interface {
 	Authenticate(ctx context.Context, in *AuthenticateRequest, opts ...grpc.CallOption) (*AuthenticateResponse, error)
+	// ProveCode takes a code of the caller's MFA app, as CreateGrant does, and makes no grant of it. It works without the
+	// journal: then the code is good once in this replica, and counts from what was known of the person last.
+	ProveCode(ctx context.Context, in *ProveCodeRequest, opts ...grpc.CallOption) (*ProveCodeResponse, error)
 	// StageUsers keeps the users of an import aside, after checking them all; CommitUsers makes them
 	// count, idempotently.
 	StageUsers(ctx context.Context, in *StageUsersRequest, opts ...grpc.CallOption) (*StageUsersResponse, error)
@@ -1141,6 +1145,16 @@ func (c *doorsClient) Authenticate(ctx context.Context, in *AuthenticateRequest,
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AuthenticateResponse)
 	err := c.cc.Invoke(ctx, Doors_Authenticate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *doorsClient) ProveCode(ctx context.Context, in *ProveCodeRequest, opts ...grpc.CallOption) (*ProveCodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProveCodeResponse)
+	err := c.cc.Invoke(ctx, Doors_ProveCode_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -1195,6 +1209,9 @@ func (c *doorsClient) ListContacts(ctx context.Context, in *ListContactsRequest,
 // import. No outside caller reaches it.
 type DoorsServer interface {
 	Authenticate(context.Context, *AuthenticateRequest) (*AuthenticateResponse, error)
+	// ProveCode takes a code of the caller's MFA app, as CreateGrant does, and makes no grant of it. It works without the
+	// journal: then the code is good once in this replica, and counts from what was known of the person last.
+	ProveCode(context.Context, *ProveCodeRequest) (*ProveCodeResponse, error)
 	// StageUsers keeps the users of an import aside, after checking them all; CommitUsers makes them
 	// count, idempotently.
 	StageUsers(context.Context, *StageUsersRequest) (*StageUsersResponse, error)
@@ -1215,6 +1232,9 @@ type UnimplementedDoorsServer struct{}
 
 func (UnimplementedDoorsServer) Authenticate(context.Context, *AuthenticateRequest) (*AuthenticateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Authenticate not implemented")
+}
+func (UnimplementedDoorsServer) ProveCode(context.Context, *ProveCodeRequest) (*ProveCodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProveCode not implemented")
 }
 func (UnimplementedDoorsServer) StageUsers(context.Context, *StageUsersRequest) (*StageUsersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StageUsers not implemented")
@@ -1263,6 +1283,24 @@ func _Doors_Authenticate_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DoorsServer).Authenticate(ctx, req.(*AuthenticateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Doors_ProveCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveCodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DoorsServer).ProveCode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Doors_ProveCode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DoorsServer).ProveCode(ctx, req.(*ProveCodeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1349,6 +1387,10 @@ var Doors_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Authenticate",
 			Handler:    _Doors_Authenticate_Handler,
+		},
+		{
+			MethodName: "ProveCode",
+			Handler:    _Doors_ProveCode_Handler,
 		},
 		{
 			MethodName: "StageUsers",
