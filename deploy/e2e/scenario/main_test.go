@@ -47,6 +47,7 @@ var scenarios = []struct {
 	{"AScheduledLockdownEndsSessionsWithControlDead", scheduledWithoutControl, separately, 1},
 	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately, 2},
 	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2},
+	{"AHoldShutsEveryDoorWithTheJournalGone", heldWithoutJournal, separately, 1},
 	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2},
 	{"KillingAnyProcessLosesNothing", anyProcessKilled, separately, 2},
 	{"ATerminationIsReSentAndEndsNothingNewer", terminationResent, separately, 1},

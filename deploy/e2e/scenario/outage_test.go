@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"portcullis.dev/deploy/e2e/client"
 )
 
 func scheduledWithoutControl(w *world) {
@@ -145,4 +147,74 @@ func terminationResent(w *world) {
 	w.shut("alice", "db-1")
 	w.open("alice", "web-1")
 	_ = f
+}
+
+func heldWithoutJournal(w *world) {
+	root := w.root()
+	program, alice := w.token(root, "API"), w.person("alice")
+	w.must(alice.SignIn())
+	old := w.hold("alice", "db-1")
+	w.Process("nats").Kill()
+	refused := func(status int, reason string) func(*client.Answer, error) {
+		return func(a *client.Answer, err error) { w.Helper(); w.refused(status, reason, a, err) }
+	}
+	refused(http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE")(root.Call(http.MethodPost, "/v1/grants", object{"code": "000000", "purpose": "lockdown"}))
+
+	hold := object{"duration": "1800s", "justification": "Intruder inside, and the journal is gone", "requestId": requestID()}
+	refused(http.StatusUnauthorized, "CODE_INVALID")(root.Call(http.MethodPost, "/v1/holds", with(object{"code": "000000"}, hold)))
+	refused(http.StatusBadRequest, "DURATION_OUT_OF_RANGE")(root.Call(http.MethodPost, "/v1/holds", with(hold, object{"duration": "7200s", "code": "000000"})))
+	if !old.Alive() {
+		w.Fatal("a refused hold has ended a session")
+	}
+	code, err := root.Code()
+	if err != nil {
+		w.Fatal(err)
+	}
+	asked := time.Now()
+	h := w.must(root.Call(http.MethodPost, "/v1/holds", with(object{"code": code}, hold)))
+	for _, door := range h.Objects("doors") {
+		if door["state"] != "HELD" {
+			w.Errorf("a door does not hold: %v", door)
+		}
+	}
+	if doors := h.Objects("doors"); len(doors) != 7 || h.Text("lockdown") != "" {
+		w.Errorf("the hold reads %s", h)
+	}
+	w.endsWithin(old, asked, 2*time.Second)
+	w.shut("alice", "db-1")
+	a, err := program.Call(http.MethodGet, "/v1/devices", nil)
+	w.isD3("a program", w.moment(h, "endTime"), a, err)
+	a, err = alice.Call(http.MethodGet, "/v1/users/me", nil)
+	w.isD3("alice, who was signed in,", w.moment(h, "endTime"), a, err)
+	again := w.must(root.Call(http.MethodPost, "/v1/holds", with(object{"code": code}, hold)))
+	if again.Text("id") != h.Text("id") {
+		w.Errorf("the same request made another hold: %s", again)
+	}
+	refused(http.StatusUnauthorized, "CODE_USED")(root.Call(http.MethodPost, "/v1/holds", with(object{"code": code, "duration": "900s", "justification": "Again"}, object{"requestId": requestID()})))
+
+	w.Process("access-gate").Kill() // what it holds outlives it
+	if err := w.Start("nats"); err != nil {
+		w.Fatal(err)
+	}
+	if err := w.Restart("access-gate"); err != nil {
+		w.Fatal(err)
+	}
+	var l object
+	w.eventually(20*time.Second, "the hold is on record as a lockdown", func() bool {
+		all, err := root.Call(http.MethodGet, "/v1/lockdowns", nil)
+		if err != nil || all.Status != http.StatusOK || len(all.Objects("lockdowns")) != 1 {
+			return false
+		}
+		l = all.Objects("lockdowns")[0]
+		return l["hold"] == h.Text("id") && l["status"] == "ONGOING" && l["endTime"] == h.Text("endTime")
+	})
+	w.shut("alice", "db-1")
+	id, _ := l["id"].(string)
+	w.everyDoorHolds(root, id)
+	w.cancel(root, "lockdowns", id)
+	w.eventually(2*time.Second, "the program works again", func() bool {
+		a, err := program.Call(http.MethodGet, "/v1/devices", nil)
+		return err == nil && a.Status == http.StatusOK
+	})
+	w.open("alice", "db-1")
 }

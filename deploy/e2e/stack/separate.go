@@ -90,6 +90,7 @@ func (s *Stack) service(name string, o Options) error {
 	env = append(env,
 		"PORTCULLIS_INSTANCE="+name+"-1", "PORTCULLIS_LISTEN="+s.addresses[name], "PORTCULLIS_HEALTH="+loopback(port),
 		"PORTCULLIS_PEERS="+strings.Join(peers, ","), "PORTCULLIS_KEYS="+s.keys(kind),
+		"PORTCULLIS_HOLDS="+filepath.Join(s.Folder, "holds", name),
 	)
 	env = append(append(env, s.own(kind)...), o.Environment...)
 	s.starts[name] = func() (*Process, error) { return spawn(s.Folder, name, binary, env) }

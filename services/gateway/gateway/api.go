@@ -64,6 +64,7 @@ func register(mux *runtime.ServeMux, dial func(string) (grpc.ClientConnInterface
 		rpc.Control: func(c grpc.ClientConnInterface) error {
 			return errors.Join(
 				emergencyv1.RegisterEmergenciesHandlerClient(ctx, mux, emergencyv1.NewEmergenciesClient(c)),
+				emergencyv1.RegisterHoldsHandlerClient(ctx, mux, emergencyv1.NewHoldsClient(c)),
 				emergencyv1.RegisterPoliciesHandlerClient(ctx, mux, emergencyv1.NewPoliciesClient(c)),
 				auditv1.RegisterAuditHandlerClient(ctx, mux, auditv1.NewAuditClient(c)))
 		},

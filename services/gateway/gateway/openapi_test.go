@@ -55,6 +55,8 @@ GET /v1/freezes/{id}
 GET /v1/freezes/{id}/devices
 POST /v1/freezes/{id}:cancel
 POST /v1/freezes/{id}:shorten
+POST /v1/holds
+GET /v1/holds
 POST /v1/lockdowns
 GET /v1/lockdowns
 GET /v1/lockdowns/{id}

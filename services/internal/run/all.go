@@ -45,6 +45,7 @@ func All(ctx context.Context, entries []Entry, s *Settings, ready func()) error 
 	defer roomy()()
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return lasting(ctx, "keeping the journal", server.Run) })
+	parts.Go(func() error { return g.doorstep.serve(ctx, s.values.String("data")) })
 	for _, e := range entries {
 		parts.Go(func() error { return g.supervise(ctx, e) })
 	}
@@ -131,6 +132,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 		credentials: pipes.Credentials(), instance: func(service string) string { return service + "-1" },
 		journal: connect, dial: func(from, to string) (*grpc.ClientConn, error) { return pipes.Dial(from, to) },
 		replicas: func(context.Context, string) []string { return []string{""} },
+		doorstep: newDoorstep(),
 		holds:    func(service string) string { return filepath.Join(own.Data, "holds", service) },
 		listen:   func(service string) (net.Listener, error) { return pipes.Listen(service), nil },
 	}, server, nil

@@ -40,8 +40,9 @@ type ground struct {
 	replicas func(ctx context.Context, service string) []string
 	dialAt   func(service, address string) (*grpc.ClientConn, error)
 	// holds is the folder where a service keeps holds; empty for none.
-	holds  func(service string) string
-	listen func(service string) (net.Listener, error)
+	holds    func(service string) string
+	doorstep *doorstep
+	listen   func(service string) (net.Listener, error)
 }
 
 // roomy keeps the collector from running a hundred times a second until done is called: it waits for as
@@ -143,6 +144,7 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 		Texts:   g.settings.texts(), Keys: keys, Now: time.Now, Decode: g.settings.Decode, Dial: out.to, Doors: out.doors, Listen: net.Listen,
 		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}),
 	}
+	g.doorstep.put(e.Name, h.Watch)
 	return h, func() { out.close(); j.Close() }, nil
 }
 

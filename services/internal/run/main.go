@@ -58,6 +58,9 @@ func alone(ctx context.Context, e Entry, args, environ []string) error {
 	if own.Health != "" {
 		parts.Go(func() error { return g.health.serve(ctx, own.Health, g.registry) })
 	}
+	if own.Holds != "" {
+		parts.Go(func() error { return g.doorstep.serve(ctx, own.Holds) })
+	}
 	parts.Go(func() error { return g.life(ctx, e) })
 	return parts.Wait()
 }
@@ -89,7 +92,7 @@ func network(s *Settings, e Entry) (*ground, apart, error) {
 		dialAt: func(service, address string) (*grpc.ClientConn, error) {
 			return certificate.Dial(service, "passthrough:///"+address)
 		},
-		holds:  func(string) string { return own.Holds },
+		holds: func(string) string { return own.Holds }, doorstep: newDoorstep(),
 		listen: func(string) (net.Listener, error) { return net.Listen("tcp", own.Listen) },
 	}, own, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,9 +89,9 @@ func (r *record) lockdown(id string) *emergencyv1.Emergency {
 		StartTime: timestamppb.New(now), EndTime: timestamppb.New(now.Add(time.Hour)), CreateTime: timestamppb.New(now)}
 }
 
-func (r *record) watch() *watch.Watcher {
+func (r *record) watch(holds ...string) *watch.Watcher {
 	r.t.Helper()
-	w := watch.New(watch.Config{Journal: r.journal, Trust: audit.Trust(r.key.Public().(ed25519.PublicKey)), Directory: true, Log: slog.New(slog.DiscardHandler)})
+	w := watch.New(watch.Config{Holds: strings.Join(holds, ""), Journal: r.journal, Trust: audit.Trust(r.key.Public().(ed25519.PublicKey)), Directory: true, Log: slog.New(slog.DiscardHandler)})
 	r.run(w)
 	select {
 	case <-w.Ready():

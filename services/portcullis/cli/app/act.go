@@ -110,13 +110,26 @@ func (x *Act) askTicket() error {
 
 // Do makes the grant and does the act with it. A wrong code is asked for again while somebody is there.
 func (x *Act) Do(ctx context.Context, act func(grant string) error) error {
+	grant := ""
+	err := x.DoWithCode(ctx, func(code string) (err error) {
+		grant, err = x.grant(ctx, code)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return act(grant)
+}
+
+// DoWithCode does the act with a code in place of a grant. A wrong one is asked for again while somebody is there.
+func (x *Act) DoWithCode(ctx context.Context, act func(code string) error) error {
 	asked := x.code == ""
 	for try := 1; ; try++ {
-		grant, err := x.grant(ctx)
+		code, err := x.askCode(ctx)
 		if err == nil {
-			return act(grant)
+			err = act(code)
 		}
-		if !asked || try == codeTries || !WrongCode(err) {
+		if err == nil || !asked || try == codeTries || !WrongCode(err) {
 			return err
 		}
 		x.app.SayWhy(err)
@@ -142,13 +155,9 @@ func WrongCode(err error) bool {
 	return api.IsRefusal(err, fault.CodeInvalid) || api.IsRefusal(err, fault.CodeUsed)
 }
 
-func (x *Act) grant(ctx context.Context) (string, error) {
-	code, err := x.askCode(ctx)
-	if err != nil {
-		return "", err
-	}
+func (x *Act) grant(ctx context.Context, code string) (string, error) {
 	answer := new(identityv1.CreateGrantResponse)
-	err = x.app.client.Do(ctx, api.Request{Method: http.MethodPost, Path: "/v1/grants",
+	err := x.app.client.Do(ctx, api.Request{Method: http.MethodPost, Path: "/v1/grants",
 		Body: &identityv1.CreateGrantRequest{Code: code, Purpose: x.Purpose}, Out: answer})
 	return answer.GetGrant(), err
 }
