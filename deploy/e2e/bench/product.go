@@ -62,7 +62,7 @@ func startProduct() (*product, error) {
 	p := &product{}
 	started = p
 	p.closes = append(p.closes, func() { _ = os.RemoveAll(folder) })
-	p.Stack, err = stack.Separate(folder, stack.Options{Gates: gates, Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}})
+	p.Stack, err = stack.Separate(folder, stack.Options{Replicas: map[string]int{"access-gate": gates}, Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}})
 	if p.Stack != nil {
 		p.closes = append(p.closes, p.Stack.Stop)
 	}
@@ -87,7 +87,7 @@ func (p *product) dial() error {
 		return err
 	}
 	for i := range gates {
-		c, err := p.connect(stack.Gate(i))
+		c, err := p.connect(stack.Replica("access-gate", i))
 		if err != nil {
 			return err
 		}

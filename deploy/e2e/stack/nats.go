@@ -6,16 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// startNATS runs a real NATS server that syncs before it acknowledges, speaks TLS, and lets each service
-// do what the product says that it may. It then makes the streams.
-func (s *Stack) startNATS(port int) error {
-	binary, err := Binary("nats-server")
-	if err != nil {
-		return err
-	}
+// startNATS runs real NATS servers that sync before they acknowledge, speak TLS, and let each service do what the
+// product says that it may. It then makes the streams, with as many copies as there are servers.
+func (s *Stack) startNATS(servers int) error {
 	portcullis, err := Binary("portcullis")
 	if err != nil {
 		return err
@@ -24,35 +21,33 @@ func (s *Stack) startNATS(port int) error {
 	if err != nil {
 		return fmt.Errorf("asking for the accounts of NATS: %w", err)
 	}
-	if err := s.authority.issue("nats"); err != nil {
-		return err
+	for _, user := range []string{"nats", "bootstrap"} {
+		if err := s.authority.issue(user); err != nil {
+			return err
+		}
 	}
-	config := filepath.Join(s.Folder, "nats.conf")
-	text := fmt.Sprintf(`listen: "127.0.0.1:%d"
-server_name: nats-1
-jetstream { store_dir: %q, sync_interval: always }
-tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }
-%s`, port, filepath.Join(s.Folder, "nats"), s.authority.file("nats.pem"), s.authority.file("nats.key"), s.authority.file("ca.pem"), accounts)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return err
-	}
-	env := environment()
 	for _, user := range append([]string{"bootstrap"}, services...) {
 		s.passwords[user] = "p" + rand.Text()
-		env = append(env, "PORTCULLIS_NATS_PASSWORD_"+strings.ToUpper(strings.ReplaceAll(user, "-", "_"))+"="+s.passwords[user])
 	}
-	s.Nats = loopback(port)
-	s.starts["nats"] = func() (*Process, error) { return spawn(s.Folder, "nats", binary, env, "-c", config) }
-	if err := s.Start("nats"); err != nil {
+	ports, err := freePorts(2 * servers)
+	if err != nil {
 		return err
 	}
-	if err := s.awaitPort("nats", s.Nats); err != nil {
-		return err
+	for i := range servers {
+		s.brokers = append(s.brokers, loopback(ports[i]))
 	}
-	if err := s.authority.issue("bootstrap"); err != nil {
-		return err
+	s.Nats = s.brokers[0]
+	for i := range servers {
+		if err := s.broker(i, ports[servers:], string(accounts)); err != nil {
+			return err
+		}
 	}
-	create := exec.Command(portcullis, "prepare", "streams")
+	for i, address := range s.brokers {
+		if err := s.awaitPort(Replica("nats", i), address); err != nil {
+			return err
+		}
+	}
+	create := exec.Command(portcullis, "prepare", "streams", "--replicas", strconv.Itoa(servers))
 	create.Env = environment(s.atNATS("bootstrap")...)
 	if out, err := create.CombinedOutput(); err != nil {
 		return fmt.Errorf("making the streams: %w\n%s", err, out)
@@ -60,10 +55,41 @@ tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }
 	return nil
 }
 
+// broker starts the i-th NATS server; routes are the ports at which they find each other.
+func (s *Stack) broker(i int, routes []int, accounts string) error {
+	binary, err := Binary("nats-server")
+	if err != nil {
+		return err
+	}
+	name := Replica("nats", i)
+	text := fmt.Sprintf(`listen: %q
+server_name: %s
+jetstream { store_dir: %q, sync_interval: always }
+tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }
+%s`, s.brokers[i], name, filepath.Join(s.Folder, name), s.authority.file("nats.pem"), s.authority.file("nats.key"), s.authority.file("ca.pem"), accounts)
+	if len(s.brokers) > 1 {
+		var all []string
+		for _, port := range routes {
+			all = append(all, fmt.Sprintf("%q", "nats://"+loopback(port)))
+		}
+		text += fmt.Sprintf("\ncluster { name: portcullis, listen: %q, routes: [%s] }\n", loopback(routes[i]), strings.Join(all, ", "))
+	}
+	config := filepath.Join(s.Folder, name+".conf")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return err
+	}
+	env := environment()
+	for user, password := range s.passwords {
+		env = append(env, "PORTCULLIS_NATS_PASSWORD_"+strings.ToUpper(strings.ReplaceAll(user, "-", "_"))+"="+password)
+	}
+	s.starts[name] = func() (*Process, error) { return spawn(s.Folder, name, binary, env, "-c", config) }
+	return s.Start(name)
+}
+
 // atNATS is what tells a process where NATS is, and who it is there.
 func (s *Stack) atNATS(user string) []string {
 	return []string{
-		"PORTCULLIS_NATS=tls://" + s.Nats, "PORTCULLIS_NATS_TLS=true",
+		"PORTCULLIS_NATS=tls://" + strings.Join(s.brokers, ",tls://"), "PORTCULLIS_NATS_TLS=true",
 		"PORTCULLIS_NATS_USER=" + user, "PORTCULLIS_NATS_PASSWORD=" + s.passwords[user],
 		"PORTCULLIS_TLS_CERT=" + s.authority.file(user+".pem"), "PORTCULLIS_TLS_KEY=" + s.authority.file(user+".key"),
 		"PORTCULLIS_TLS_CA=" + s.authority.file("ca.pem"),

@@ -19,7 +19,7 @@ func Separate(folder string, o Options) (*Stack, error) {
 	if s.authority, err = newAuthority(filepath.Join(folder, "tls")); err != nil {
 		return s, err
 	}
-	ports, err := freePorts(5)
+	ports, err := freePorts(4)
 	if err != nil {
 		return s, err
 	}
@@ -27,15 +27,17 @@ func Separate(folder string, o Options) (*Stack, error) {
 	if err := s.startRedis(ports[3]); err != nil {
 		return s, err
 	}
-	if err := s.startNATS(ports[4]); err != nil {
+	if err := s.startNATS(max(1, o.Brokers)); err != nil {
 		return s, err
 	}
 	if err := s.makeKeys(); err != nil {
 		return s, err
 	}
-	names := append([]string{}, services...)
-	for i := 1; i < o.Gates; i++ {
-		names = append(names, Gate(i))
+	var names []string
+	for _, service := range services {
+		for i := range max(1, o.Replicas[service]) {
+			names = append(names, Replica(service, i))
+		}
 	}
 	for _, name := range names {
 		port, err := FreePort()
@@ -50,6 +52,15 @@ func Separate(folder string, o Options) (*Stack, error) {
 		}
 	}
 	return s, s.WaitReady()
+}
+
+// replicas are the addresses of a service's processes.
+func (s *Stack) replicas(service string) string {
+	var all []string
+	for i := 0; s.addresses[Replica(service, i)] != ""; i++ {
+		all = append(all, s.addresses[Replica(service, i)])
+	}
+	return strings.Join(all, ";")
 }
 
 func (s *Stack) makeKeys() error {
@@ -67,10 +78,7 @@ func (s *Stack) keys(service string) string { return filepath.Join(s.Folder, "ke
 
 // service starts one replica of a service.
 func (s *Stack) service(name string, o Options) error {
-	kind := name
-	if strings.HasPrefix(name, "access-gate") {
-		kind = "access-gate"
-	}
+	kind := ServiceOf(name)
 	binary, err := Binary(kind)
 	if err != nil {
 		return err
@@ -84,7 +92,7 @@ func (s *Stack) service(name string, o Options) error {
 	}
 	var peers []string
 	for _, peer := range services {
-		peers = append(peers, peer+"="+s.addresses[peer])
+		peers = append(peers, peer+"="+s.replicas(peer))
 	}
 	env := environment(s.atNATS(kind)...)
 	env = append(env,

@@ -20,8 +20,10 @@ import (
 type Options struct {
 	// Environment is added to what the services get, NAME=value.
 	Environment []string
-	// Gates is how many access-gates run in separate processes; one, if unset.
-	Gates int
+	// Replicas is how many of a service run in separate processes; one, where unset.
+	Replicas map[string]int
+	// Brokers is how many NATS servers there are, each entry on all of them; one, if unset.
+	Brokers int
 }
 
 // Administrator is the first one, whom the empty data folder is started with.
@@ -38,7 +40,7 @@ type Stack struct {
 	Separate bool
 	// Folder is where data and logs are.
 	Folder string
-	// Nats and Redis are the addresses of the servers, of separate processes alone.
+	// Nats and Redis are the addresses of the servers, of separate processes alone; of NATS, the first one's.
 	Nats, Redis string
 
 	processes map[string]*Process
@@ -47,6 +49,7 @@ type Stack struct {
 	addresses map[string]string // name → host:port of its gRPC, of separate processes alone
 	authority *authority
 	passwords map[string]string // of NATS users
+	brokers   []string          // host:port of each NATS server
 }
 
 func newStack(folder string) *Stack {
@@ -66,12 +69,29 @@ func (s *Stack) Process(name string) *Process { return s.processes[name] }
 // Address is where a service serves the others, by name.
 func (s *Stack) Address(name string) string { return s.addresses[name] }
 
-// Gate is the name of the i-th access-gate.
-func Gate(i int) string {
+// Replica is the name of the i-th process of a service, or of NATS.
+func Replica(service string, i int) string {
 	if i == 0 {
-		return "access-gate"
+		return service
 	}
-	return fmt.Sprintf("access-gate-%d", i+1)
+	return fmt.Sprintf("%s-%d", service, i+1)
+}
+
+// ServiceOf is the service that a process is of.
+func ServiceOf(name string) string {
+	service, number, numbered := cutLast(name, "-")
+	if _, err := strconv.Atoi(number); numbered && err == nil {
+		return service
+	}
+	return name
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
 }
 
 // Start starts a process that is not running, by name, and returns without waiting for it.
@@ -155,7 +175,7 @@ func (s *Stack) Stop() {
 	done := make(chan struct{}, len(s.processes))
 	waiting := 0
 	for name, p := range s.processes {
-		if name == "nats" || name == "redis" {
+		if ServiceOf(name) == "nats" || name == "redis" {
 			last = append(last, p)
 			continue
 		}

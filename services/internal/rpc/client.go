@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 
 	"portcullis.dev/services/internal/who"
 )
@@ -24,10 +26,20 @@ func (p *Pipes) Dial(from, to string) (*grpc.ClientConn, error) {
 	}))
 }
 
-// Dial answers a connection to a service at an address: host:port, or any target that gRPC knows. Calls
-// are spread over all replicas that the name resolves to. It connects when it is used.
+// Dial answers a connection to a service at an address: host:port, or any target that gRPC knows, or several
+// of host:port with semicolons between them. Calls are spread over all of them, and over all replicas that a name
+// resolves to. It connects when it is used.
 func (t *TLS) Dial(service, address string) (*grpc.ClientConn, error) {
-	return dial(address, t.Client(service))
+	if !strings.Contains(address, ";") {
+		return dial(address, t.Client(service))
+	}
+	replicas := manual.NewBuilderWithScheme("replicas")
+	var all []resolver.Address
+	for one := range strings.SplitSeq(address, ";") {
+		all = append(all, resolver.Address{Addr: strings.TrimSpace(one)})
+	}
+	replicas.InitialState(resolver.State{Addresses: all})
+	return dial("replicas:///"+service, t.Client(service), grpc.WithResolvers(replicas))
 }
 
 func dial(target string, c credentials.TransportCredentials, more ...grpc.DialOption) (*grpc.ClientConn, error) {

@@ -45,7 +45,7 @@ type apart struct {
 	Instance     string            `koanf:"instance" help:"this replica's name; by itself service and host name"`
 	Listen       string            `koanf:"listen" help:"the address at which the other services reach this one"`
 	Health       string            `koanf:"health" help:"the address of /healthz, /readyz and /metrics; empty for none"`
-	Peers        map[string]string `koanf:"peers" help:"where the other services are: name=host:port,…; by itself their names, at 7443"`
+	Peers        map[string]string `koanf:"peers" help:"where the other services are: name=host:port,…, replicas with semicolons between them; by itself their names, at 7443"`
 	TLSCert      string            `koanf:"tls-cert" help:"the file of this service's certificate"`
 	TLSKey       string            `koanf:"tls-key" help:"the file of its key"`
 	TLSCA        string            `koanf:"tls-ca" help:"the file of the CA of all services' certificates"`

@@ -49,20 +49,24 @@ func (l *lines) at(service, address string) (grpc.ClientConnInterface, error) {
 	return l.kept(service+" "+address, func() (*grpc.ClientConn, error) { return l.dialAt(service, address) })
 }
 
-// resolved are the addresses that a target stands for: all of a name's, or the target itself.
+// resolved are the addresses that a target stands for: all of each name's, or the name itself where it has none.
 func resolved(ctx context.Context, target string) []string {
-	bare := strings.TrimPrefix(target, "dns:///")
-	host, port, err := net.SplitHostPort(bare)
-	if err != nil {
-		return []string{target}
-	}
-	ips, err := net.DefaultResolver.LookupHost(ctx, host)
-	if err != nil || len(ips) == 0 {
-		return []string{bare}
-	}
-	all := make([]string, len(ips))
-	for i, ip := range ips {
-		all[i] = net.JoinHostPort(ip, port)
+	var all []string
+	for one := range strings.SplitSeq(strings.TrimPrefix(target, "dns:///"), ";") {
+		one = strings.TrimSpace(one)
+		host, port, err := net.SplitHostPort(one)
+		if err != nil {
+			all = append(all, one)
+			continue
+		}
+		ips, err := net.DefaultResolver.LookupHost(ctx, host)
+		if err != nil || len(ips) == 0 {
+			all = append(all, one)
+			continue
+		}
+		for _, ip := range ips {
+			all = append(all, net.JoinHostPort(ip, port))
+		}
 	}
 	return all
 }
