@@ -32,25 +32,27 @@ var scenarios = []struct {
 	run   func(*world)
 	where where
 	roots int // administrators who act
+	// replicas takes it on a cluster too.
+	replicas bool
 }{
-	{"AFreezeClosesTheDevicesOfGroupsThatOptedIn", freezeCloses, anywhere, 2},
-	{"OverlappingFreezesAddUp", freezesOverlap, anywhere, 2},
-	{"ALockdownClosesEverythingButTheAdministratorsWayIn", lockdownCloses, anywhere, 3},
-	{"ALockdownLetsItsBreakGlassThrough", lockdownBreakGlass, anywhere, 2},
-	{"ATerminationEndsWhatItSelects", terminationEnds, anywhere, 2},
-	{"ACodeAndAGrantWorkOnce", grantsWorkOnce, anywhere, 2},
-	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere, 2},
-	{"ThePolicyAsksForATicket", policyAsksForTicket, anywhere, 2},
-	{"PeopleAreToldOfALockdown", peopleAreTold, anywhere, 3},
-	{"AnAdministratorIsToldWhomALockdownRefuses", refusedAreTold, anywhere, 1},
-	{"BadInputIsRefusedClearly", badInput, anywhere, 1},
-	{"AScheduledLockdownEndsSessionsWithControlDead", scheduledWithoutControl, separately, 1},
-	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately, 2},
-	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2},
-	{"AHoldShutsEveryDoorWithTheJournalGone", heldWithoutJournal, separately, 1},
-	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2},
-	{"KillingAnyProcessLosesNothing", anyProcessKilled, separately, 2},
-	{"ATerminationIsReSentAndEndsNothingNewer", terminationResent, separately, 1},
+	{"AFreezeClosesTheDevicesOfGroupsThatOptedIn", freezeCloses, anywhere, 2, true},
+	{"OverlappingFreezesAddUp", freezesOverlap, anywhere, 2, false},
+	{"ALockdownClosesEverythingButTheAdministratorsWayIn", lockdownCloses, anywhere, 3, true},
+	{"ALockdownLetsItsBreakGlassThrough", lockdownBreakGlass, anywhere, 2, false},
+	{"ATerminationEndsWhatItSelects", terminationEnds, anywhere, 2, true},
+	{"ACodeAndAGrantWorkOnce", grantsWorkOnce, anywhere, 2, true},
+	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere, 2, false},
+	{"ThePolicyAsksForATicket", policyAsksForTicket, anywhere, 2, false},
+	{"PeopleAreToldOfALockdown", peopleAreTold, anywhere, 3, true},
+	{"AnAdministratorIsToldWhomALockdownRefuses", refusedAreTold, anywhere, 1, true},
+	{"BadInputIsRefusedClearly", badInput, anywhere, 1, false},
+	{"AScheduledLockdownEndsSessionsWithControlDead", scheduledWithoutControl, separately, 1, false},
+	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately, 2, false},
+	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2, true},
+	{"AHoldShutsEveryDoorWithTheJournalGone", heldWithoutJournal, separately, 1, false},
+	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2, true},
+	{"KillingAnyProcessLosesNothing", anyProcessKilled, separately, 2, false},
+	{"ATerminationIsReSentAndEndsNothingNewer", terminationResent, separately, 1, false},
 }
 
 func TestOnTheAllInOne(t *testing.T) {
@@ -72,6 +74,22 @@ func TestOnSeparateProcesses(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.run(newWorld(t, stack.Separate, quick, s.roots))
+		})
+	}
+}
+
+// TestOnReplicas is on three NATS servers and two of every service that is not at the edge. What one scenario shows of
+// a kind shows it of them all, so it takes one of each.
+func TestOnReplicas(t *testing.T) {
+	t.Parallel()
+	double := map[string]int{"emergency-control": 2, "identity": 2, "access-gate": 2, "session-broker": 2, "notifier": 2}
+	for _, s := range scenarios {
+		if !s.replicas {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.run(newWorld(t, stack.Separate, stack.Options{Environment: quick.Environment, Replicas: double, Brokers: 3}, s.roots))
 		})
 	}
 }

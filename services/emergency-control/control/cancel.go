@@ -69,6 +69,7 @@ func (s *Service) shorten(ctx context.Context, r *emergencyv1.ShortenRequest, ki
 // compare-and-set: an edge STARTED that is missing is written with the change, all or nothing.
 func (s *Service) lift(ctx context.Context, a asked, id string, kind emergencyv1.Emergency_Kind, verb string,
 	edit func(e *emergencyv1.Emergency, now time.Time) (emergencyv1.Entry_Change, error)) (*emergencyv1.Emergency, error) {
+	s.arrive(ctx, id)
 	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		if err := a.reasons(s.ledger.policy); err != nil {
 			return nil, err

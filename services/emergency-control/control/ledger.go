@@ -221,6 +221,15 @@ func (l *ledger) reach(ctx context.Context, atLeast uint64) (uint64, error) {
 	}
 }
 
+// near reports whether a sequence is one that others may have written just now: far ahead of the head there is nothing
+// to wait for.
+func (l *ledger) near(sequence uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	head, _, _ := l.chain.Head()
+	return sequence > head && sequence-head < 1000
+}
+
 // patience is how long an answer may wait for what others wrote.
 const patience = 5 * time.Second
 

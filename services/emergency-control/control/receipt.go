@@ -292,7 +292,8 @@ func (r *receipts) heard(now time.Time) bool {
 const brokerService = "session-broker"
 
 // ListReceipts lists what every enforcer says of one emergency.
-func (s *Service) ListReceipts(_ context.Context, q *emergencyv1.ListReceiptsRequest) (*emergencyv1.ListReceiptsResponse, error) {
+func (s *Service) ListReceipts(ctx context.Context, q *emergencyv1.ListReceiptsRequest) (*emergencyv1.ListReceiptsResponse, error) {
+	s.arrive(ctx, q.GetId())
 	e := s.ledger.record(q.GetId())
 	if e == nil {
 		return nil, unknown(q.GetId(), emergencyv1.Emergency_KIND_UNSPECIFIED)

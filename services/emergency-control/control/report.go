@@ -25,13 +25,13 @@ const (
 )
 
 // GetTermination answers a termination with how far it is.
-func (s *Service) GetTermination(_ context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
-	return s.get(r.GetId(), emergencyv1.Emergency_TERMINATION)
+func (s *Service) GetTermination(ctx context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
+	return s.get(ctx, r.GetId(), emergencyv1.Emergency_TERMINATION)
 }
 
 // GetFreeze answers a freeze with its status now, what it blocks, and how far it is if it ends sessions.
 func (s *Service) GetFreeze(ctx context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
-	e, err := s.get(r.GetId(), emergencyv1.Emergency_FREEZE)
+	e, err := s.get(ctx, r.GetId(), emergencyv1.Emergency_FREEZE)
 	if err == nil {
 		s.tryBlocked(ctx, []*emergencyv1.Emergency{e})
 	}
@@ -39,11 +39,12 @@ func (s *Service) GetFreeze(ctx context.Context, r *emergencyv1.GetEmergencyRequ
 }
 
 // GetLockdown answers a lockdown with its status now and how far it is.
-func (s *Service) GetLockdown(_ context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
-	return s.get(r.GetId(), emergencyv1.Emergency_LOCKDOWN)
+func (s *Service) GetLockdown(ctx context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
+	return s.get(ctx, r.GetId(), emergencyv1.Emergency_LOCKDOWN)
 }
 
-func (s *Service) get(id string, kind emergencyv1.Emergency_Kind) (*emergencyv1.Emergency, error) {
+func (s *Service) get(ctx context.Context, id string, kind emergencyv1.Emergency_Kind) (*emergencyv1.Emergency, error) {
+	s.arrive(ctx, id)
 	e := s.ledger.record(id)
 	if e == nil || e.GetKind() != kind {
 		return nil, unknown(id, kind)
@@ -310,7 +311,7 @@ func (s *Service) shown(e *emergencyv1.Emergency) *emergencyv1.Emergency {
 // ListFreezeDevices lists what a freeze blocks by the directory of now, or, once it is over, by the
 // directory as it was then.
 func (s *Service) ListFreezeDevices(ctx context.Context, r *emergencyv1.ListFreezeDevicesRequest) (*emergencyv1.ListFreezeDevicesResponse, error) {
-	e, err := s.get(r.GetId(), emergencyv1.Emergency_FREEZE)
+	e, err := s.get(ctx, r.GetId(), emergencyv1.Emergency_FREEZE)
 	if err != nil {
 		return nil, err
 	}

@@ -27,8 +27,9 @@ const (
 // is sent is made when the reader can take it, so a slow one is told less often, and always the latest.
 func (s *Service) WatchEmergency(r *emergencyv1.WatchEmergencyRequest, stream grpc.ServerStreamingServer[emergencyv1.WatchEmergencyResponse]) error {
 	ctx := stream.Context()
-	if err := s.arrived(ctx, r.GetId()); err != nil {
-		return err
+	s.arrive(ctx, r.GetId())
+	if s.ledger.record(r.GetId()) == nil {
+		return unknown(r.GetId(), emergencyv1.Emergency_KIND_UNSPECIFIED)
 	}
 	var told *emergencyv1.WatchEmergencyResponse
 	for {
@@ -45,20 +46,17 @@ func (s *Service) WatchEmergency(r *emergencyv1.WatchEmergencyRequest, stream gr
 	}
 }
 
-// arrived waits a moment until an emergency is known whose number says that it may have been written just
-// now, through another replica: whoever applied it looks at it next.
-func (s *Service) arrived(ctx context.Context, id string) error {
-	if idPattern.MatchString(id) && s.ledger.record(id) == nil {
-		ctx, cancel := context.WithTimeout(ctx, watchAhead)
-		defer cancel()
-		if number, err := strconv.ParseUint(id[2:], 10, 64); err == nil {
-			_, _ = s.ledger.reach(ctx, number) // the look that follows says what came of it
-		}
+// arrive waits a moment until an emergency is known whose number says that it may have been written just now,
+// through another replica: whoever applied it looks at it next.
+func (s *Service) arrive(ctx context.Context, id string) {
+	if !idPattern.MatchString(id) || s.ledger.record(id) != nil {
+		return
 	}
-	if s.ledger.record(id) == nil {
-		return unknown(id, emergencyv1.Emergency_KIND_UNSPECIFIED)
+	ctx, cancel := context.WithTimeout(ctx, watchAhead)
+	defer cancel()
+	if number, err := strconv.ParseUint(id[2:], 10, 64); err == nil && s.ledger.near(number) {
+		_, _ = s.ledger.reach(ctx, number) // the look that follows says what came of it
 	}
-	return nil
 }
 
 // picture is what a watch tells of an emergency.

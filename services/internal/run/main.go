@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // images have no zones
 
 	"github.com/spf13/pflag"
@@ -21,6 +22,8 @@ import (
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/seal"
 )
+
+const bootstrapAgain = 200 * time.Millisecond
 
 const defaultNATS = "nats://127.0.0.1:4222"
 
@@ -153,7 +156,18 @@ func Bootstrap(ctx context.Context, environ []string, replicas int) error {
 			return err
 		}
 	}
-	return create(ctx, func(ctx context.Context, user string) (*journal.Journal, error) {
+	connect := func(ctx context.Context, user string) (*journal.Journal, error) {
 		return journal.Connect(ctx, own.natsConfig(user, certificate))
-	}, replicas)
+	}
+	for { // servers that have just started don't know each other yet
+		err := create(ctx, connect, replicas)
+		if err == nil || errors.Is(err, journal.ErrUnsafe) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(bootstrapAgain):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
