@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"portcullis.dev/deploy/e2e/stack"
@@ -59,6 +60,56 @@ func anyProcessKilled(w *world) {
 	w.cancel(other, "freezes", f.Text("id"))
 	w.counts(w.terminate(root, object{"all": true}), 1)
 	w.endsWithin(live, time.Now(), time.Second)
+	w.verify(root.Token)
+}
+
+// anyOneLost has one process after the other gone for as long as it takes to use everything that matters, and in the end one
+// of each kind at the same time. After a NATS server the others elect who leads its streams, which takes them some seconds; sessions
+// go on meanwhile, and doors decide.
+func anyOneLost(w *world) {
+	root, other := w.root(), w.root()
+	live := w.hold("alice", "web-1")
+	works := func(without string) {
+		w.Helper()
+		began := time.Now()
+		w.eventually(30*time.Second, "the panel answers without "+without, func() bool {
+			a, err := root.Call(http.MethodPost, "/v1/emergencies:preview", object{"lockdown": object{"duration": "600s"}})
+			return err == nil && a.Status == http.StatusOK
+		})
+		w.eventually(30*time.Second, "the directory is written without "+without, func() bool {
+			a, err := root.Call(http.MethodPost, "/v1/access-groups", object{"name": "without-" + strings.ReplaceAll(without, " ", "-"), "requestId": requestID()})
+			return err == nil && (a.Status == http.StatusOK || a.Status == http.StatusConflict)
+		})
+		w.eventually(30*time.Second, "alice gets in without "+without, func() bool {
+			_, code, err := w.door.Run("alice", "web-1", w.keys["alice"], "true")
+			return err == nil && code == 0
+		})
+		w.must(root.Call(http.MethodPost, "/v1/sign-ins/current:refresh", object{}))
+		if !live.Alive() {
+			w.Fatalf("without %s a session ended: %s", without, live.Output())
+		}
+		w.Logf("everything was used without %s after %v", without, time.Since(began).Round(10*time.Millisecond))
+	}
+	lost := []string{"nats", "nats-2", "nats-3", "emergency-control", "identity-2", "access-gate", "session-broker", "session-broker-2", "notifier", "redis"}
+	for _, name := range lost {
+		w.Process(name).Kill()
+		works(name)
+		if err := w.Restart(name); err != nil {
+			w.Fatalf("%s does not come back: %v", name, err)
+		}
+	}
+	w.eventually(20*time.Second, "every NATS server has all again", func() bool {
+		a, err := root.Call(http.MethodPost, "/v1/access-groups", object{"name": "all-back", "requestId": requestID()})
+		return err == nil && (a.Status == http.StatusOK || a.Status == http.StatusConflict)
+	})
+	for _, name := range []string{"nats-2", "emergency-control-2", "identity", "access-gate-2", "session-broker", "notifier-2", "redis"} {
+		w.Process(name).Kill()
+	}
+	works("one of each")
+	l := w.lockdown(root, nil)
+	w.endsWithin(live, time.Now(), 2*time.Second)
+	w.shut("alice", "db-1")
+	w.cancel(w.again(other), "lockdowns", l.Text("id"))
 	w.verify(root.Token)
 }
 

@@ -25,6 +25,7 @@ type where uint8
 const (
 	anywhere where = iota
 	separately
+	onReplicas
 )
 
 var scenarios = []struct {
@@ -50,6 +51,7 @@ var scenarios = []struct {
 	{"AConnectorStoppedThroughALockdownEndsItsOldSessions", stoppedConnector, separately, 2, false},
 	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2, true},
 	{"AHoldShutsEveryDoorWithTheJournalGone", heldWithoutJournal, separately, 1, false},
+	{"TheLossOfAnyOneIsNotNoticed", anyOneLost, onReplicas, 2, true},
 	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2, true},
 	{"KillingAnyProcessLosesNothing", anyProcessKilled, separately, 2, false},
 	{"ATerminationIsReSentAndEndsNothingNewer", terminationResent, separately, 1, false},
@@ -58,7 +60,7 @@ var scenarios = []struct {
 func TestOnTheAllInOne(t *testing.T) {
 	t.Parallel()
 	for _, s := range scenarios {
-		if s.where == separately {
+		if s.where != anywhere {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
@@ -71,6 +73,9 @@ func TestOnTheAllInOne(t *testing.T) {
 func TestOnSeparateProcesses(t *testing.T) {
 	t.Parallel()
 	for _, s := range scenarios {
+		if s.where == onReplicas {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.run(newWorld(t, stack.Separate, quick, s.roots))

@@ -68,6 +68,12 @@ jetstream { store_dir: %q, sync_interval: always }
 tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }
 %s`, s.brokers[i], name, filepath.Join(s.Folder, name), s.authority.file("nats.pem"), s.authority.file("nats.key"), s.authority.file("ca.pem"), accounts)
 	if len(s.brokers) > 1 {
+		port, err := FreePort()
+		if err != nil {
+			return err
+		}
+		text += fmt.Sprintf("\nhttp: %q\n", loopback(port))
+		s.readiness[name] = "http://" + loopback(port) + "/healthz" // once it has all that the others have
 		var all []string
 		for _, port := range routes {
 			all = append(all, fmt.Sprintf("%q", "nats://"+loopback(port)))
