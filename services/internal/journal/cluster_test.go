@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,6 +155,23 @@ func TestOneServerOfThreeThatDoesNotSyncIsEnoughToRefuse(t *testing.T) {
 	err := journal.Create(t.Context(), j, []journal.StreamConfig{{Name: "STATE", Subjects: []string{"state.>"}, Replicas: 3}})
 	if !errors.Is(err, journal.ErrUnsafe) || !strings.Contains(err.Error(), "the server s1") {
 		t.Errorf("creating says %v", err)
+	}
+}
+
+func TestAFrozenServerOfThreeKeepsNobodyFromOpeningAStream(t *testing.T) {
+	servers := cluster(t)
+	j := connect(t, journal.Config{URL: servers[0].url(), Log: logTo(t)})
+	if err := journal.Create(t.Context(), j, []journal.StreamConfig{{Name: "STATE", Subjects: []string{"state.>"}, Replicas: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	servers[1].signal(syscall.SIGSTOP)
+	t.Cleanup(func() { servers[1].signal(syscall.SIGCONT) })
+	s, err := j.Stream(t.Context(), "STATE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), journal.Message{Subject: "state.x"}); err != nil {
+		t.Errorf("and then: %v", err)
 	}
 }
 

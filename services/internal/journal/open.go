@@ -140,8 +140,24 @@ func (j *Journal) synced(ctx context.Context, info *jetstream.StreamInfo) error 
 		j.log.Warn("nobody checked that the journal's servers sync before they acknowledge", "stream", info.Config.Name)
 		return nil
 	}
-	waiting := j.holders(info)
+	var err error
+	for range asked { // the one that this connection is to may be frozen as well, for a moment
+		if err = j.asksAll(ctx, info); !errors.Is(err, errNobody) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: whether the servers %v sync cannot be known, they do not answer under %s", ErrUnsafe, j.holders(info), Servers)
+}
+
+// asked is how often nobody has to answer until that is how the servers are set up.
+const asked = 3
+
+var errNobody = errors.New("no server answers")
+
+func (j *Journal) asksAll(ctx context.Context, info *jetstream.StreamInfo) error {
+	waiting, heard := j.holders(info), false
 	err := j.servers(ctx, Servers, func(server string, data json.RawMessage) error {
+		heard = true
 		var is struct {
 			Config struct {
 				SyncAlways bool `json:"sync_always"`
@@ -162,13 +178,26 @@ func (j *Journal) synced(ctx context.Context, info *jetstream.StreamInfo) error 
 		}
 		return nil
 	})
-	switch {
-	case errors.Is(err, errEnough):
+	if errors.Is(err, errEnough) {
 		return nil
-	case err == nil:
-		return fmt.Errorf("%w: whether the servers %v sync cannot be known, they do not answer under %s", ErrUnsafe, waiting, Servers)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if !heard {
+		return errNobody
+	}
+	return j.silent(info, waiting)
+}
+
+// silent says what it means that some servers that hold a copy do not answer. Where most copies are known to be synced,
+// so is one of those behind every acknowledgement. The others may be frozen, and come back.
+func (j *Journal) silent(info *jetstream.StreamInfo, waiting []string) error {
+	if answered := len(j.holders(info)) - len(waiting); answered <= info.Config.Replicas/2 {
+		return fmt.Errorf("%w: the servers %v, which hold %s, do not answer under %s", ErrUnavailable, waiting, info.Config.Name, Servers)
+	}
+	j.log.Warn("a server of the journal does not answer, nobody checked that it syncs", "stream", info.Config.Name, "servers", waiting)
+	return nil
 }
 
 // holders names the servers that keep a copy of the stream and are there.
