@@ -242,6 +242,7 @@ func (i fakeIdentity) DeleteSignIn(ctx context.Context, r *identityv1.DeleteSign
 type fakeControl struct {
 	emergencyv1.UnimplementedEmergenciesServer
 	emergencyv1.UnimplementedPoliciesServer
+	emergencyv1.UnimplementedHoldsServer
 	auditv1.UnimplementedAuditServer
 	*world
 }
@@ -326,6 +327,7 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	identityv1.RegisterTokensServer(server, identity)
 	emergencyv1.RegisterEmergenciesServer(server, control)
 	emergencyv1.RegisterPoliciesServer(server, control)
+	emergencyv1.RegisterHoldsServer(server, control)
 	auditv1.RegisterAuditServer(server, control)
 	notifier := fakeNotifier{world: w}
 	notificationv1.RegisterNotificationsServer(server, notifier)

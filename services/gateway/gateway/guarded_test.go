@@ -129,6 +129,7 @@ func openGuarded(t testing.TB, n network, change ...func(*Deps)) (p *public, r *
 		},
 		rpc.Control: func(s *rpc.Server) {
 			emergencyv1.RegisterEmergenciesServer(s, fakeControl{world: w})
+			emergencyv1.RegisterHoldsServer(s, emergencyv1.UnimplementedHoldsServer{})
 			auditv1.RegisterAuditServer(s, fakeControl{world: w})
 		},
 	} {

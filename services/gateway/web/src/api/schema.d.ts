@@ -394,6 +394,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListHolds answers those that have not ended, the newest first. */
+        get: operations["Holds_ListHolds"];
+        put?: never;
+        post: operations["Holds_PlaceHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inbox": {
         parameters: {
             query?: never;
@@ -1556,6 +1573,8 @@ export interface components {
             endedRecorded?: boolean;
             /** @description The id of the change or incident ticket. */
             governanceCode?: string;
+            /** @description Lockdown: the hold that shut the doors before this could be written; for a hold itself, its own id. */
+            hold?: string;
             /** @description T-, F- or L- and the number of its first entry in the journal, for instance "L-0042". */
             id?: string;
             justification?: string;
@@ -1678,6 +1697,22 @@ export interface components {
              */
             since?: string;
         };
+        /** @description Hold is one hold, and which doors have it. */
+        Hold: {
+            createdBy?: string;
+            /** @description Every process that was found, each with whether it holds. */
+            doors?: components["schemas"]["KeptHold"][];
+            /** Format: date-time */
+            endTime?: string;
+            governanceCode?: string;
+            /** @description H- and ten characters. */
+            id?: string;
+            justification?: string;
+            /** @description The lockdown that it is on record as, empty while it is on no record. */
+            lockdown?: string;
+            /** Format: date-time */
+            startTime?: string;
+        };
         ImportResponse: {
             /** Format: int64 */
             accessGroups?: number;
@@ -1703,6 +1738,20 @@ export interface components {
             text?: string;
             type?: string;
         };
+        /** @description KeptHold is what one process has said of a hold. */
+        KeptHold: {
+            /** @description The replica; its address while it has never answered. */
+            enforcer?: string;
+            /**
+             * Format: int64
+             * @description Milliseconds from the hold's start until it said so.
+             */
+            heldMs?: number;
+            service?: string;
+            state?: components["schemas"]["KeptHold.State"];
+        };
+        /** @enum {string} */
+        "KeptHold.State": "STATE_UNSPECIFIED" | "HELD" | "UNREACHABLE";
         /** @enum {string} */
         "ListAccessGroupsRequest.View": "VIEW_UNSPECIFIED" | "FULL" | "BASIC";
         ListAccessGroupsResponse: {
@@ -1742,6 +1791,9 @@ export interface components {
             statusCounts?: {
                 [key: string]: number;
             };
+        };
+        ListHoldsResponse: {
+            holds?: components["schemas"]["Hold"][];
         };
         ListInboxResponse: {
             /** @description Newest first. */
@@ -3295,6 +3347,63 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreateGrantResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Holds_ListHolds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListHoldsResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Holds_PlaceHold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Six digits of the MFA app: no grant can be made without the journal. */
+                    code?: string;
+                    /** @description 15 minutes ("900s") to 1 hour ("3600s"). */
+                    duration?: string;
+                    governanceCode?: string;
+                    justification?: string;
+                    /** @description The same id again is the same hold, as long as it holds. */
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Hold is one hold, and which doors have it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
                 };
             };
             503: components["responses"]["Lockdown"];
