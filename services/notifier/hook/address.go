@@ -67,7 +67,7 @@ func (g gate) check(addr netip.Addr) error {
 	if kind == "" || contains(g.allowed, within) {
 		return nil
 	}
-	return refusal(fmt.Sprintf("%s is a %s address; webhooks go to public ones, or to networks that this service's configuration allows", addr, kind))
+	return refusal(fmt.Sprintf("%s is no public address (%s); webhooks go to public ones, or to networks that this service's configuration allows", addr, kind))
 }
 
 // kind names what keeps an address from being public; empty: it is public.

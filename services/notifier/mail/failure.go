@@ -71,8 +71,8 @@ func (c *Conn) reason(at stage, err error) string {
 	case errors.As(err, &unknown):
 		return "the host isn't known; check the SMTP account's host"
 	case errors.As(err, &untrusted):
-		return c.account.scrub("its certificate is not trusted ("+untrusted.Err.Error()+"); ") +
-			"renew it there, or ignore certificate errors in the account"
+		return c.account.scrub("its certificate is not trusted ("+untrusted.Err.Error()+")") +
+			"; renew it there, or ignore certificate errors in the account"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return "it did not answer in time while " + string(at) + unknownOutcome(at)
 	case at == dialing || at == entering:

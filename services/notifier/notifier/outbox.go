@@ -133,7 +133,7 @@ func (n *Notifier) TestSmtpAccount(ctx context.Context, r *notificationv1.TestSm
 	if err := mail.CheckAddress(r.GetRecipient()); err != nil {
 		return nil, bad("recipient", "%s", err)
 	}
-	return n.test(ctx, r.GetRequestId(), n.mailer(s, a), &notificationv1.Delivery{Method: notificationv1.Method_EMAIL, Recipient: r.GetRecipient(), Account: a.GetId()},
+	return n.test(ctx, r.GetRequestId(), a.GetId(), n.mailer(s, a), &notificationv1.Delivery{Method: notificationv1.Method_EMAIL, Recipient: r.GetRecipient(), Account: a.GetId()},
 		&notificationv1.TextRecord{Subject: orUsual(r.GetSubject(), "Test mail of "+n.config.Texts.Product), Body: orUsual(r.GetBody(), "This mail was sent to test an account.")})
 }
 
@@ -151,7 +151,7 @@ func (n *Notifier) TestSms(ctx context.Context, r *notificationv1.TestSmsRequest
 		return nil, bad("recipient", "%s", err)
 	}
 	said, segments := sms.Fit(orUsual(r.GetBody(), "Test of "+n.config.Texts.Product), s.Sms().GetKeepAccents())
-	return n.test(ctx, r.GetRequestId(), n.texter(s), &notificationv1.Delivery{Method: notificationv1.Method_SMS, Recipient: number, SmsSegments: uint32(segments)},
+	return n.test(ctx, r.GetRequestId(), settings.SmsID, n.texter(s), &notificationv1.Delivery{Method: notificationv1.Method_SMS, Recipient: number, SmsSegments: uint32(segments)},
 		&notificationv1.TextRecord{Subject: "Test", Short: said})
 }
 
@@ -166,7 +166,7 @@ func (n *Notifier) TestWebhook(ctx context.Context, r *notificationv1.TestWebhoo
 		return nil, fault.New(fault.NotFound, "There is no webhook %.60q", r.GetId())
 	}
 	text := orUsual(r.GetBody(), "This message was sent to test a webhook of "+n.config.Texts.Product+".")
-	return n.test(ctx, r.GetRequestId(), n.poster(s, w), &notificationv1.Delivery{Method: w.GetMethod(), Recipient: w.GetName(), Account: w.GetId()},
+	return n.test(ctx, r.GetRequestId(), w.GetId(), n.poster(s, w), &notificationv1.Delivery{Method: w.GetMethod(), Recipient: w.GetName(), Account: w.GetId()},
 		&notificationv1.TextRecord{Subject: "Test", Body: text, Short: text})
 }
 
@@ -178,7 +178,7 @@ func orUsual(given, usual string) string {
 }
 
 // test makes one attempt and answers its row. The same request again is the same test.
-func (n *Notifier) test(ctx context.Context, request string, open opener, d *notificationv1.Delivery, said *notificationv1.TextRecord) (*notificationv1.Delivery, error) {
+func (n *Notifier) test(ctx context.Context, request, lane string, open opener, d *notificationv1.Delivery, said *notificationv1.TextRecord) (*notificationv1.Delivery, error) {
 	o, err := n.known()
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (n *Notifier) test(ctx context.Context, request string, open opener, d *not
 	now := timestamppb.New(n.deps.Now())
 	said.Time = now
 	d.Id, d.Subject, d.Language, d.CreateTime = outbox.ID("test", who.FromContext(ctx).Actor(), request), said.GetSubject(), "en", now
-	return o.box.Test(ctx, outbox.Draft{Record: &notificationv1.QueuedRecord{Delivery: d, Text: d.GetId() + "-test", QueueTime: now}}, said, open)
+	return o.box.Test(ctx, lane, outbox.Draft{Record: &notificationv1.QueuedRecord{Delivery: d, Text: d.GetId() + "-test", QueueTime: now}}, said, open)
 }
 
 // CheckMailbox reads one now, whether or not it is switched on.

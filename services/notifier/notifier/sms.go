@@ -187,6 +187,10 @@ func (n *Notifier) heardSms(ctx context.Context, s sms.Status) (*notificationv1.
 	state := map[sms.State]notificationv1.Delivery_State{
 		sms.Delivered: notificationv1.Delivery_DELIVERED, sms.Failed: notificationv1.Delivery_BOUNCED,
 	}[s.State]
+	d, err := o.box.Get(ctx, s.DeliveryID)
+	if err != nil || d.GetMethod() != notificationv1.Method_SMS { // whoever asks can't mend it
+		return &notificationv1.ReceiveSmsStatusResponse{}, nil
+	}
 	if _, err := o.box.Hear(ctx, s.DeliveryID, outbox.Heard{State: state, Why: s.Reason}); err != nil {
 		return nil, err
 	}

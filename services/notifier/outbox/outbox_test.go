@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -346,23 +347,58 @@ func TestAFilterNarrowsTheList(t *testing.T) {
 	}
 }
 
+func TestResendingSixTimesAtOnceSaysItOnce(t *testing.T) {
+	b, _ := box(t, stream(t))
+	mail := newServer()
+	mail.fails = func(int, *message.Message) error { return &message.Failure{Reason: "550 no", Permanent: true} }
+	queue(t, b, plan("one", "mail", email, "ana"))
+	stop := work(t, b, "mail", mail)
+	id := until(t, b, 1, failed)[0].GetId()
+	stop() // nobody sends meanwhile
+	var won atomic.Int32
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			_, err := b.Resend(t.Context(), id, fmt.Sprint("r", i))
+			switch {
+			case err == nil:
+				won.Add(1)
+			case !fault.Is(err, fault.NotResendable):
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d of 6 resent it", won.Load())
+	}
+}
+
 func TestATestMakesOneAttemptAndSaysHowItWent(t *testing.T) {
 	b, _ := box(t, stream(t))
 	mail := newServer()
+	work(t, b, "mail", mail)
+	queue(t, b, plan("first", "mail", email, "cy")) // the lane is at work once this is sent
+	until(t, b, 1, sent)
+	mail.next(t)
 	p := plan("test", "mail", email, "ana")
 	text := p.Texts[outbox.ID("test", "en")]
-	d, err := b.Test(t.Context(), p.Deliveries[0], text, mail.open)
+	d, err := b.Test(t.Context(), "none", p.Deliveries[0], text, mail.open)
 	if err != nil || d.GetState() != sent || d.GetLatestAttempts()[0].GetAnswer() != "250 taken" {
 		t.Fatal(d, err)
 	}
-	if again, err := b.Test(t.Context(), p.Deliveries[0], text, mail.open); err != nil || again.GetAttempts() != 1 || len(mail.took) != 1 {
+	taken := len(mail.took)
+	if again, err := b.Test(t.Context(), "none", p.Deliveries[0], text, mail.open); err != nil || again.GetAttempts() != 1 || len(mail.took) != taken {
 		t.Error(again, err)
 	}
 	p = plan("other", "mail", email, "bo")
-	d, err = b.Test(t.Context(), p.Deliveries[0], p.Texts[outbox.ID("other", "en")], func(context.Context) (outbox.Sender, error) {
-		return nil, message.Fail(errors.New("no such host"), "dialling smtp.invalid")
+	d, err = b.Test(t.Context(), "mail", p.Deliveries[0], p.Texts[outbox.ID("other", "en")], func(context.Context) (outbox.Sender, error) {
+		return nil, &message.Failure{Reason: "dialling smtp.invalid: no such host", Server: true}
 	})
 	if err != nil || d.GetState() != failed || d.GetError() != "dialling smtp.invalid: no such host" {
 		t.Error(d, err)
+	}
+	if why, _ := b.Status("mail"); why != d.GetError() {
+		t.Errorf("its account's last error is %q", why)
 	}
 }

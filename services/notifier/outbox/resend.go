@@ -24,7 +24,7 @@ func (b *Box) Resend(ctx context.Context, id, request string) (*notificationv1.D
 		b.mu.RUnlock()
 		return nil, fault.New(fault.NotFound, "There is no delivery %.40q in the outbox", id)
 	}
-	subject, state := b.subject(r), r.state
+	subject, state, resends := b.subject(r), r.state, r.resends
 	b.mu.RUnlock()
 	q := new(notificationv1.QueuedRecord)
 	e, err := b.stream.Update(ctx, subject, func(last journal.Entry, found bool) ([]byte, error) {
@@ -37,6 +37,9 @@ func (b *Box) Resend(ctx context.Context, id, request string) (*notificationv1.D
 		}
 		if state != notificationv1.Delivery_FAILED && state != notificationv1.Delivery_BOUNCED {
 			return nil, fault.New(fault.NotResendable, "%s is %s. Only what has FAILED or BOUNCED can be resent", id, state)
+		}
+		if q.GetResends() != resends { // somebody else has been quicker
+			return nil, fault.New(fault.NotResendable, "%s is being resent already", id)
 		}
 		q.Resends++
 		q.QueueTime = timestamppb.New(b.config.Now())
@@ -99,8 +102,9 @@ func further(is, said notificationv1.Delivery_State) bool {
 	return rank[said] > rank[is]
 }
 
-// Test puts one message on record, makes one attempt, and answers how that went. Nobody else works on it.
-func (b *Box) Test(ctx context.Context, d Draft, text *notificationv1.TextRecord, open func(context.Context) (Sender, error)) (*notificationv1.Delivery, error) {
+// Test puts one message on record, makes one attempt, and answers how that went: the lane of its account knows it, too.
+// Nobody else works on it.
+func (b *Box) Test(ctx context.Context, lane string, d Draft, text *notificationv1.TextRecord, open func(context.Context) (Sender, error)) (*notificationv1.Delivery, error) {
 	id := d.Record.GetDelivery().GetId()
 	if b.has(id) {
 		return b.Get(ctx, id)
@@ -123,6 +127,12 @@ func (b *Box) Test(ctx context.Context, d Draft, text *notificationv1.TextRecord
 		return nil, err
 	}
 	answer, err := b.attempt(ctx, d.Record, open)
+	b.mu.RLock()
+	l := b.lanes[lane]
+	b.mu.RUnlock()
+	if l != nil && ctx.Err() == nil {
+		l.learn(err)
+	}
 	done := b.became(b.standing(id), d.Record, answer, err)
 	if err != nil {
 		done.to = notificationv1.Delivery_FAILED

@@ -107,12 +107,17 @@ func zoneName(at time.Time) string {
 	return fmt.Sprintf("%s:%02d", name, offset%60)
 }
 
-// end is the moment from which something is over, rounded up: who comes back then is never too early.
+// end is the moment from which something is over, rounded up to a second: who comes back then is never too early.
 func (s speech) end(at time.Time) string {
-	if whole := at.Truncate(time.Minute); whole.Before(at) {
-		at = whole.Add(time.Minute)
+	if whole := at.Truncate(time.Second); whole.Before(at) {
+		at = whole.Add(time.Second)
 	}
-	return s.moment(at)
+	text := s.moment(at)
+	if at.Second() == 0 {
+		return text
+	}
+	i := strings.LastIndex(text, " ")
+	return text[:i] + at.Format(":05") + text[i:]
 }
 
 // span is a length of time in its two biggest units; nothing for none.

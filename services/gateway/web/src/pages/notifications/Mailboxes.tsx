@@ -8,6 +8,7 @@ import { useMay } from '../../app/me'
 import { Confirm } from '../../parts/Confirm'
 import { type Column, Disabled, Filters, List, Name, RowMenu } from '../../parts/List'
 import { RefusalNote } from '../../parts/Note'
+import { accountTexts } from './accounts-text'
 import { channelTexts } from './channels-text'
 import type { Mailbox } from './data'
 import { MailboxEditor } from './MailboxEditor'
@@ -54,11 +55,12 @@ export function Mailboxes() {
 
 function useColumns(show?: (id: string) => void): Column<Mailbox>[] {
   const t = channelTexts.useTexts()
+  const d = accountTexts.useTexts()
   const w = words.useTexts()
   return [
     { head: w('name'), cell: (m) => <Name name={m.name ?? ''} below={m.username} open={show && (() => show(m.id ?? ''))} /> },
     { head: t('address'), cell: (m) => <><code className="wrap">{m.address}:{m.port}</code> <span className="dim">{m.protocol}</span></> },
     { head: t('lastCheck'), cell: (m) => (m.lastCheckTime ? <>{dateTime(m.lastCheckTime)}<div className="xs dim">{t('read', { count: Number(m.readMails ?? 0) })}, {t('matched', { count: Number(m.matchedMails ?? 0) })}</div></> : <span className="dim">{t('never')}</span>) },
-    { head: w('enabled'), cell: (m) => (m.enabled ? <Standing of={m} /> : <Disabled />) },
+    { head: d('state'), cell: (m) => (m.enabled ? <Standing of={m} /> : <Disabled />) },
   ]
 }

@@ -8,6 +8,7 @@ import { useMay } from '../../app/me'
 import { Confirm } from '../../parts/Confirm'
 import { Area, Editor, errorOf } from '../../parts/Editor'
 import { type Column, Disabled, Filters, List, Name, RowMenu } from '../../parts/List'
+import { accountTexts } from './accounts-text'
 import { channelTexts } from './channels-text'
 import { Copy } from './Copy'
 import { type Method, useWebhooks, type Webhook } from './data'
@@ -61,13 +62,14 @@ export function Webhooks() {
 
 function useColumns(show?: (id: string) => void): Column<Webhook>[] {
   const t = channelTexts.useTexts()
+  const d = accountTexts.useTexts()
   const w = words.useTexts()
   return [
     { head: w('name'), cell: (h) => <Name name={h.name ?? ''} open={show && (() => show(h.id ?? ''))} /> },
     { head: t('kind'), cell: (h) => <MethodName of={h.method as Method} /> },
     { head: t('to'), cell: (h) => (h.urlShown ? <code className="wrap">{h.urlShown}</code> : <span className="dim">–</span>) },
     { head: t('language'), cell: (h) => h.language },
-    { head: w('enabled'), cell: (h) => (h.enabled ? <Standing of={h} /> : <Disabled />) },
+    { head: d('state'), cell: (h) => (h.enabled ? <Standing of={h} /> : <Disabled />) },
   ]
 }
 
