@@ -87,6 +87,9 @@ func CheckEndpoint(text string) error {
 		return errors.New("the provider's address is one such as https://sms.example.com: no user, no ? and no #")
 	}
 	addr, _ := netip.ParseAddr(to.Hostname())
+	if addr = addr.Unmap(); addr.IsLinkLocalUnicast() || addr.IsUnspecified() {
+		return errors.New("the provider's address is none of a provider: that is where a cloud hands out credentials, or nowhere")
+	}
 	if to.Scheme == "https" || to.Scheme == "http" && (addr.IsLoopback() || to.Hostname() == "localhost") {
 		return nil
 	}

@@ -349,6 +349,7 @@ func TestWhatCanNotBeSentIsNotSent(t *testing.T) {
 
 func TestAProvidersAddressIsHTTPSOrThisHosts(t *testing.T) {
 	for text, want := range map[string]bool{
+		"https://169.254.169.254/latest": false, "https://[fe80::1]": false, "https://[::ffff:169.254.169.254]": false, "https://0.0.0.0": false,
 		"": true, "https://sms.example": true, "https://sms.example/base": true, "http://127.0.0.1:8080": true, "http://[::1]:8080": true, "http://localhost": true,
 		"http://sms.example": false, "sms.example": false, "https://": false, "https://u@sms.example": false, "https://sms.example?x": false,
 		"https://sms.example#x": false, "http://10.0.0.1": false, "ftp://sms.example": false, "http://localhost.example": false,
