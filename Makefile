@@ -8,7 +8,7 @@ OPENAPI  := services/gateway/gateway/openapi.json
 WEB      := services/gateway/web
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench generate console lint clean $(SERVICES)
+.PHONY: help run test build bench chaos generate console lint clean $(SERVICES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ $(SERVICES):
 bench: ## every speed beside its limit, measured in the same run; JSON lines in build/bench.jsonl
 	@mkdir -p build
 	cd deploy/e2e && go run ./bench -out ../../build/bench.jsonl
+
+chaos: ## breaks a cluster at random for three minutes a seed, and compares: make chaos SEED=1 SEEDS=10
+	cd deploy/e2e && go run ./chaos -seed $(or $(SEED),1) -seeds $(or $(SEEDS),1)
 
 generate: $(BUF) build/third_party ## Go and OpenAPI from proto/
 	rm -rf build/gen build/openapi

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"portcullis.dev/deploy/e2e/client"
+	"portcullis.dev/deploy/e2e/stack"
+	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+// compare says what the record and what was seen don't agree on.
+func (w *world) compare() error {
+	for _, a := range w.unanswered() {
+		w.send(a)
+	}
+	if err := w.signIn(w.first); err != nil {
+		return err
+	}
+	entries, err := w.record()
+	if err != nil {
+		return fmt.Errorf("reading the record: %w", err)
+	}
+	return errors.Join(w.compareLoad(), w.compareActs(entries), w.compareSessions(entries), w.compareChecks(entries), w.compareMails(), w.verify())
+}
+
+// compareLoad refuses a run in which too little happened to show anything.
+func (w *world) compareLoad() error {
+	let, answered := 0, 0
+	for _, c := range w.checks {
+		if c.allowed {
+			let++
+		}
+	}
+	for _, a := range w.acts {
+		if a.id != "" {
+			answered++
+		}
+	}
+	if len(w.sessions) < 2*keepers || let < 100 || answered < 5 || len(w.arrived) < 5 {
+		return fmt.Errorf("too little happened to show anything: %s; a session did not open last because: %v", w.summary(), w.refusal)
+	}
+	return nil
+}
+
+// record is the whole record, as its entries say.
+func (w *world) record() ([]*emergencyv1.Entry, error) {
+	a, err := w.first.Call(http.MethodGet, "/v1/audit:export", nil)
+	if err := answered(a, err); err != nil {
+		return nil, err
+	}
+	var all []*emergencyv1.Entry
+	for line := range strings.SplitSeq(strings.TrimSpace(string(a.Body)), "\n") {
+		var stored struct{ Result struct{ Data string } }
+		if err := json.Unmarshal([]byte(line), &stored); err != nil {
+			return nil, err
+		}
+		data, err := base64.StdEncoding.DecodeString(stored.Result.Data)
+		if err != nil {
+			return nil, err
+		}
+		signed, entry := new(emergencyv1.SignedEntry), new(emergencyv1.Entry)
+		if err := errors.Join(proto.Unmarshal(data, signed), proto.Unmarshal(signed.GetEntry(), entry)); err != nil {
+			return nil, err
+		}
+		all = append(all, entry)
+	}
+	return all, nil
+}
+
+func (w *world) compareActs(entries []*emergencyv1.Entry) error {
+	ids := map[string]map[string]bool{} // by justification
+	for _, e := range entries {
+		if r := e.GetEmergency(); r != nil {
+			if ids[r.GetJustification()] == nil {
+				ids[r.GetJustification()] = map[string]bool{}
+			}
+			ids[r.GetJustification()][r.GetId()] = true
+		}
+	}
+	var wrong []error
+	for _, a := range w.acts {
+		on := ids[a.why()]
+		switch {
+		case a.id != "" && !on[a.id]:
+			wrong = append(wrong, fmt.Errorf("%s was answered as %s, and is not on record", a.why(), a.id))
+		case len(on) > 1:
+			wrong = append(wrong, fmt.Errorf("%s is on record %d times: %v", a.why(), len(on), on))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// compareSessions looks at who is alive a second after everything was there again.
+func (w *world) compareSessions(entries []*emergencyv1.Entry) error {
+	time.Sleep(time.Until(w.calm.Add(time.Second)))
+	var wrong []error
+	for _, s := range w.sessions {
+		for _, e := range entries {
+			if r := e.GetEmergency(); s.ssh.Alive() && cuts(e, s.device) && e.GetTime().AsTime().Before(w.calm) && s.opened.Before(e.GetTime().AsTime()) {
+				wrong = append(wrong, fmt.Errorf("alice's session on %s of %s is alive, and %s cut it at %s", s.device, s.opened.UTC(), r.GetId(), e.GetTime().AsTime()))
+			}
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// cuts reports whether an entry is the first of what ends sessions on a device.
+func cuts(e *emergencyv1.Entry, device string) bool {
+	r := e.GetEmergency()
+	if r == nil || r.GetCutoffRevision() != r.GetRevision() {
+		return false
+	}
+	switch r.GetKind() {
+	case emergencyv1.Emergency_LOCKDOWN:
+		return true
+	case emergencyv1.Emergency_FREEZE:
+		return r.GetEndLiveSessions() && device == "db-1"
+	}
+	return len(r.GetSelector().GetDevices()) > 0 && r.GetSelector().GetDevices()[0] == device
+}
+
+// compareChecks decides again, by what was on record at the revision that each gate named.
+func (w *world) compareChecks(entries []*emergencyv1.Entry) error {
+	views := map[uint64]*emergency.Snapshot{}
+	b := emergency.NewBuilder()
+	b.PutUser("alice", false, false)
+	b.PutDevice("db-1", false)
+	b.PutDevice("web-1", false)
+	b.PutGroup("payments", []string{"alice"}, []string{"db-1"}, true)
+	b.PutGroup("websites", []string{"alice"}, []string{"web-1"}, false)
+	for _, e := range entries {
+		if r := e.GetEmergency(); r != nil {
+			b.PutEmergency(r)
+		}
+		views[e.GetSequence()] = b.Snapshot(w.began)
+	}
+	var wrong []error
+	for _, c := range w.checks {
+		_, number, _ := strings.Cut(c.revision, "-")
+		sequence, err := strconv.ParseUint(number, 10, 64)
+		view := views[sequence]
+		if err != nil || view == nil {
+			wrong = append(wrong, fmt.Errorf("a gate named the revision %q, which is on no record", c.revision))
+			continue
+		}
+		asks := emergency.Request{User: "alice", Device: c.device, Channel: emergency.SessionChannel}
+		before, after := emergency.Decide(view, asks, c.asked), emergency.Decide(view, asks, c.heard)
+		if c.allowed && !before.Allowed() && !after.Allowed() && before.Emergency == after.Emergency {
+			wrong = append(wrong, fmt.Errorf("a gate at %s let alice into %s at %s, though %s was on until %s", c.revision, c.device, c.asked.UTC(), before.Emergency, before.Until))
+		}
+		if !c.allowed && c.reason != "STALE" && before.Allowed() && after.Allowed() {
+			wrong = append(wrong, fmt.Errorf("a gate at %s refused alice %s at %s with %s, and nothing was on", c.revision, c.device, c.asked.UTC(), c.reason))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// compareMails waits until nothing is queued, and looks at how often each came.
+func (w *world) compareMails() error {
+	var rows []client.Object
+	err := w.await("every mail is sent", func() bool {
+		a, err := w.first.Call(http.MethodGet, "/v1/outbox?pageSize=1000", nil)
+		if err != nil || a.Status != http.StatusOK {
+			return false
+		}
+		rows = a.Objects("outbox")
+		for _, row := range rows {
+			if row["state"] == "QUEUED" {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var wrong []error
+	for _, row := range rows {
+		id, _ := row["id"].(string)
+		came := 0
+		for message, n := range w.arrived {
+			if strings.Contains(message, id) {
+				came += n
+			}
+		}
+		switch {
+		case came == 0:
+			wrong = append(wrong, fmt.Errorf("the mail %s is %v, and never came", id, row["state"]))
+		case came > 1 && row["maybeRepeated"] != true:
+			wrong = append(wrong, fmt.Errorf("the mail %s came %d times, and is not marked", id, came))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// verify has the product's own command check the record.
+func (w *world) verify() error {
+	binary, err := stack.Binary("portcullis")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(binary, "audit", "verify")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.Folder, "PORTCULLIS_ADDRESS=" + w.HTTP, "PORTCULLIS_TOKEN=" + w.first.Token}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("portcullis audit verify: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (w *world) summary() string {
+	n, refused := 0, 0
+	for _, a := range w.acts {
+		if a.id != "" {
+			n++
+		} else if a.refused != "" {
+			refused++
+		}
+	}
+	let := 0
+	for _, c := range w.checks {
+		if c.allowed {
+			let++
+		}
+	}
+	return fmt.Sprintf("%d of %d emergencies answered (%d refused), %d sessions, %d checks (%d let in), %d mails", n, len(w.acts), refused, len(w.sessions), len(w.checks), let, len(w.arrived))
+}
