@@ -102,17 +102,26 @@ func (s *Service) proveAway(c who.Caller, code string, now time.Time) error {
 	})
 }
 
-// keep follows people's factors, until the context ends.
+// keep follows people's factors, until the context ends. It stands in nobody's way: without, a hold takes no code while
+// the journal is away.
 func (s *Service) keep(ctx context.Context, v *vault) error {
-	return v.secret.Watch(ctx, journal.WatchConfig{
-		Subjects: []string{factorSubject + ">"},
-		Entry: func(e journal.Entry) error {
+	for {
+		err := v.secret.Watch(ctx, journal.WatchConfig{Subjects: []string{factorSubject + ">"}, Entry: func(e journal.Entry) error {
 			if err := s.kept.Put(strings.TrimPrefix(e.Subject, factorSubject), e.Data); err != nil {
 				s.deps.Log.Error("a factor can't be read", "sequence", e.Sequence, "error", err)
 			}
 			return nil
-		},
-	})
+		}})
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.deps.Log.Error("people's factors can't be followed; reading them anew", "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // mayHaveGrant lets holders of the panel's permission have any grant, and others only one for what they

@@ -29,6 +29,7 @@ type Stream struct {
 	name    string
 	copies  int
 	forgets bool // entries go by age or space
+	latest  bool // an entry goes when its subject gets another
 }
 
 // Stream opens a stream that Create made. It waits for the server until ctx
@@ -64,7 +65,7 @@ func (j *Journal) open(ctx context.Context, name string) (*Stream, error) {
 	if err := j.synced(ctx, info); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
-	return &Stream{j: j, name: name, copies: info.Config.Replicas, forgets: forgets(info.Config)}, nil
+	return &Stream{j: j, name: name, copies: info.Config.Replicas, forgets: forgets(info.Config), latest: latest(info.Config)}, nil
 }
 
 func forgets(c jetstream.StreamConfig) bool {

@@ -127,7 +127,8 @@ func (w *watch) probe(ctx context.Context) error {
 }
 
 // compare reads the held entry again. One that is gone because the stream let
-// go of everything up to there is no divergence.
+// go of everything up to there is no divergence, nor is one that another of its
+// subject has replaced.
 func (w *watch) compare(ctx context.Context) error {
 	if w.held.Sequence == 0 {
 		return nil
@@ -151,8 +152,21 @@ func (w *watch) aged(ctx context.Context) error {
 		return err
 	case info.State.LastSeq < w.held.Sequence:
 		return w.diverged("ends at %d, before %d", info.State.LastSeq, w.held.Sequence)
+	case w.s.latest:
+		return w.replaced(ctx)
 	case !w.s.forgets || info.State.FirstSeq <= w.held.Sequence:
 		return w.diverged("has no entry at %d", w.held.Sequence)
+	}
+	return nil
+}
+
+func (w *watch) replaced(ctx context.Context) error {
+	e, err := w.s.Last(ctx, w.held.Subject)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if e.Sequence <= w.held.Sequence {
+		return w.diverged("has no entry at %d, and none later of %s", w.held.Sequence, w.held.Subject)
 	}
 	return nil
 }
