@@ -166,12 +166,8 @@ func TestAFrozenServerOfThreeKeepsNobodyFromOpeningAStream(t *testing.T) {
 	}
 	servers[1].signal(syscall.SIGSTOP)
 	t.Cleanup(func() { servers[1].signal(syscall.SIGCONT) })
-	s, err := j.Stream(t.Context(), "STATE")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Append(t.Context(), journal.Message{Subject: "state.x"}); err != nil {
-		t.Errorf("and then: %v", err)
+	if _, err := j.Stream(t.Context(), "STATE"); err != nil {
+		t.Error(err)
 	}
 }
 
