@@ -245,11 +245,11 @@ func TestAfterTheCommitUsersAndCredentialsFollowAlsoAfterARestart(t *testing.T) 
 	p.arrived(g, 10, "after the restart")
 	stream := must(p.journal.Stream(t.Context(), "CREDENTIAL"))
 	p.await(g.Service, func() bool { _, err := stream.Last(t.Context(), "credential.device.n-00003"); return err == nil }, "the credential")
-	p.await(g.Service, func() bool { imports, _ := g.seen.todo(); return len(imports) == 0 }, "the import is finished")
+	p.await(g.Service, func() bool { imports, _ := g.seen.untidy(); return len(imports) == 0 }, "the import is finished")
 	size := p.size()
 	g.crash()
 	g = p.gate()
-	if imports, _ := g.seen.todo(); len(imports) > 0 || len(g.seen.sealed) > 0 || p.size() != size {
+	if imports, _ := g.seen.untidy(); len(imports) > 0 || len(g.seen.sealed) > 0 || p.size() != size {
 		t.Errorf("it is finished again: %v", imports)
 	}
 }

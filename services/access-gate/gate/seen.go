@@ -220,8 +220,8 @@ func (s *seen) importOf(id string) *gatev1.ImportRecord {
 	return nil
 }
 
-// todo answers what there is to tidy.
-func (s *seen) todo() (imports, users []string) {
+// untidy answers what there is to tidy.
+func (s *seen) untidy() (imports, users []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.imports {

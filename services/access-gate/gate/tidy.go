@@ -45,7 +45,7 @@ func (s *Service) tidy(ctx context.Context) error {
 func (s *Service) tidied(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, tidyWithin)
 	defer cancel()
-	imports, users := s.seen.todo()
+	imports, users := s.seen.untidy()
 	done := true
 	for _, id := range imports {
 		if err := s.finish(ctx, id); err != nil {

@@ -166,8 +166,19 @@ func TestAFrozenServerOfThreeKeepsNobodyFromOpeningAStream(t *testing.T) {
 	}
 	servers[1].signal(syscall.SIGSTOP)
 	t.Cleanup(func() { servers[1].signal(syscall.SIGCONT) })
-	if _, err := j.Stream(t.Context(), "STATE"); err != nil {
-		t.Error(err)
+	s, err := j.Stream(t.Context(), "STATE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The frozen one may lead: what it was sent is answered by nobody, until the others have elected another.
+	for deadline := time.Now().Add(time.Minute); ; {
+		_, err := s.Update(t.Context(), "state.x", func(journal.Entry, bool) ([]byte, error) { return []byte("x"), nil })
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, journal.ErrUnknown) && !errors.Is(err, journal.ErrUnavailable) || time.Now().After(deadline) {
+			t.Fatalf("and then: %v", err)
+		}
 	}
 }
 

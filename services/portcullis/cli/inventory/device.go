@@ -85,17 +85,17 @@ func next(d *gatev1.Device) string {
 	if d.GetProtocol() != gatev1.Protocol_SSH {
 		return ""
 	}
-	var todo []string
+	var lacks []string
 	if d.GetHostKey() == "" {
-		todo = append(todo, "portcullis device trust "+d.GetName())
+		lacks = append(lacks, "portcullis device trust "+d.GetName())
 	}
 	if !d.GetCredentialSet() {
-		todo = append(todo, "portcullis device set-credential "+d.GetName())
+		lacks = append(lacks, "portcullis device set-credential "+d.GetName())
 	}
-	if len(todo) == 0 {
+	if len(lacks) == 0 {
 		return ""
 	}
-	return " Before it can be reached: " + strings.Join(todo, ", ")
+	return " Before it can be reached: " + strings.Join(lacks, ", ")
 }
 
 func (i inventory) listDevices() *cobra.Command {
