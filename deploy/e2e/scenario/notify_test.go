@@ -65,11 +65,19 @@ func peopleAreTold(w *world) {
 	bruno := w.person("bruno")
 
 	lockdown := w.lockdown(root, object{"duration": "90s"})
-	said := w.arrives(servers, mailtest.Alice, lockdown.Text("id"))
-	for _, part := range []string{"Suspected break-in", "INC-4711", lockdown.Text("createdBy")} {
-		if !strings.Contains(said, part) {
-			w.Errorf("the mail lacks %q:\n%s", part, said)
+	end := w.moment(lockdown, "endTime").Add(time.Second - time.Nanosecond).Truncate(time.Second).UTC()
+	whole := func(by, said string) { // who, why, until when
+		w.Helper()
+		for _, part := range []string{lockdown.Text("id"), "Suspected break-in", lockdown.Text("createdBy"), end.Format("15:04")} {
+			if !strings.Contains(said, part) {
+				w.Errorf("%s lacks %q:\n%s", by, part, said)
+			}
 		}
+	}
+	said := w.arrives(servers, mailtest.Alice, lockdown.Text("id"))
+	whole("the mail", said)
+	if !strings.Contains(said, "INC-4711") {
+		w.Errorf("the mail lacks its ticket:\n%s", said)
 	}
 	if in := w.arrives(servers, mailtest.Bob, lockdown.Text("id")); !strings.Contains(in, "Lockdown") || strings.Contains(in, "Nobody but") {
 		w.Errorf("not in bruno's language:\n%s", in)
@@ -77,6 +85,8 @@ func peopleAreTold(w *world) {
 	for range 3 {
 		if sms := broker.next(w); !strings.Contains(sms.Msg, lockdown.Text("id")) || sms.To != "5511987654321" || sms.From != "Brake" {
 			w.Errorf("an SMS: %+v", sms)
+		} else {
+			whole("an SMS", sms.Msg)
 		}
 	}
 	w.eventually(30*time.Second, "olga's mail has bounced", func() bool {
@@ -87,6 +97,8 @@ func peopleAreTold(w *world) {
 	inbox := w.must(bruno.Call(http.MethodGet, "/v1/inbox", nil))
 	if inbox.Number("unread") != 1 || !strings.Contains(inbox.Objects("inbox")[0]["text"].(string), lockdown.Text("id")) {
 		w.Errorf("bruno's inbox: %s", inbox)
+	} else {
+		whole("the screen", inbox.Objects("inbox")[0]["text"].(string))
 	}
 
 	second, third := w.root(), w.root()
