@@ -28,8 +28,11 @@ var frame []byte
 // never refuses, those that answer as a stream, and those that take a YAML document or a form as it is.
 var (
 	public = map[string]bool{"get /v1/posture": true, "get /v1/posture:watch": true, "post /v1/sign-ins": true,
-		"post /v1/sms-callbacks/zenvia/{secret}": true, "post /v1/sms-callbacks/twilio": true}
-	open    = map[string]bool{"get /v1/posture": true, "post /v1/sms-callbacks/zenvia/{secret}": true, "post /v1/sms-callbacks/twilio": true}
+		"post /v1/sms-callbacks/zenvia/{secret}": true, "post /v1/sms-callbacks/twilio": true,
+		"get /v1/sign-ins/options": true, "post /v1/sign-ins/provider:begin": true, "post /v1/sign-ins/provider:finish": true,
+		"post /v1/sign-ins/provider:complete": true, "post /v1/sign-ins/provider:end": true, "get /v1/sign-ins/provider:leave": true}
+	open = map[string]bool{"get /v1/posture": true, "post /v1/sms-callbacks/zenvia/{secret}": true, "post /v1/sms-callbacks/twilio": true,
+		"get /v1/sign-ins/options": true, "get /v1/sign-ins/provider:leave": true}
 	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true, "get /v1/emergencies/{id}:watch": true,
 		"get /v1/inbox:watch": true}
 	yaml  = map[string]bool{"post /v1/directory:import": true}

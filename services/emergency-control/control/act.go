@@ -111,7 +111,7 @@ func (l *ledger) spend(a asked, view *who.View, now time.Time) (*emergencyv1.Ent
 // envelope is the part of an entry that says who, why and which request.
 func (a asked) envelope() *emergencyv1.Entry {
 	return &emergencyv1.Entry{
-		Actor: a.caller.Actor(), SignIn: a.caller.SignIn, Address: a.caller.Address, RequestId: a.requestID, RequestHash: a.hash,
+		Actor: a.caller.Actor(), SignIn: a.caller.SignIn, SignInBy: a.caller.Entry.By, Address: a.caller.Address, RequestId: a.requestID, RequestHash: a.hash,
 		Justification: a.justification, GovernanceCode: a.governance,
 	}
 }
@@ -217,6 +217,21 @@ func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 		return nil, err
 	}
 	return &emergencyv1.RecordActResponse{Revision: revisionOf(entry).String()}, nil
+}
+
+// RecordGroupAct notes that groups at the OpenID provider have made an administrator. It takes no grant: who
+// configured the groups has said so.
+func (s *Service) RecordGroupAct(ctx context.Context, r *emergencyv1.RecordGroupActRequest) (*emergencyv1.RecordActResponse, error) {
+	entries, err := s.ledger.append(ctx, func(next uint64) ([]*emergencyv1.Entry, error) {
+		return []*emergencyv1.Entry{{
+			Subject: fmt.Sprintf("emergency.act.A-%04d", next), Change: emergencyv1.Entry_ACT, Actor: clockActor, Address: r.GetAddress(), SignInBy: who.ByProvider,
+			Record: &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: "user.grant-administrator", Target: r.GetTarget(), Detail: "by groups at " + r.GetIssuer()}},
+		}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emergencyv1.RecordActResponse{Revision: revisionOf(entries[len(entries)-1]).String()}, nil
 }
 
 func revisionOf(e *emergencyv1.Entry) emergency.Revision {

@@ -69,7 +69,7 @@ func readEntry(stored journal.Entry) (*auditv1.AuditEntry, error) {
 		return nil, fault.New(fault.Internal, "Entry %d can't be read. Verify the record", stored.Sequence).Because(err)
 	}
 	e := &auditv1.AuditEntry{
-		Revision: revisionOf(entry).String(), Time: entry.GetTime(), Change: entry.GetChange(), Actor: entry.GetActor(), Address: entry.GetAddress(),
+		Revision: revisionOf(entry).String(), Time: entry.GetTime(), Change: entry.GetChange(), Actor: entry.GetActor(), Address: entry.GetAddress(), SignInBy: entry.GetSignInBy(),
 		Justification: entry.GetJustification(), GovernanceCode: entry.GetGovernanceCode(), RequestId: entry.GetRequestId(),
 		Hash:         audit.HashOf(entry.GetPreviousHash(), entry.GetEpoch(), stored.Sequence, stored.Subject, stored.Data).String(),
 		PreviousHash: audit.Hex(entry.GetPreviousHash()),

@@ -71,6 +71,7 @@ func register(mux *runtime.ServeMux, dial func(string) (grpc.ClientConnInterface
 		rpc.Identity: func(c grpc.ClientConnInterface) error {
 			return errors.Join(
 				identityv1.RegisterSignInsHandlerClient(ctx, mux, identityv1.NewSignInsClient(c)),
+				identityv1.RegisterProviderSignInsHandlerClient(ctx, mux, identityv1.NewProviderSignInsClient(c)),
 				identityv1.RegisterGrantsHandlerClient(ctx, mux, identityv1.NewGrantsClient(c)),
 				identityv1.RegisterUsersHandlerClient(ctx, mux, identityv1.NewUsersClient(c)),
 				identityv1.RegisterTokensHandlerClient(ctx, mux, identityv1.NewTokensClient(c)))

@@ -19,6 +19,7 @@ const (
 	consoleHeader = "X-Portcullis-Console"
 	cookieName    = "portcullis"
 	secureCookie  = "__Host-portcullis" // which a browser takes over TLS only, and of this very host
+	flowSuffix    = "-flow"             // of the cookie that binds a sign-in at a provider to the browser that began it
 )
 
 // browser is what the cookie of a request and its place say, before anything is stripped.
@@ -26,6 +27,7 @@ type browser struct {
 	console bool   // the console asks
 	secure  bool   // TLS reaches the client
 	token   string // out of the cookie; empty where Authorization is there too
+	flow    string // out of the other cookie
 }
 
 func (f *front) browser(r *http.Request) browser {
@@ -33,6 +35,9 @@ func (f *front) browser(r *http.Request) browser {
 	signsIn := r.Method == http.MethodPost && r.URL.Path == "/v1/sign-ins" // whatever was there before
 	if c, err := r.Cookie(b.name()); err == nil && r.Header.Get("Authorization") == "" && !signsIn {
 		b.token = c.Value
+	}
+	if c, err := r.Cookie(b.name() + flowSuffix); err == nil {
+		b.flow = c.Value
 	}
 	return b
 }
@@ -64,6 +69,34 @@ func (b browser) keep(w http.ResponseWriter, token string, left time.Duration) {
 	})
 }
 
+// keepFlow lets the browser bring a flow back when another site sends it here.
+func (b browser) keepFlow(w http.ResponseWriter, flow string, left time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: b.name() + flowSuffix, Value: flow, Path: "/", MaxAge: int(left.Seconds()),
+		HttpOnly: true, Secure: b.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// jar is the cookies of the browser that asks.
+type jar struct{}
+
+func (jar) Flow(ctx context.Context) string { return exchangeOf(ctx).browser.flow }
+
+func (jar) KeepFlow(ctx context.Context, w http.ResponseWriter, flow string, left time.Duration) {
+	exchangeOf(ctx).browser.keepFlow(w, flow, left)
+}
+
+func (jar) KeepToken(ctx context.Context, w http.ResponseWriter, token string, left time.Duration) {
+	exchangeOf(ctx).browser.keep(w, token, left)
+}
+
+// bring lets the console complete what its cookie, which no script can read, has begun.
+func (b browser) bring(request proto.Message) {
+	if r, ok := request.(*identityv1.CompleteProviderSignInRequest); ok && r.GetFlow() == "" {
+		r.Flow = b.flow
+	}
+}
+
 func (b browser) forget(w http.ResponseWriter) { b.keep(w, "", -time.Second) }
 
 // nobody answers the console that asks who is signed in, where nobody is: that is an answer and no failure, which
@@ -89,6 +122,9 @@ func (a *api) signed(ctx context.Context, w http.ResponseWriter, m proto.Message
 		if e.browser.console && m.GetToken() != "" {
 			e.browser.keep(w, m.GetToken(), m.GetExpireTime().AsTime().Sub(a.refusals.now()))
 			m.Token = ""
+			if e.browser.flow != "" {
+				e.browser.keepFlow(w, "", -time.Second)
+			}
 		}
 	default:
 		if e.route != nil && e.route.rpc == identityv1.SignIns_DeleteSignIn_FullMethodName && e.browser.token != "" {

@@ -323,6 +323,7 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	gatev1.RegisterAccessGroupsServer(server, gate)
 	identityv1.RegisterUsersServer(server, identity)
 	identityv1.RegisterSignInsServer(server, identity)
+	identityv1.RegisterProviderSignInsServer(server, fakeProvider{world: w})
 	identityv1.RegisterGrantsServer(server, identity)
 	identityv1.RegisterTokensServer(server, identity)
 	emergencyv1.RegisterEmergenciesServer(server, control)

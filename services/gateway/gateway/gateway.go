@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -18,9 +19,12 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"portcullis.dev/pkg/emergency"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/gateway/console"
+	"portcullis.dev/services/gateway/federation"
 	"portcullis.dev/services/gateway/plain"
 	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/rpc"
@@ -109,6 +113,16 @@ func New(c Config, d Deps) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
+	identity, err := d.Dial(rpc.Identity)
+	if err != nil {
+		return nil, fmt.Errorf("joining identity: %w", err)
+	}
+	maps.Copy(pages, (&federation.Pages{
+		Identity: identityv1.NewProviderSignInsClient(identity), Browser: jar{}, Now: d.Now,
+		Outgoing: func(ctx context.Context) context.Context {
+			return metadata.NewOutgoingContext(ctx, accompany(ctx, nil))
+		},
+	}).All())
 	web, err := console.New()
 	if err != nil {
 		return nil, fmt.Errorf("preparing the console: %w", err)

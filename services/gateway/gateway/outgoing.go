@@ -41,6 +41,7 @@ func (o outgoing) Invoke(ctx context.Context, rpc string, request, answer any, o
 	if err := e.setMask(message.ProtoReflect()); err != nil {
 		return err
 	}
+	e.browser.bring(message)
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	return o.ClientConnInterface.Invoke(ctx, rpc, request, answer, options...)

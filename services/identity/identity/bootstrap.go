@@ -317,6 +317,7 @@ func (s *Service) recover(ctx context.Context, v *vault, name string) (Bootstrap
 			return noUser(name)
 		}
 		s.cut(record)
+		record.User.Provider = nil // whose password counts from now on
 		record.User.Disabled, record.User.Mfa, record.User.MfaTime = false, identityv1.User_ACTIVE, timestamppb.New(s.deps.Now())
 		return nil
 	})

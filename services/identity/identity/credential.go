@@ -94,6 +94,18 @@ func (s *Service) setPassword(ctx context.Context, v *vault, name, uid, password
 	})
 }
 
+// dropPassword forgets a person's password, who signs in at a provider from now on.
+func (s *Service) dropPassword(ctx context.Context, v *vault, name, uid string) error {
+	record := new(identityv1.PasswordRecord)
+	return update(ctx, v.secret, passwordSubject+name, record, func() error {
+		if record.GetUid() != uid || record.GetHash() == "" {
+			return journal.ErrUnchanged
+		}
+		record.Hash, record.Time = "", timestamppb.New(s.deps.Now())
+		return nil
+	})
+}
+
 // know remembers an address that a person has signed in from.
 func (s *Service) know(ctx context.Context, v *vault, name, uid, address string) error {
 	record := new(identityv1.PasswordRecord)

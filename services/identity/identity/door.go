@@ -63,7 +63,7 @@ func (s *Service) ListAdministrators(context.Context, *identityv1.ListAdministra
 	now := s.deps.Now()
 	over := func(in who.SignIn) bool {
 		_, cut := s.emergencies().SignedOut(in.ID, in.Admission, now)
-		return cut
+		return cut || in.Issued.Before(s.view().Ended(in.Entry))
 	}
 	return &identityv1.ListAdministratorsResponse{Names: s.roll.Administrators(), SignedIn: s.present.Users(now, over)}, nil
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -66,6 +67,9 @@ func (e edit) apply(before *identityv1.User) *identityv1.User {
 			u.Language = in.GetLanguage()
 		case "roles":
 			u.Roles = in.GetRoles()
+			keepOnly(u.GetProvider(), u.GetRoles())
+		case "provider":
+			u.Provider = linkOf(u.GetProvider(), e.in.GetProvider())
 		case "ssh_public_keys":
 			u.SshPublicKeys = in.GetSshPublicKeys()
 		case "disabled":
@@ -130,6 +134,9 @@ func (s *Service) update(ctx context.Context, v *vault, o operation, c who.Calle
 	record, err := s.writeUser(ctx, v, o, name, func(record *identityv1.UserRecord) error {
 		return s.change(record, c, e, kind)
 	})
+	if err == nil && record.GetUser().GetProvider() != nil && e.has("provider") {
+		return s.dropPassword(ctx, v, name, record.GetUid())
+	}
 	if err != nil || !e.has("password") {
 		return err
 	}
@@ -139,7 +146,7 @@ func (s *Service) update(ctx context.Context, v *vault, o operation, c who.Calle
 // agree checks a change before anything is written or spent for it.
 func (s *Service) agree(c who.Caller, before *identityv1.User, e edit) (kind string, err error) {
 	after := e.apply(before)
-	if err := s.check(after); err != nil {
+	if err := errors.Join(s.check(after), s.linkable(after, e.has("password"))); err != nil {
 		return "", err
 	}
 	if people.Working(before) && !people.Working(after) {
@@ -188,7 +195,7 @@ func (s *Service) change(record *identityv1.UserRecord, c who.Caller, e edit, ag
 	if err := s.check(after); err != nil { // which brings it to its one form
 		return err
 	}
-	if before.GetDisabled() != after.GetDisabled() || e.has("password") {
+	if before.GetDisabled() != after.GetDisabled() || e.has("password") || !sameLink(before.GetProvider(), after.GetProvider()) {
 		s.cut(record)
 	}
 	record.User = after

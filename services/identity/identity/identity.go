@@ -19,6 +19,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/identity/federation"
 	"portcullis.dev/services/identity/people"
 	"portcullis.dev/services/identity/proof"
 	"portcullis.dev/services/internal/attempt"
@@ -70,6 +71,7 @@ type Service struct {
 	present  people.Present
 	pool     *proof.Pool
 	attempts *proof.Attempts
+	provider *federation.Service
 	vault    atomic.Pointer[vault]
 	kept     *proof.Kept
 	ready    chan struct{}
@@ -90,12 +92,19 @@ func New(c Config, d Deps) (*Service, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("making identity: %w", err)
 	}
-	return &Service{config: c, deps: d, roll: d.Roll, pool: proof.NewPool(), attempts: proof.NewAttempts(), kept: proof.NewKept(), ready: make(chan struct{})}, nil
+	s := &Service{config: c, deps: d, roll: d.Roll, pool: proof.NewPool(), attempts: proof.NewAttempts(), kept: proof.NewKept(), ready: make(chan struct{})}
+	var err error
+	s.provider, err = federation.New(c.provider(), federation.Deps{People: s, Attempts: s.attempts, Box: d.Box, Log: d.Log, Now: d.Now})
+	if err != nil {
+		return nil, fmt.Errorf("making identity: %w", err)
+	}
+	return s, nil
 }
 
-// Register adds the five services.
+// Register adds the six services.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterSignInsServer(r, noting{s})
+	identityv1.RegisterProviderSignInsServer(r, s.provider)
 	identityv1.RegisterGrantsServer(r, noting{s})
 	identityv1.RegisterUsersServer(r, s)
 	identityv1.RegisterTokensServer(r, s)

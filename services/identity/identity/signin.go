@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"time"
@@ -30,6 +31,7 @@ type person struct {
 	password *identityv1.PasswordRecord
 	address  string
 	known    bool
+	entry    who.Entry
 }
 
 func (p person) name() string { return p.record.GetUser().GetName() }
@@ -71,7 +73,7 @@ func (s *Service) verify(ctx context.Context, v *vault, name, password, address 
 	if err != nil {
 		return person{}, err
 	}
-	if !right || record.GetUser().GetDisabled() {
+	if !right || record.GetUser().GetDisabled() || record.GetUser().GetProvider() != nil {
 		s.attempts.Fail(name, p.address, p.known, s.deps.Now())
 		return person{}, wrongPassword()
 	}
@@ -167,10 +169,12 @@ func (s *Service) letIn(name string, known entrance) error {
 // ends it.
 func (s *Service) admit(v *vault, p person, known entrance) (*identityv1.SignIn, error) {
 	issued := known.now
-	if after := p.record.GetSignInCutoff().AsTime().Add(1); after.After(issued) {
-		issued = after
+	for _, over := range []time.Time{p.record.GetSignInCutoff().AsTime(), s.view().Ended(p.entry)} {
+		if after := over.Add(1); after.After(issued) {
+			issued = after
+		}
 	}
-	in := who.SignIn{ID: rand.Text(), User: p.name(), Admission: known.emergencies.Admission(known.now), Issued: issued}
+	in := who.SignIn{ID: rand.Text(), User: p.name(), Admission: known.emergencies.Admission(known.now), Issued: issued, Entry: p.entry}
 	return s.sign(v, in, known.now)
 }
 
@@ -185,7 +189,8 @@ func (s *Service) sign(v *vault, in who.SignIn, now time.Time) (*identityv1.Sign
 		return nil, err
 	}
 	s.present.Note(in, now)
-	return &identityv1.SignIn{Token: token, ExpireTime: timestamppb.New(in.Expires), User: s.show(s.roll.User(in.User))}, nil
+	return &identityv1.SignIn{Token: token, ExpireTime: timestamppb.New(in.Expires), User: s.show(s.roll.User(in.User)),
+		By: cmp.Or(in.Entry.By, who.ByPassword)}, nil
 }
 
 // RefreshSignIn answers a new token for the same sign-in: with the same id, the same admission and the
@@ -206,7 +211,7 @@ func (s *Service) RefreshSignIn(ctx context.Context, _ *identityv1.RefreshSignIn
 	if cut || gone || !now.Before(c.Issued.Add(signInLife)) {
 		return nil, fault.New(fault.Unauthenticated, "Your sign-in is over. Sign in again")
 	}
-	return s.sign(v, who.SignIn{ID: c.SignIn, User: c.User, Admission: c.Admission, Issued: c.Issued}, now)
+	return s.sign(v, who.SignIn{ID: c.SignIn, User: c.User, Admission: c.Admission, Issued: c.Issued, Entry: c.Entry}, now)
 }
 
 func signedInPerson(ctx context.Context) (who.Caller, error) {

@@ -11,6 +11,7 @@ import (
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/identity/account"
+	"portcullis.dev/services/identity/federation"
 	"portcullis.dev/services/identity/people"
 	"portcullis.dev/services/identity/proof"
 	"portcullis.dev/services/internal/attempt"
@@ -26,10 +27,36 @@ type Config struct {
 	AdminPassword   string        `koanf:"admin-password" help:"and the password; made up and shown if not given"`
 	AdminTOTPSecret string        `koanf:"admin-totp-secret" help:"and the MFA secret, in base32; made up and shown if not given"`
 	MFAMinAge       time.Duration `koanf:"mfa-min-age" help:"how old an MFA must be to open the emergency panel"`
+
+	OIDCIssuer       string            `koanf:"oidc-issuer" help:"the OpenID provider that people sign in at, https://…; empty for none"`
+	OIDCName         string            `koanf:"oidc-name" help:"what people call it"`
+	OIDCClientID     string            `koanf:"oidc-client-id" help:"what it calls this installation"`
+	OIDCClientSecret string            `koanf:"oidc-client-secret" help:"and the secret of that"`
+	OIDCPublicURL    string            `koanf:"oidc-public-url" help:"where browsers reach this console, https://…; /oidc/finish there takes the provider's answer"`
+	OIDCCA           string            `koanf:"oidc-ca" help:"a file of CA certificates for the provider, beside the system's"`
+	OIDCScopes       []string          `koanf:"oidc-scopes" help:"what is asked for beside openid, by commas; what the provider doesn't offer is left out"`
+	OIDCNameClaim    string            `koanf:"oidc-name-claim" help:"the claim that is a new user's name; a verified email where it is missing"`
+	OIDCGroupsClaim  string            `koanf:"oidc-groups-claim" help:"the claim that has the groups, a.b for one within another"`
+	OIDCRoles        map[string]string `koanf:"oidc-roles" help:"which groups give which roles: group=role,…"`
+	OIDCCreateUsers  bool              `koanf:"oidc-create-users" help:"make a user of whoever signs in there for the first time"`
+	OIDCMFAACR       []string          `koanf:"oidc-mfa-acr" help:"values of acr that stand for a second factor, by commas: no code is asked for at sign-in then"`
+	OIDCMFAAMR       []string          `koanf:"oidc-mfa-amr" help:"values of amr that do, by commas"`
 }
 
 // Defaults is the configuration of a process that was told nothing.
-func Defaults() Config { return Config{AdminUser: "admin", MFAMinAge: time.Hour} }
+func Defaults() Config {
+	return Config{
+		AdminUser: "admin", MFAMinAge: time.Hour, OIDCScopes: []string{"profile", "email", "groups"}, OIDCNameClaim: "preferred_username",
+		OIDCGroupsClaim: "groups", OIDCCreateUsers: true,
+	}
+}
+
+func (c Config) provider() federation.Config {
+	return federation.Config{
+		Issuer: c.OIDCIssuer, Name: c.OIDCName, ClientID: c.OIDCClientID, ClientSecret: c.OIDCClientSecret, PublicURL: c.OIDCPublicURL, CA: c.OIDCCA,
+		Scopes: c.OIDCScopes, NameClaim: c.OIDCNameClaim, GroupsClaim: c.OIDCGroupsClaim, Roles: c.OIDCRoles, MFAACR: c.OIDCMFAACR, MFAAMR: c.OIDCMFAAMR,
+	}
+}
 
 func (c Config) check() error {
 	if err := account.Name("admin-user", c.AdminUser); err != nil {
@@ -94,6 +121,11 @@ type forwarding struct{ acts emergencyv1.ActsClient }
 
 func (f forwarding) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest, opts ...grpc.CallOption) (*emergencyv1.RecordActResponse, error) {
 	return f.acts.RecordAct(rpc.Forward(ctx), r, opts...)
+}
+
+// RecordGroupAct is identity's own.
+func (f forwarding) RecordGroupAct(ctx context.Context, r *emergencyv1.RecordGroupActRequest, opts ...grpc.CallOption) (*emergencyv1.RecordActResponse, error) {
+	return f.acts.RecordGroupAct(ctx, r, opts...)
 }
 
 // Print answers an announcement that is written to w.

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -209,6 +210,10 @@ func (s *Service) createUser(ctx context.Context, v *vault, o operation, c who.C
 	if s.roll.User(u.GetName()) != nil {
 		return taken(u.GetName())
 	}
+	u.Provider = linkOf(nil, in.GetProvider())
+	if err := s.linkable(u, in.Password != nil); err != nil {
+		return err
+	}
 	kind, err := s.review(c, nil, u, in.Password != nil)
 	if err != nil {
 		return err
@@ -224,7 +229,7 @@ func (s *Service) createUser(ctx context.Context, v *vault, o operation, c who.C
 		// What ended the sign-ins of somebody of the same name before stays: they are not this person's.
 		u.CreateTime = timestamppb.New(s.deps.Now())
 		record.User, record.Uid, record.Deleted = u, uid, false
-		return s.check(u)
+		return errors.Join(s.linkable(u, in.Password != nil), s.check(u))
 	})
 	return err
 }

@@ -37,6 +37,8 @@ type Roll struct {
 	imports  map[string]bool
 	staged   map[string][]string // users by the import that waits for its commit
 	admins   map[string]bool     // enabled administrators with a working MFA
+	linked   map[link]string     // users by whom a provider knows them as
+	links    map[string]link     // and the other way round
 	requests map[string]Request
 	order    []string // of requests, the oldest first
 	names    []string // of users, sorted; nil when it must be made anew
@@ -59,6 +61,7 @@ func NewRoll() *Roll {
 func (r *Roll) reset() {
 	r.users, r.roles, r.tokens = map[string][]byte{}, map[string]*identityv1.RoleRecord{}, map[string]*identityv1.TokenRecord{}
 	r.keys, r.imports, r.staged = map[string]*identityv1.KeyRecord{}, map[string]bool{}, map[string][]string{}
+	r.linked, r.links = map[link]string{}, map[string]link{}
 	r.admins, r.requests, r.order, r.names, r.sequence = map[string]bool{}, map[string]Request{}, nil, nil, 0
 }
 
@@ -149,11 +152,23 @@ func (r *Roll) putUser(name string, e journal.Entry) error {
 	return nil
 }
 
-// count notes whether the user is an administrator who could act.
+// link is whom a provider knows a user as.
+type link struct{ issuer, subject string }
+
+// count notes whether the user is an administrator who could act, and whom a provider knows them as.
 func (r *Roll) count(name string) {
 	delete(r.admins, name)
-	if Working(r.user(name).GetUser()) {
+	u := r.user(name).GetUser()
+	if Working(u) {
 		r.admins[name] = true
+	}
+	if was, ok := r.links[name]; ok {
+		delete(r.linked, was)
+		delete(r.links, name)
+	}
+	if p := u.GetProvider(); p != nil {
+		is := link{p.GetIssuer(), p.GetSubject()}
+		r.linked[is], r.links[name] = name, is
 	}
 }
 
@@ -224,6 +239,13 @@ func (r *Roll) User(name string) *identityv1.User {
 		return nil
 	}
 	return record.GetUser()
+}
+
+// Linked answers the name of the user whom a provider knows as that subject, empty if there is none.
+func (r *Roll) Linked(issuer, subject string) string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.linked[link{issuer, subject}]
 }
 
 // Names are the users there are, sorted. The caller must not change them.

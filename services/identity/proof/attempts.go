@@ -19,7 +19,7 @@ type Attempts struct {
 }
 
 // attempt is whose allowance it is: a user's from one known address, a user's from all the others, or an
-// address's.
+// address's, which is all that counts where nobody has said who they are.
 type attempt struct{ user, address string }
 
 // NewAttempts answers an empty count.
@@ -28,6 +28,9 @@ func NewAttempts() *Attempts { return &Attempts{rows: map[attempt]*identityv1.Al
 func keys(user, address string, known bool) []attempt {
 	if known {
 		return []attempt{{user, address}}
+	}
+	if user == "" {
+		return []attempt{{address: address}}
 	}
 	return []attempt{{user: user}, {address: address}}
 }

@@ -45,6 +45,7 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 	},
 	rpc.Identity: func(r grpc.ServiceRegistrar) {
 		identityv1.RegisterSignInsServer(r, identityv1.UnimplementedSignInsServer{})
+		identityv1.RegisterProviderSignInsServer(r, identityv1.UnimplementedProviderSignInsServer{})
 		identityv1.RegisterGrantsServer(r, identityv1.UnimplementedGrantsServer{})
 		identityv1.RegisterUsersServer(r, identityv1.UnimplementedUsersServer{})
 		identityv1.RegisterTokensServer(r, identityv1.UnimplementedTokensServer{})

@@ -112,7 +112,8 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Policies/UpdatePolicy": {Owner: Control, Carry: public, Need: []string{who.ManagePolicy}},
 
 		// Whoever acts has been let in for the act itself by the service that carries the credential.
-		"emergency.v1.Acts/RecordAct": {Owner: Control, Carry: []string{Identity, Gate}, Need: []string{SignedIn}},
+		"emergency.v1.Acts/RecordAct":      {Owner: Control, Carry: []string{Identity, Gate}, Need: []string{SignedIn}},
+		"emergency.v1.Acts/RecordGroupAct": {Owner: Control, Own: []string{Identity}},
 
 		"audit.v1.Audit/ListEntries":   audit,
 		"audit.v1.Audit/GetCheckpoint": audit,
@@ -126,6 +127,8 @@ func identityRows() map[string]Row {
 	account := Row{Owner: Identity, Carry: public, Need: []string{SignedIn}}
 	users := Row{Owner: Identity, Carry: public, Need: []string{who.ManageUsers}}
 	readUsers := Row{Owner: Identity, Carry: public, Need: []string{who.Read, who.ManageUsers}}
+	// Whoever signs in at the OpenID provider, and the provider itself, has no credential of ours yet.
+	provider := Row{Owner: Identity, Carry: public, Need: []string{Anyone}, Open: true}
 	tokens := Row{Owner: Identity, Carry: public, Need: []string{who.ManageTokens}}
 	readTokens := Row{Owner: Identity, Carry: public, Need: []string{who.Read, who.ManageTokens}}
 	return map[string]Row{
@@ -133,6 +136,13 @@ func identityRows() map[string]Row {
 		"identity.v1.SignIns/DeleteSignIn":  {Owner: Identity, Carry: public, Need: []string{SignedIn}, Open: true},
 		"identity.v1.SignIns/RefreshSignIn": account,
 		"identity.v1.Grants/CreateGrant":    account,
+
+		"identity.v1.ProviderSignIns/GetSignInOptions":       provider,
+		"identity.v1.ProviderSignIns/BeginProviderSignIn":    provider,
+		"identity.v1.ProviderSignIns/FinishProviderSignIn":   provider,
+		"identity.v1.ProviderSignIns/CompleteProviderSignIn": provider,
+		"identity.v1.ProviderSignIns/EndProviderSignIns":     provider,
+		"identity.v1.ProviderSignIns/LeaveProvider":          provider,
 
 		"identity.v1.Users/GetUser":     account,
 		"identity.v1.Users/UpdateUser":  account,

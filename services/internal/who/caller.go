@@ -41,6 +41,8 @@ type Caller struct {
 	SignIn string
 	// Issued is when the person signed in, which a refresh does not change.
 	Issued time.Time
+	// Entry is how they came in.
+	Entry Entry
 	// Token and TokenName are set for a program.
 	Token     string
 	TokenName string

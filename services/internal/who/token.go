@@ -1,10 +1,12 @@
 package who
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,7 +34,38 @@ const (
 	claimSignIn   = "sid"
 	claimPurpose  = "pur"
 	claimIssued   = "at" // iat has whole seconds only
+	claimBy       = "by"
+	claimSession  = "pse"
+	claimSubject  = "psu"
 )
+
+// How people come in.
+const (
+	ByPassword = "password"
+	ByProvider = "oidc"
+)
+
+// Entry is how a person came in. What the provider ends is ended for what has the same session or subject.
+type Entry struct {
+	// By is ByPassword or ByProvider.
+	By string
+	// Session and Subject are what ProviderSession and ProviderSubject answer; empty without a provider.
+	Session, Subject string
+}
+
+// ProviderSession names a session at an OpenID provider in a word that tells nothing about it.
+func ProviderSession(issuer, session string) string { return providerWord("session", issuer, session) }
+
+// ProviderSubject does so for a person.
+func ProviderSubject(issuer, subject string) string { return providerWord("subject", issuer, subject) }
+
+func providerWord(kind, issuer, name string) string {
+	if name == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(kind + "\x00" + issuer + "\x00" + name))
+	return "oidc-" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
 
 // SignIn is what a sign-in token says.
 type SignIn struct {
@@ -40,6 +73,7 @@ type SignIn struct {
 	Admission emergency.Admission
 	Issued    time.Time
 	Expires   time.Time
+	Entry     Entry
 }
 
 // Grant is what the proof of a fresh MFA check says.
@@ -61,6 +95,9 @@ type Signer struct {
 func (s Signer) SignIn(in SignIn) (string, error) {
 	b := jwt.NewBuilder().Issuer(issuer).Audience([]string{signInFor}).Subject(in.User).JwtID(in.ID).
 		Expiration(in.Expires).Claim(claimRevision, in.Admission.Revision.String())
+	if in.Entry.By == ByProvider {
+		b = b.Claim(claimBy, ByProvider).Claim(claimSession, in.Entry.Session).Claim(claimSubject, in.Entry.Subject)
+	}
 	if !in.Admission.PendingCut.IsZero() {
 		b = b.Claim(claimPending, in.Admission.PendingCut.UTC().Format(time.RFC3339Nano))
 	}
@@ -96,6 +133,7 @@ type claims struct {
 	signIn, purpose string
 	issued, expires time.Time
 	admission       emergency.Admission
+	entry           Entry
 }
 
 // verified remembers what has been verified with one set of keys, for a signature costs more than all
@@ -145,6 +183,7 @@ func read(signed string, keys jwk.Set) (*claims, error) {
 	if c.issued, err = time.Parse(time.RFC3339Nano, text(t, claimIssued)); err != nil {
 		return nil, fmt.Errorf("reading when a token was made: %w", err)
 	}
+	c.entry = Entry{By: cmp.Or(text(t, claimBy), ByPassword), Session: text(t, claimSession), Subject: text(t, claimSubject)}
 	c.audience, _ = t.Audience()
 	c.id, _ = t.JwtID()
 	c.user, _ = t.Subject()

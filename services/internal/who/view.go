@@ -22,6 +22,7 @@ type View struct {
 	verified *verified
 	keys     jwk.Set
 	revoked  map[string]time.Time // sign-in → when its token could no longer be about
+	ended    map[string]time.Time // session or subject of a provider → what was signed in before is over
 	tokens   map[string]*identityv1.TokenRecord
 	users    map[string]person
 	roles    map[string][]string
@@ -72,10 +73,19 @@ func (v *View) personal(bearer string, now time.Time) (Caller, error) {
 		return Caller{}, again.Because(err)
 	}
 	p, known := v.users[t.user]
-	if _, revoked := v.revoked[t.id]; revoked || !known || p.disabled || !now.Before(t.expires) || t.issued.Before(p.cutoff) {
+	if _, revoked := v.revoked[t.id]; revoked || !known || p.disabled || !now.Before(t.expires) || t.issued.Before(p.cutoff) || t.issued.Before(v.Ended(t.entry)) {
 		return Caller{}, again
 	}
-	return Caller{User: t.user, SignIn: t.id, Issued: t.issued, Channel: emergency.Interactive, Admission: t.admission}, nil
+	return Caller{User: t.user, SignIn: t.id, Issued: t.issued, Entry: t.entry, Channel: emergency.Interactive, Admission: t.admission}, nil
+}
+
+// Ended is the moment before which the provider has ended what came in so; zero if it has not.
+func (v *View) Ended(e Entry) time.Time {
+	session, subject := v.ended[e.Session], v.ended[e.Subject]
+	if session.After(subject) {
+		return session
+	}
+	return subject
 }
 
 // Grant reads a grant for the caller who presents it. That it was not spent yet is the record's business.
@@ -151,6 +161,7 @@ type Builder struct {
 	verified *verified
 	keys     map[string]ed25519.PublicKey
 	revoked  map[string]time.Time
+	ended    map[string]time.Time
 	tokens   map[string]*identityv1.TokenRecord
 	users    map[string]person
 	roles    map[string][]string
@@ -161,7 +172,7 @@ type Builder struct {
 
 // NewBuilder answers an empty builder, which also tells the emergency builder who the users are.
 func NewBuilder(b *emergency.Builder) *Builder {
-	return &Builder{verified: &verified{claims: map[string]*claims{}}, keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, tokens: map[string]*identityv1.TokenRecord{},
+	return &Builder{verified: &verified{claims: map[string]*claims{}}, keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, ended: map[string]time.Time{}, tokens: map[string]*identityv1.TokenRecord{},
 		users: map[string]person{}, roles: map[string][]string{}, imports: map[string]bool{},
 		staged: map[string]map[string]*identityv1.UserRecord{}, snapshot: b}
 }
@@ -205,6 +216,9 @@ func (b *Builder) put(kind, name string, data []byte) error {
 			return err
 		}
 		b.revoked[name] = r.GetExpireTime().AsTime()
+		if before := r.GetIssuedBefore(); before != nil {
+			b.ended[name] = before.AsTime()
+		}
 	case "key":
 		return b.putKey(name, data)
 	case "import":
@@ -263,5 +277,6 @@ func (b *Builder) View(now time.Time) (*View, error) {
 		return nil, err
 	}
 	maps.DeleteFunc(b.revoked, func(_ string, until time.Time) bool { return until.Add(time.Hour).Before(now) })
-	return &View{verified: b.verified, keys: keys, revoked: maps.Clone(b.revoked), tokens: maps.Clone(b.tokens), users: maps.Clone(b.users), roles: maps.Clone(b.roles)}, nil
+	maps.DeleteFunc(b.ended, func(name string, _ time.Time) bool { _, kept := b.revoked[name]; return !kept })
+	return &View{verified: b.verified, keys: keys, revoked: maps.Clone(b.revoked), ended: maps.Clone(b.ended), tokens: maps.Clone(b.tokens), users: maps.Clone(b.users), roles: maps.Clone(b.roles)}, nil
 }

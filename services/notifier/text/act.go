@@ -24,6 +24,7 @@ var acts = map[string]act{
 	"user.recover":               {"emergency.mfa.changed", "recovered % on the host: new password, new MFA", "recuperou % no host: nova senha, novo MFA"},
 	"token.rearm":                {"emergency.policy.changed", "re-armed the token %", "rearmou o token %"},
 	"access-group.unblock":       {"emergency.policy.changed", "opened what a freeze closes (%)", "abriu o que um congelamento fecha (%)"},
+	"user.link":                  {"emergency.mfa.changed", "let % sign in at the OpenID provider", "deixou % entrar pelo provedor OpenID"},
 }
 
 // actOf never leaves out one that is too new to be known: whoever weakens the brake is seen.

@@ -154,7 +154,9 @@ type AuditEntry struct {
 	PreviousHash string `protobuf:"bytes,10,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
 	RequestId    string `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The act's kind and detail, where it was an act.
-	Detail        string `protobuf:"bytes,12,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,12,opt,name=detail,proto3" json:"detail,omitempty"`
+	// How the actor had signed in: "password" or "oidc"; empty where nobody had.
+	SignInBy      string `protobuf:"bytes,13,opt,name=sign_in_by,json=signInBy,proto3" json:"sign_in_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,6 +271,13 @@ func (x *AuditEntry) GetRequestId() string {
 func (x *AuditEntry) GetDetail() string {
 	if x != nil {
 		return x.Detail
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetSignInBy() string {
+	if x != nil {
+		return x.SignInBy
 	}
 	return ""
 }
@@ -481,7 +490,7 @@ const file_portcullis_audit_v1_audit_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"x\n" +
 	"\x13ListEntriesResponse\x129\n" +
 	"\aentries\x18\x01 \x03(\v2\x1f.portcullis.audit.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9e\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbc\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12.\n" +
@@ -497,7 +506,9 @@ const file_portcullis_audit_v1_audit_proto_rawDesc = "" +
 	" \x01(\tR\fpreviousHash\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
-	"\x06detail\x18\f \x01(\tR\x06detail\"\x16\n" +
+	"\x06detail\x18\f \x01(\tR\x06detail\x12\x1c\n" +
+	"\n" +
+	"sign_in_by\x18\r \x01(\tR\bsignInBy\"\x16\n" +
 	"\x14GetCheckpointRequest\"P\n" +
 	"\n" +
 	"Checkpoint\x12\x1a\n" +

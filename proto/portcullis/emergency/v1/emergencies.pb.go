@@ -2269,6 +2269,69 @@ func (x *RecordActRequest) GetOperation() []byte {
 	return nil
 }
 
+type RecordGroupActRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user who has become an administrator.
+	Target string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// The provider.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// The client's address.
+	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordGroupActRequest) Reset() {
+	*x = RecordGroupActRequest{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordGroupActRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordGroupActRequest) ProtoMessage() {}
+
+func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordGroupActRequest.ProtoReflect.Descriptor instead.
+func (*RecordGroupActRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RecordGroupActRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *RecordGroupActRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *RecordGroupActRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 type RecordActResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Revision      string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -2278,7 +2341,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2353,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2366,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -2520,7 +2583,13 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\rjustification\x18\x06 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\a \x01(\tR\x0egovernanceCode\x12\x0e\n" +
 	"\x02at\x18\b \x01(\x04R\x02at\x12%\n" +
-	"\toperation\x18\t \x01(\fB\a\xbaH\x04z\x02\x18@R\toperation\"/\n" +
+	"\toperation\x18\t \x01(\fB\a\xbaH\x04z\x02\x18@R\toperation\"\x82\x01\n" +
+	"\x15RecordGroupActRequest\x12\"\n" +
+	"\x06target\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06target\x12\"\n" +
+	"\x06issuer\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06issuer\x12!\n" +
+	"\aaddress\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\"/\n" +
 	"\x11RecordActResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision2\x90\x13\n" +
 	"\vEmergencies\x12\x85\x01\n" +
@@ -2546,9 +2615,10 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\tGetPolicy\x12).portcullis.emergency.v1.GetPolicyRequest\x1a\x1f.portcullis.emergency.v1.Policy\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/policy\x12y\n" +
 	"\fUpdatePolicy\x12,.portcullis.emergency.v1.UpdatePolicyRequest\x1a\x1f.portcullis.emergency.v1.Policy\"\x1a\x82\xd3\xe4\x93\x02\x14:\x06policy2\n" +
-	"/v1/policy2j\n" +
+	"/v1/policy2\xd8\x01\n" +
 	"\x04Acts\x12b\n" +
-	"\tRecordAct\x12).portcullis.emergency.v1.RecordActRequest\x1a*.portcullis.emergency.v1.RecordActResponseB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
+	"\tRecordAct\x12).portcullis.emergency.v1.RecordActRequest\x1a*.portcullis.emergency.v1.RecordActResponse\x12l\n" +
+	"\x0eRecordGroupAct\x12..portcullis.emergency.v1.RecordGroupActRequest\x1a*.portcullis.emergency.v1.RecordActResponseB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
 
 var (
 	file_portcullis_emergency_v1_emergencies_proto_rawDescOnce sync.Once
@@ -2563,7 +2633,7 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
 	(Enforcer_Mode)(0),                // 1: portcullis.emergency.v1.Enforcer.Mode
@@ -2595,48 +2665,49 @@ var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(*GetPolicyRequest)(nil),          // 27: portcullis.emergency.v1.GetPolicyRequest
 	(*UpdatePolicyRequest)(nil),       // 28: portcullis.emergency.v1.UpdatePolicyRequest
 	(*RecordActRequest)(nil),          // 29: portcullis.emergency.v1.RecordActRequest
-	(*RecordActResponse)(nil),         // 30: portcullis.emergency.v1.RecordActResponse
-	nil,                               // 31: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	nil,                               // 32: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	nil,                               // 33: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	(*Selector)(nil),                  // 34: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 35: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 36: google.protobuf.Duration
-	(*Emergency)(nil),                 // 37: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 38: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 39: google.protobuf.FieldMask
+	(*RecordGroupActRequest)(nil),     // 30: portcullis.emergency.v1.RecordGroupActRequest
+	(*RecordActResponse)(nil),         // 31: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 32: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 33: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 34: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	(*Selector)(nil),                  // 35: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 37: google.protobuf.Duration
+	(*Emergency)(nil),                 // 38: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 39: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	34, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	35, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	36, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	35, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	36, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	35, // 5: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	37, // 6: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	31, // 7: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	37, // 8: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	32, // 9: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	37, // 10: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	33, // 11: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	35, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	36, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	37, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	36, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	37, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	36, // 5: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	38, // 6: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	32, // 7: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	38, // 8: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	33, // 9: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	38, // 10: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	34, // 11: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
 	14, // 12: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
 	2,  // 13: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
 	3,  // 14: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
 	4,  // 15: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
-	35, // 16: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	36, // 16: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
 	21, // 17: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	37, // 18: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	38, // 18: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
 	21, // 19: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
 	24, // 20: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	35, // 21: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	36, // 21: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
 	0,  // 22: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
 	24, // 23: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
 	1,  // 24: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	35, // 25: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	36, // 25: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
 	1,  // 26: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
 	26, // 27: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	38, // 28: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	39, // 29: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 28: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	40, // 29: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 30: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
 	7,  // 31: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
 	8,  // 32: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
@@ -2658,29 +2729,31 @@ var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
 	27, // 48: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
 	28, // 49: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
 	29, // 50: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	37, // 51: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	37, // 52: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	9,  // 53: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	37, // 54: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	37, // 55: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	10, // 56: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	13, // 57: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	37, // 58: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	37, // 59: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	37, // 60: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	37, // 61: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	11, // 62: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	37, // 63: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	37, // 64: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	16, // 65: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	18, // 66: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	20, // 67: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
-	23, // 68: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	38, // 69: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	38, // 70: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	30, // 71: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	51, // [51:72] is the sub-list for method output_type
-	30, // [30:51] is the sub-list for method input_type
+	30, // 51: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
+	38, // 52: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	38, // 53: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	9,  // 54: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	38, // 55: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	38, // 56: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	10, // 57: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	13, // 58: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	38, // 59: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	38, // 60: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	38, // 61: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	38, // 62: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	11, // 63: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	38, // 64: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	38, // 65: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	16, // 66: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	18, // 67: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	20, // 68: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	23, // 69: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	39, // 70: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	39, // 71: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	31, // 72: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	31, // 73: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	52, // [52:74] is the sub-list for method output_type
+	30, // [30:52] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -2706,7 +2779,7 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

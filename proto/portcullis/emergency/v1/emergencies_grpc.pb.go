@@ -947,7 +947,8 @@ var Policies_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Acts_RecordAct_FullMethodName = "/portcullis.emergency.v1.Acts/RecordAct"
+	Acts_RecordAct_FullMethodName      = "/portcullis.emergency.v1.Acts/RecordAct"
+	Acts_RecordGroupAct_FullMethodName = "/portcullis.emergency.v1.Acts/RecordGroupAct"
 )
 
 // ActsClient is the client API for Acts service.
@@ -958,6 +959,9 @@ const (
 type ActsClient interface {
 	// RecordAct notes the act, durably and once; the caller then does it.
 	RecordAct(ctx context.Context, in *RecordActRequest, opts ...grpc.CallOption) (*RecordActResponse, error)
+	// RecordGroupAct notes, for identity itself, that groups at the OpenID provider have made an administrator: that takes
+	// no grant, for the configuration says which groups do, but is seen like one that does.
+	RecordGroupAct(ctx context.Context, in *RecordGroupActRequest, opts ...grpc.CallOption) (*RecordActResponse, error)
 }
 
 type actsClient struct {
@@ -978,6 +982,16 @@ func (c *actsClient) RecordAct(ctx context.Context, in *RecordActRequest, opts .
 	return out, nil
 }
 
+func (c *actsClient) RecordGroupAct(ctx context.Context, in *RecordGroupActRequest, opts ...grpc.CallOption) (*RecordActResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordActResponse)
+	err := c.cc.Invoke(ctx, Acts_RecordGroupAct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ActsServer is the server API for Acts service.
 // All implementations must embed UnimplementedActsServer
 // for forward compatibility.
@@ -986,6 +1000,9 @@ func (c *actsClient) RecordAct(ctx context.Context, in *RecordActRequest, opts .
 type ActsServer interface {
 	// RecordAct notes the act, durably and once; the caller then does it.
 	RecordAct(context.Context, *RecordActRequest) (*RecordActResponse, error)
+	// RecordGroupAct notes, for identity itself, that groups at the OpenID provider have made an administrator: that takes
+	// no grant, for the configuration says which groups do, but is seen like one that does.
+	RecordGroupAct(context.Context, *RecordGroupActRequest) (*RecordActResponse, error)
 	mustEmbedUnimplementedActsServer()
 }
 
@@ -998,6 +1015,9 @@ type UnimplementedActsServer struct{}
 
 func (UnimplementedActsServer) RecordAct(context.Context, *RecordActRequest) (*RecordActResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordAct not implemented")
+}
+func (UnimplementedActsServer) RecordGroupAct(context.Context, *RecordGroupActRequest) (*RecordActResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordGroupAct not implemented")
 }
 func (UnimplementedActsServer) mustEmbedUnimplementedActsServer() {}
 func (UnimplementedActsServer) testEmbeddedByValue()              {}
@@ -1038,6 +1058,24 @@ func _Acts_RecordAct_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Acts_RecordGroupAct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordGroupActRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ActsServer).RecordGroupAct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Acts_RecordGroupAct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ActsServer).RecordGroupAct(ctx, req.(*RecordGroupActRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Acts_ServiceDesc is the grpc.ServiceDesc for Acts service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1048,6 +1086,10 @@ var Acts_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecordAct",
 			Handler:    _Acts_RecordAct_Handler,
+		},
+		{
+			MethodName: "RecordGroupAct",
+			Handler:    _Acts_RecordGroupAct_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -183,6 +183,8 @@ type Entry struct {
 	GrantId        string `protobuf:"bytes,12,opt,name=grant_id,json=grantId,proto3" json:"grant_id,omitempty"`
 	Justification  string `protobuf:"bytes,13,opt,name=justification,proto3" json:"justification,omitempty"`
 	GovernanceCode string `protobuf:"bytes,14,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
+	// How the actor had signed in: "password" or "oidc".
+	SignInBy string `protobuf:"bytes,15,opt,name=sign_in_by,json=signInBy,proto3" json:"sign_in_by,omitempty"`
 	// Types that are valid to be assigned to Record:
 	//
 	//	*Entry_Genesis
@@ -319,6 +321,13 @@ func (x *Entry) GetJustification() string {
 func (x *Entry) GetGovernanceCode() string {
 	if x != nil {
 		return x.GovernanceCode
+	}
+	return ""
+}
+
+func (x *Entry) GetSignInBy() string {
+	if x != nil {
+		return x.SignInBy
 	}
 	return ""
 }
@@ -595,7 +604,7 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\vSignedEntry\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\fR\x05entry\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x15\n" +
-	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xbc\a\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xda\a\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x18\n" +
@@ -612,7 +621,9 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\frequest_hash\x18\v \x01(\fR\vrequestHash\x12\x19\n" +
 	"\bgrant_id\x18\f \x01(\tR\agrantId\x12$\n" +
 	"\rjustification\x18\r \x01(\tR\rjustification\x12'\n" +
-	"\x0fgovernance_code\x18\x0e \x01(\tR\x0egovernanceCode\x12<\n" +
+	"\x0fgovernance_code\x18\x0e \x01(\tR\x0egovernanceCode\x12\x1c\n" +
+	"\n" +
+	"sign_in_by\x18\x0f \x01(\tR\bsignInBy\x12<\n" +
 	"\agenesis\x18\x14 \x01(\v2 .portcullis.emergency.v1.GenesisH\x00R\agenesis\x12B\n" +
 	"\temergency\x18\x15 \x01(\v2\".portcullis.emergency.v1.EmergencyH\x00R\temergency\x129\n" +
 	"\x06policy\x18\x16 \x01(\v2\x1f.portcullis.emergency.v1.PolicyH\x00R\x06policy\x120\n" +

@@ -129,7 +129,7 @@ func (x Token_Channel) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Token_Channel.Descriptor instead.
 func (Token_Channel) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{25, 0}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{26, 0}
 }
 
 type CreateSignInRequest struct {
@@ -300,7 +300,9 @@ type SignIn struct {
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	User       *User                  `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	// Nobody is signed in yet: the same call with a code does that. With in_two_steps only.
-	CodeRequired  bool `protobuf:"varint,4,opt,name=code_required,json=codeRequired,proto3" json:"code_required,omitempty"`
+	CodeRequired bool `protobuf:"varint,4,opt,name=code_required,json=codeRequired,proto3" json:"code_required,omitempty"`
+	// How one came in: "password", or "oidc" for the OpenID provider.
+	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,6 +363,13 @@ func (x *SignIn) GetCodeRequired() bool {
 		return x.CodeRequired
 	}
 	return false
+}
+
+func (x *SignIn) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
 }
 
 type CreateGrantRequest struct {
@@ -586,8 +595,10 @@ type User struct {
 	RecoveryCodesLeft *uint32 `protobuf:"varint,17,opt,name=recovery_codes_left,json=recoveryCodesLeft,proto3,oneof" json:"recovery_codes_left,omitempty"`
 	// Takes along the password so far when one changes one's own.
 	CurrentPassword *string `protobuf:"bytes,18,opt,name=current_password,json=currentPassword,proto3,oneof" json:"current_password,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Where the person signs in instead of with a password. Taking it away makes the user local.
+	Provider      *UserProvider `protobuf:"bytes,19,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
@@ -746,6 +757,75 @@ func (x *User) GetCurrentPassword() string {
 	return ""
 }
 
+func (x *User) GetProvider() *UserProvider {
+	if x != nil {
+		return x.Provider
+	}
+	return nil
+}
+
+// UserProvider is whom an OpenID provider knows a user as.
+type UserProvider struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Issuer  string                 `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Subject string                 `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Those of the user's roles that came with groups there, and go with them. Output only.
+	Roles         []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserProvider) Reset() {
+	*x = UserProvider{}
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserProvider) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserProvider) ProtoMessage() {}
+
+func (x *UserProvider) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserProvider.ProtoReflect.Descriptor instead.
+func (*UserProvider) Descriptor() ([]byte, []int) {
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UserProvider) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *UserProvider) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *UserProvider) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
 type CreateUserRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
@@ -755,7 +835,7 @@ type CreateUserRequest struct {
 
 func (x *CreateUserRequest) Reset() {
 	*x = CreateUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +847,7 @@ func (x *CreateUserRequest) String() string {
 func (*CreateUserRequest) ProtoMessage() {}
 
 func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[9]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +860,7 @@ func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateUserRequest) GetUser() *User {
@@ -800,7 +880,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +892,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[10]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +905,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetUserRequest) GetName() string {
@@ -846,7 +926,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +938,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[11]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +951,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListUsersRequest) GetPageSize() int32 {
@@ -905,7 +985,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +997,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[12]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1010,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -957,7 +1037,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1049,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[13]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1062,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateUserRequest) GetUser() *User {
@@ -1008,7 +1088,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1100,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[14]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1113,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteUserRequest) GetName() string {
@@ -1058,7 +1138,7 @@ type EnrollMfaRequest struct {
 
 func (x *EnrollMfaRequest) Reset() {
 	*x = EnrollMfaRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1150,7 @@ func (x *EnrollMfaRequest) String() string {
 func (*EnrollMfaRequest) ProtoMessage() {}
 
 func (x *EnrollMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[15]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1163,7 @@ func (x *EnrollMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollMfaRequest.ProtoReflect.Descriptor instead.
 func (*EnrollMfaRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EnrollMfaRequest) GetName() string {
@@ -1126,7 +1206,7 @@ type EnrollMfaResponse struct {
 
 func (x *EnrollMfaResponse) Reset() {
 	*x = EnrollMfaResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1218,7 @@ func (x *EnrollMfaResponse) String() string {
 func (*EnrollMfaResponse) ProtoMessage() {}
 
 func (x *EnrollMfaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[16]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1231,7 @@ func (x *EnrollMfaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollMfaResponse.ProtoReflect.Descriptor instead.
 func (*EnrollMfaResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EnrollMfaResponse) GetUri() string {
@@ -1180,7 +1260,7 @@ type ActivateMfaRequest struct {
 
 func (x *ActivateMfaRequest) Reset() {
 	*x = ActivateMfaRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1272,7 @@ func (x *ActivateMfaRequest) String() string {
 func (*ActivateMfaRequest) ProtoMessage() {}
 
 func (x *ActivateMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[17]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1285,7 @@ func (x *ActivateMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateMfaRequest.ProtoReflect.Descriptor instead.
 func (*ActivateMfaRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActivateMfaRequest) GetName() string {
@@ -1242,7 +1322,7 @@ type ActivateMfaResponse struct {
 
 func (x *ActivateMfaResponse) Reset() {
 	*x = ActivateMfaResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1334,7 @@ func (x *ActivateMfaResponse) String() string {
 func (*ActivateMfaResponse) ProtoMessage() {}
 
 func (x *ActivateMfaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[18]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1347,7 @@ func (x *ActivateMfaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateMfaResponse.ProtoReflect.Descriptor instead.
 func (*ActivateMfaResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ActivateMfaResponse) GetUser() *User {
@@ -1303,7 +1383,7 @@ type ResetMfaRequest struct {
 
 func (x *ResetMfaRequest) Reset() {
 	*x = ResetMfaRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1395,7 @@ func (x *ResetMfaRequest) String() string {
 func (*ResetMfaRequest) ProtoMessage() {}
 
 func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[19]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1408,7 @@ func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMfaRequest.ProtoReflect.Descriptor instead.
 func (*ResetMfaRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResetMfaRequest) GetName() string {
@@ -1372,7 +1452,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1464,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[20]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1477,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Role) GetName() string {
@@ -1436,7 +1516,7 @@ type ListRolesRequest struct {
 
 func (x *ListRolesRequest) Reset() {
 	*x = ListRolesRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1528,7 @@ func (x *ListRolesRequest) String() string {
 func (*ListRolesRequest) ProtoMessage() {}
 
 func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[21]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1541,7 @@ func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesRequest.ProtoReflect.Descriptor instead.
 func (*ListRolesRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{22}
 }
 
 type ListRolesResponse struct {
@@ -1474,7 +1554,7 @@ type ListRolesResponse struct {
 
 func (x *ListRolesResponse) Reset() {
 	*x = ListRolesResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1566,7 @@ func (x *ListRolesResponse) String() string {
 func (*ListRolesResponse) ProtoMessage() {}
 
 func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[22]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1579,7 @@ func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesResponse.ProtoReflect.Descriptor instead.
 func (*ListRolesResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListRolesResponse) GetRoles() []*Role {
@@ -1525,7 +1605,7 @@ type CreateRoleRequest struct {
 
 func (x *CreateRoleRequest) Reset() {
 	*x = CreateRoleRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1617,7 @@ func (x *CreateRoleRequest) String() string {
 func (*CreateRoleRequest) ProtoMessage() {}
 
 func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[23]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1630,7 @@ func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRoleRequest.ProtoReflect.Descriptor instead.
 func (*CreateRoleRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateRoleRequest) GetRole() *Role {
@@ -1569,7 +1649,7 @@ type DeleteRoleRequest struct {
 
 func (x *DeleteRoleRequest) Reset() {
 	*x = DeleteRoleRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1661,7 @@ func (x *DeleteRoleRequest) String() string {
 func (*DeleteRoleRequest) ProtoMessage() {}
 
 func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[24]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1674,7 @@ func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRoleRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteRoleRequest) GetName() string {
@@ -1626,7 +1706,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1718,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[25]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1731,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Token) GetId() string {
@@ -1740,7 +1820,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +1832,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[26]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +1845,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateTokenRequest) GetToken() *Token {
@@ -1784,7 +1864,7 @@ type GetTokenRequest struct {
 
 func (x *GetTokenRequest) Reset() {
 	*x = GetTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1796,7 +1876,7 @@ func (x *GetTokenRequest) String() string {
 func (*GetTokenRequest) ProtoMessage() {}
 
 func (x *GetTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[27]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1809,7 +1889,7 @@ func (x *GetTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTokenRequest.ProtoReflect.Descriptor instead.
 func (*GetTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetTokenRequest) GetId() string {
@@ -1832,7 +1912,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +1924,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[28]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +1937,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListTokensRequest) GetPageSize() int32 {
@@ -1891,7 +1971,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +1983,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[29]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +1996,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -1943,7 +2023,7 @@ type UpdateTokenRequest struct {
 
 func (x *UpdateTokenRequest) Reset() {
 	*x = UpdateTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2035,7 @@ func (x *UpdateTokenRequest) String() string {
 func (*UpdateTokenRequest) ProtoMessage() {}
 
 func (x *UpdateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[30]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2048,7 @@ func (x *UpdateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTokenRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UpdateTokenRequest) GetToken() *Token {
@@ -1994,7 +2074,7 @@ type DeleteTokenRequest struct {
 
 func (x *DeleteTokenRequest) Reset() {
 	*x = DeleteTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2086,7 @@ func (x *DeleteTokenRequest) String() string {
 func (*DeleteTokenRequest) ProtoMessage() {}
 
 func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[31]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2099,7 @@ func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTokenRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeleteTokenRequest) GetId() string {
@@ -2042,7 +2122,7 @@ type RearmTokenRequest struct {
 
 func (x *RearmTokenRequest) Reset() {
 	*x = RearmTokenRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2134,7 @@ func (x *RearmTokenRequest) String() string {
 func (*RearmTokenRequest) ProtoMessage() {}
 
 func (x *RearmTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[32]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2147,7 @@ func (x *RearmTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RearmTokenRequest.ProtoReflect.Descriptor instead.
 func (*RearmTokenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RearmTokenRequest) GetId() string {
@@ -2114,7 +2194,7 @@ type AuthenticateRequest struct {
 
 func (x *AuthenticateRequest) Reset() {
 	*x = AuthenticateRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2206,7 @@ func (x *AuthenticateRequest) String() string {
 func (*AuthenticateRequest) ProtoMessage() {}
 
 func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[33]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2219,7 @@ func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateRequest.ProtoReflect.Descriptor instead.
 func (*AuthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AuthenticateRequest) GetUsername() string {
@@ -2208,7 +2288,7 @@ type PasswordProof struct {
 
 func (x *PasswordProof) Reset() {
 	*x = PasswordProof{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2220,7 +2300,7 @@ func (x *PasswordProof) String() string {
 func (*PasswordProof) ProtoMessage() {}
 
 func (x *PasswordProof) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[34]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2233,7 +2313,7 @@ func (x *PasswordProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordProof.ProtoReflect.Descriptor instead.
 func (*PasswordProof) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{34}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PasswordProof) GetPassword() string {
@@ -2261,7 +2341,7 @@ type AuthenticateResponse struct {
 
 func (x *AuthenticateResponse) Reset() {
 	*x = AuthenticateResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2353,7 @@ func (x *AuthenticateResponse) String() string {
 func (*AuthenticateResponse) ProtoMessage() {}
 
 func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[35]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2366,7 @@ func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateResponse.ProtoReflect.Descriptor instead.
 func (*AuthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{35}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AuthenticateResponse) GetUser() string {
@@ -2313,7 +2393,7 @@ type StageUsersRequest struct {
 
 func (x *StageUsersRequest) Reset() {
 	*x = StageUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2405,7 @@ func (x *StageUsersRequest) String() string {
 func (*StageUsersRequest) ProtoMessage() {}
 
 func (x *StageUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[36]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2418,7 @@ func (x *StageUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageUsersRequest.ProtoReflect.Descriptor instead.
 func (*StageUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{36}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StageUsersRequest) GetImportId() string {
@@ -2365,7 +2445,7 @@ type StageUsersResponse struct {
 
 func (x *StageUsersResponse) Reset() {
 	*x = StageUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2457,7 @@ func (x *StageUsersResponse) String() string {
 func (*StageUsersResponse) ProtoMessage() {}
 
 func (x *StageUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[37]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2470,7 @@ func (x *StageUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageUsersResponse.ProtoReflect.Descriptor instead.
 func (*StageUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{37}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *StageUsersResponse) GetErrors() []*RowError {
@@ -2412,7 +2492,7 @@ type RowError struct {
 
 func (x *RowError) Reset() {
 	*x = RowError{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2504,7 @@ func (x *RowError) String() string {
 func (*RowError) ProtoMessage() {}
 
 func (x *RowError) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[38]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2517,7 @@ func (x *RowError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowError.ProtoReflect.Descriptor instead.
 func (*RowError) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{38}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RowError) GetRow() uint32 {
@@ -2470,7 +2550,7 @@ type CommitUsersRequest struct {
 
 func (x *CommitUsersRequest) Reset() {
 	*x = CommitUsersRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2562,7 @@ func (x *CommitUsersRequest) String() string {
 func (*CommitUsersRequest) ProtoMessage() {}
 
 func (x *CommitUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[39]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2575,7 @@ func (x *CommitUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitUsersRequest.ProtoReflect.Descriptor instead.
 func (*CommitUsersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{39}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CommitUsersRequest) GetImportId() string {
@@ -2513,7 +2593,7 @@ type CommitUsersResponse struct {
 
 func (x *CommitUsersResponse) Reset() {
 	*x = CommitUsersResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +2605,7 @@ func (x *CommitUsersResponse) String() string {
 func (*CommitUsersResponse) ProtoMessage() {}
 
 func (x *CommitUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[40]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +2618,7 @@ func (x *CommitUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitUsersResponse.ProtoReflect.Descriptor instead.
 func (*CommitUsersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{40}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
 }
 
 type ListAdministratorsRequest struct {
@@ -2549,7 +2629,7 @@ type ListAdministratorsRequest struct {
 
 func (x *ListAdministratorsRequest) Reset() {
 	*x = ListAdministratorsRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2561,7 +2641,7 @@ func (x *ListAdministratorsRequest) String() string {
 func (*ListAdministratorsRequest) ProtoMessage() {}
 
 func (x *ListAdministratorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[41]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2574,7 +2654,7 @@ func (x *ListAdministratorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAdministratorsRequest.ProtoReflect.Descriptor instead.
 func (*ListAdministratorsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{41}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
 }
 
 type ListAdministratorsResponse struct {
@@ -2588,7 +2668,7 @@ type ListAdministratorsResponse struct {
 
 func (x *ListAdministratorsResponse) Reset() {
 	*x = ListAdministratorsResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +2680,7 @@ func (x *ListAdministratorsResponse) String() string {
 func (*ListAdministratorsResponse) ProtoMessage() {}
 
 func (x *ListAdministratorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[42]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +2693,7 @@ func (x *ListAdministratorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAdministratorsResponse.ProtoReflect.Descriptor instead.
 func (*ListAdministratorsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{42}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListAdministratorsResponse) GetNames() []string {
@@ -2639,7 +2719,7 @@ type ListContactsRequest struct {
 
 func (x *ListContactsRequest) Reset() {
 	*x = ListContactsRequest{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2731,7 @@ func (x *ListContactsRequest) String() string {
 func (*ListContactsRequest) ProtoMessage() {}
 
 func (x *ListContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[43]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2744,7 @@ func (x *ListContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListContactsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{43}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListContactsRequest) GetNames() []string {
@@ -2683,7 +2763,7 @@ type ListContactsResponse struct {
 
 func (x *ListContactsResponse) Reset() {
 	*x = ListContactsResponse{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2695,7 +2775,7 @@ func (x *ListContactsResponse) String() string {
 func (*ListContactsResponse) ProtoMessage() {}
 
 func (x *ListContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[44]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2708,7 +2788,7 @@ func (x *ListContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListContactsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{44}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListContactsResponse) GetContacts() []*Contact {
@@ -2733,7 +2813,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2745,7 +2825,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[45]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2758,7 +2838,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{45}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Contact) GetName() string {
@@ -2824,7 +2904,7 @@ type UserRecord struct {
 
 func (x *UserRecord) Reset() {
 	*x = UserRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2836,7 +2916,7 @@ func (x *UserRecord) String() string {
 func (*UserRecord) ProtoMessage() {}
 
 func (x *UserRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[46]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2849,7 +2929,7 @@ func (x *UserRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRecord.ProtoReflect.Descriptor instead.
 func (*UserRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{46}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *UserRecord) GetUser() *User {
@@ -2920,7 +3000,7 @@ type RoleRecord struct {
 
 func (x *RoleRecord) Reset() {
 	*x = RoleRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3012,7 @@ func (x *RoleRecord) String() string {
 func (*RoleRecord) ProtoMessage() {}
 
 func (x *RoleRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[47]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3025,7 @@ func (x *RoleRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRecord.ProtoReflect.Descriptor instead.
 func (*RoleRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{47}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RoleRecord) GetRole() *Role {
@@ -2983,7 +3063,7 @@ type TokenRecord struct {
 
 func (x *TokenRecord) Reset() {
 	*x = TokenRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2995,7 +3075,7 @@ func (x *TokenRecord) String() string {
 func (*TokenRecord) ProtoMessage() {}
 
 func (x *TokenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[48]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3008,7 +3088,7 @@ func (x *TokenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRecord.ProtoReflect.Descriptor instead.
 func (*TokenRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{48}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TokenRecord) GetToken() *Token {
@@ -3052,7 +3132,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3144,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[49]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3157,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{49}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *KeyRecord) GetId() string {
@@ -3108,18 +3188,23 @@ func (x *KeyRecord) GetRetired() bool {
 	return false
 }
 
-// RevocationRecord is `identity.revocation.<sign-in id>`: a sign-out, kept while a token could still be about.
+// RevocationRecord is `identity.revocation.<id>`: a sign-out, kept while a token could still be about. The id is a
+// sign-in's, or that of a provider's session or subject that a sign-in names.
 type RevocationRecord struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SignIn        string                 `protobuf:"bytes,1,opt,name=sign_in,json=signIn,proto3" json:"sign_in,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	SignIn     string                 `protobuf:"bytes,1,opt,name=sign_in,json=signIn,proto3" json:"sign_in,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Of a provider's session or subject: what was signed in before is over.
+	IssuedBefore *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=issued_before,json=issuedBefore,proto3" json:"issued_before,omitempty"`
+	// The logout tokens that said so, the latest last.
+	LogoutTokens  []string `protobuf:"bytes,4,rep,name=logout_tokens,json=logoutTokens,proto3" json:"logout_tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RevocationRecord) Reset() {
 	*x = RevocationRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3131,7 +3216,7 @@ func (x *RevocationRecord) String() string {
 func (*RevocationRecord) ProtoMessage() {}
 
 func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[50]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3144,7 +3229,7 @@ func (x *RevocationRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRecord.ProtoReflect.Descriptor instead.
 func (*RevocationRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{50}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RevocationRecord) GetSignIn() string {
@@ -3161,6 +3246,20 @@ func (x *RevocationRecord) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *RevocationRecord) GetIssuedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssuedBefore
+	}
+	return nil
+}
+
+func (x *RevocationRecord) GetLogoutTokens() []string {
+	if x != nil {
+		return x.LogoutTokens
+	}
+	return nil
+}
+
 // ImportRecord is `identity.import.<id>`: present means committed.
 type ImportRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3171,7 +3270,7 @@ type ImportRecord struct {
 
 func (x *ImportRecord) Reset() {
 	*x = ImportRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3183,7 +3282,7 @@ func (x *ImportRecord) String() string {
 func (*ImportRecord) ProtoMessage() {}
 
 func (x *ImportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[51]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3196,7 +3295,7 @@ func (x *ImportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRecord.ProtoReflect.Descriptor instead.
 func (*ImportRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{51}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ImportRecord) GetId() string {
@@ -3222,7 +3321,7 @@ type PasswordRecord struct {
 
 func (x *PasswordRecord) Reset() {
 	*x = PasswordRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3234,7 +3333,7 @@ func (x *PasswordRecord) String() string {
 func (*PasswordRecord) ProtoMessage() {}
 
 func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[52]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3247,7 +3346,7 @@ func (x *PasswordRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordRecord.ProtoReflect.Descriptor instead.
 func (*PasswordRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{52}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PasswordRecord) GetHash() string {
@@ -3303,7 +3402,7 @@ type FactorRecord struct {
 
 func (x *FactorRecord) Reset() {
 	*x = FactorRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3315,7 +3414,7 @@ func (x *FactorRecord) String() string {
 func (*FactorRecord) ProtoMessage() {}
 
 func (x *FactorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[53]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3328,7 +3427,7 @@ func (x *FactorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FactorRecord.ProtoReflect.Descriptor instead.
 func (*FactorRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{53}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *FactorRecord) GetSealedSecret() []byte {
@@ -3414,7 +3513,7 @@ type SigningKeyRecord struct {
 
 func (x *SigningKeyRecord) Reset() {
 	*x = SigningKeyRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3426,7 +3525,7 @@ func (x *SigningKeyRecord) String() string {
 func (*SigningKeyRecord) ProtoMessage() {}
 
 func (x *SigningKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[54]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3439,7 +3538,7 @@ func (x *SigningKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningKeyRecord.ProtoReflect.Descriptor instead.
 func (*SigningKeyRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{54}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SigningKeyRecord) GetId() string {
@@ -3478,7 +3577,7 @@ type BootstrapRecord struct {
 
 func (x *BootstrapRecord) Reset() {
 	*x = BootstrapRecord{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3490,7 +3589,7 @@ func (x *BootstrapRecord) String() string {
 func (*BootstrapRecord) ProtoMessage() {}
 
 func (x *BootstrapRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[55]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3503,7 +3602,7 @@ func (x *BootstrapRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootstrapRecord.ProtoReflect.Descriptor instead.
 func (*BootstrapRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{55}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BootstrapRecord) GetUser() string {
@@ -3554,7 +3653,7 @@ type Allowance struct {
 
 func (x *Allowance) Reset() {
 	*x = Allowance{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[56]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3566,7 +3665,7 @@ func (x *Allowance) String() string {
 func (*Allowance) ProtoMessage() {}
 
 func (x *Allowance) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[56]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3579,7 +3678,7 @@ func (x *Allowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
 func (*Allowance) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{56}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Allowance) GetAddress() string {
@@ -3622,7 +3721,7 @@ type SignInClaims struct {
 
 func (x *SignInClaims) Reset() {
 	*x = SignInClaims{}
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[57]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3733,7 @@ func (x *SignInClaims) String() string {
 func (*SignInClaims) ProtoMessage() {}
 
 func (x *SignInClaims) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[57]
+	mi := &file_portcullis_identity_v1_identity_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3746,7 @@ func (x *SignInClaims) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInClaims.ProtoReflect.Descriptor instead.
 func (*SignInClaims) Descriptor() ([]byte, []int) {
-	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{57}
+	return file_portcullis_identity_v1_identity_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SignInClaims) GetSignIn() string {
@@ -3688,13 +3787,14 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x14RefreshSignInRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x15\n" +
-	"\x13DeleteSignInRequest\"\xb2\x01\n" +
+	"\x13DeleteSignInRequest\"\xc2\x01\n" +
 	"\x06SignIn\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x120\n" +
 	"\x04user\x18\x03 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12#\n" +
-	"\rcode_required\x18\x04 \x01(\bR\fcodeRequired\"\x80\x01\n" +
+	"\rcode_required\x18\x04 \x01(\bR\fcodeRequired\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\"\x80\x01\n" +
 	"\x12CreateGrantRequest\x12\x1b\n" +
 	"\x04code\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04code\x12!\n" +
 	"\apurpose\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\apurpose\x12*\n" +
@@ -3706,7 +3806,7 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x13CreateGrantResponse\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\tR\x05grant\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xa0\a\n" +
+	"expireTime\"\xe2\a\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12\x1e\n" +
@@ -3729,7 +3829,8 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"request_id\x18\x0f \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\x123\n" +
 	"\rjustification\x18\x10 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x03R\rjustification\x88\x01\x01\x123\n" +
 	"\x13recovery_codes_left\x18\x11 \x01(\rH\x04R\x11recoveryCodesLeft\x88\x01\x01\x128\n" +
-	"\x10current_password\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x05R\x0fcurrentPassword\x88\x01\x01\"=\n" +
+	"\x10current_password\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x05R\x0fcurrentPassword\x88\x01\x01\x12@\n" +
+	"\bprovider\x18\x13 \x01(\v2$.portcullis.identity.v1.UserProviderR\bprovider\"=\n" +
 	"\x03Mfa\x12\x13\n" +
 	"\x0fMFA_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04NONE\x10\x01\x12\v\n" +
@@ -3741,7 +3842,11 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\v_request_idB\x10\n" +
 	"\x0e_justificationB\x16\n" +
 	"\x14_recovery_codes_leftB\x13\n" +
-	"\x11_current_password\"M\n" +
+	"\x11_current_password\"j\n" +
+	"\fUserProvider\x12 \n" +
+	"\x06issuer\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06issuer\x12\"\n" +
+	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12\x14\n" +
+	"\x05roles\x18\x03 \x03(\tR\x05roles\"M\n" +
 	"\x11CreateUserRequest\x128\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserB\x06\xbaH\x03\xc8\x01\x01R\x04user\"$\n" +
 	"\x0eGetUserRequest\x12\x12\n" +
@@ -3924,11 +4029,13 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"public_key\x18\x02 \x01(\fR\tpublicKey\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x18\n" +
-	"\aretired\x18\x04 \x01(\bR\aretired\"h\n" +
+	"\aretired\x18\x04 \x01(\bR\aretired\"\xce\x01\n" +
 	"\x10RevocationRecord\x12\x17\n" +
 	"\asign_in\x18\x01 \x01(\tR\x06signIn\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x1e\n" +
+	"expireTime\x12?\n" +
+	"\rissued_before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fissuedBefore\x12#\n" +
+	"\rlogout_tokens\x18\x04 \x03(\tR\flogoutTokens\"\x1e\n" +
 	"\fImportRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x8f\x01\n" +
 	"\x0ePasswordRecord\x12\x12\n" +
@@ -4030,7 +4137,7 @@ func file_portcullis_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_portcullis_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(User_Mfa)(0),                      // 0: portcullis.identity.v1.User.Mfa
 	(Token_Channel)(0),                 // 1: portcullis.identity.v1.Token.Channel
@@ -4043,158 +4150,161 @@ var file_portcullis_identity_v1_identity_proto_goTypes = []any{
 	(*ProveCodeResponse)(nil),          // 8: portcullis.identity.v1.ProveCodeResponse
 	(*CreateGrantResponse)(nil),        // 9: portcullis.identity.v1.CreateGrantResponse
 	(*User)(nil),                       // 10: portcullis.identity.v1.User
-	(*CreateUserRequest)(nil),          // 11: portcullis.identity.v1.CreateUserRequest
-	(*GetUserRequest)(nil),             // 12: portcullis.identity.v1.GetUserRequest
-	(*ListUsersRequest)(nil),           // 13: portcullis.identity.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),          // 14: portcullis.identity.v1.ListUsersResponse
-	(*UpdateUserRequest)(nil),          // 15: portcullis.identity.v1.UpdateUserRequest
-	(*DeleteUserRequest)(nil),          // 16: portcullis.identity.v1.DeleteUserRequest
-	(*EnrollMfaRequest)(nil),           // 17: portcullis.identity.v1.EnrollMfaRequest
-	(*EnrollMfaResponse)(nil),          // 18: portcullis.identity.v1.EnrollMfaResponse
-	(*ActivateMfaRequest)(nil),         // 19: portcullis.identity.v1.ActivateMfaRequest
-	(*ActivateMfaResponse)(nil),        // 20: portcullis.identity.v1.ActivateMfaResponse
-	(*ResetMfaRequest)(nil),            // 21: portcullis.identity.v1.ResetMfaRequest
-	(*Role)(nil),                       // 22: portcullis.identity.v1.Role
-	(*ListRolesRequest)(nil),           // 23: portcullis.identity.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),          // 24: portcullis.identity.v1.ListRolesResponse
-	(*CreateRoleRequest)(nil),          // 25: portcullis.identity.v1.CreateRoleRequest
-	(*DeleteRoleRequest)(nil),          // 26: portcullis.identity.v1.DeleteRoleRequest
-	(*Token)(nil),                      // 27: portcullis.identity.v1.Token
-	(*CreateTokenRequest)(nil),         // 28: portcullis.identity.v1.CreateTokenRequest
-	(*GetTokenRequest)(nil),            // 29: portcullis.identity.v1.GetTokenRequest
-	(*ListTokensRequest)(nil),          // 30: portcullis.identity.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),         // 31: portcullis.identity.v1.ListTokensResponse
-	(*UpdateTokenRequest)(nil),         // 32: portcullis.identity.v1.UpdateTokenRequest
-	(*DeleteTokenRequest)(nil),         // 33: portcullis.identity.v1.DeleteTokenRequest
-	(*RearmTokenRequest)(nil),          // 34: portcullis.identity.v1.RearmTokenRequest
-	(*AuthenticateRequest)(nil),        // 35: portcullis.identity.v1.AuthenticateRequest
-	(*PasswordProof)(nil),              // 36: portcullis.identity.v1.PasswordProof
-	(*AuthenticateResponse)(nil),       // 37: portcullis.identity.v1.AuthenticateResponse
-	(*StageUsersRequest)(nil),          // 38: portcullis.identity.v1.StageUsersRequest
-	(*StageUsersResponse)(nil),         // 39: portcullis.identity.v1.StageUsersResponse
-	(*RowError)(nil),                   // 40: portcullis.identity.v1.RowError
-	(*CommitUsersRequest)(nil),         // 41: portcullis.identity.v1.CommitUsersRequest
-	(*CommitUsersResponse)(nil),        // 42: portcullis.identity.v1.CommitUsersResponse
-	(*ListAdministratorsRequest)(nil),  // 43: portcullis.identity.v1.ListAdministratorsRequest
-	(*ListAdministratorsResponse)(nil), // 44: portcullis.identity.v1.ListAdministratorsResponse
-	(*ListContactsRequest)(nil),        // 45: portcullis.identity.v1.ListContactsRequest
-	(*ListContactsResponse)(nil),       // 46: portcullis.identity.v1.ListContactsResponse
-	(*Contact)(nil),                    // 47: portcullis.identity.v1.Contact
-	(*UserRecord)(nil),                 // 48: portcullis.identity.v1.UserRecord
-	(*RoleRecord)(nil),                 // 49: portcullis.identity.v1.RoleRecord
-	(*TokenRecord)(nil),                // 50: portcullis.identity.v1.TokenRecord
-	(*KeyRecord)(nil),                  // 51: portcullis.identity.v1.KeyRecord
-	(*RevocationRecord)(nil),           // 52: portcullis.identity.v1.RevocationRecord
-	(*ImportRecord)(nil),               // 53: portcullis.identity.v1.ImportRecord
-	(*PasswordRecord)(nil),             // 54: portcullis.identity.v1.PasswordRecord
-	(*FactorRecord)(nil),               // 55: portcullis.identity.v1.FactorRecord
-	(*SigningKeyRecord)(nil),           // 56: portcullis.identity.v1.SigningKeyRecord
-	(*BootstrapRecord)(nil),            // 57: portcullis.identity.v1.BootstrapRecord
-	(*Allowance)(nil),                  // 58: portcullis.identity.v1.Allowance
-	(*SignInClaims)(nil),               // 59: portcullis.identity.v1.SignInClaims
-	(*timestamppb.Timestamp)(nil),      // 60: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 61: google.protobuf.FieldMask
-	(*v1.Admission)(nil),               // 62: portcullis.emergency.v1.Admission
-	(*emptypb.Empty)(nil),              // 63: google.protobuf.Empty
+	(*UserProvider)(nil),               // 11: portcullis.identity.v1.UserProvider
+	(*CreateUserRequest)(nil),          // 12: portcullis.identity.v1.CreateUserRequest
+	(*GetUserRequest)(nil),             // 13: portcullis.identity.v1.GetUserRequest
+	(*ListUsersRequest)(nil),           // 14: portcullis.identity.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),          // 15: portcullis.identity.v1.ListUsersResponse
+	(*UpdateUserRequest)(nil),          // 16: portcullis.identity.v1.UpdateUserRequest
+	(*DeleteUserRequest)(nil),          // 17: portcullis.identity.v1.DeleteUserRequest
+	(*EnrollMfaRequest)(nil),           // 18: portcullis.identity.v1.EnrollMfaRequest
+	(*EnrollMfaResponse)(nil),          // 19: portcullis.identity.v1.EnrollMfaResponse
+	(*ActivateMfaRequest)(nil),         // 20: portcullis.identity.v1.ActivateMfaRequest
+	(*ActivateMfaResponse)(nil),        // 21: portcullis.identity.v1.ActivateMfaResponse
+	(*ResetMfaRequest)(nil),            // 22: portcullis.identity.v1.ResetMfaRequest
+	(*Role)(nil),                       // 23: portcullis.identity.v1.Role
+	(*ListRolesRequest)(nil),           // 24: portcullis.identity.v1.ListRolesRequest
+	(*ListRolesResponse)(nil),          // 25: portcullis.identity.v1.ListRolesResponse
+	(*CreateRoleRequest)(nil),          // 26: portcullis.identity.v1.CreateRoleRequest
+	(*DeleteRoleRequest)(nil),          // 27: portcullis.identity.v1.DeleteRoleRequest
+	(*Token)(nil),                      // 28: portcullis.identity.v1.Token
+	(*CreateTokenRequest)(nil),         // 29: portcullis.identity.v1.CreateTokenRequest
+	(*GetTokenRequest)(nil),            // 30: portcullis.identity.v1.GetTokenRequest
+	(*ListTokensRequest)(nil),          // 31: portcullis.identity.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),         // 32: portcullis.identity.v1.ListTokensResponse
+	(*UpdateTokenRequest)(nil),         // 33: portcullis.identity.v1.UpdateTokenRequest
+	(*DeleteTokenRequest)(nil),         // 34: portcullis.identity.v1.DeleteTokenRequest
+	(*RearmTokenRequest)(nil),          // 35: portcullis.identity.v1.RearmTokenRequest
+	(*AuthenticateRequest)(nil),        // 36: portcullis.identity.v1.AuthenticateRequest
+	(*PasswordProof)(nil),              // 37: portcullis.identity.v1.PasswordProof
+	(*AuthenticateResponse)(nil),       // 38: portcullis.identity.v1.AuthenticateResponse
+	(*StageUsersRequest)(nil),          // 39: portcullis.identity.v1.StageUsersRequest
+	(*StageUsersResponse)(nil),         // 40: portcullis.identity.v1.StageUsersResponse
+	(*RowError)(nil),                   // 41: portcullis.identity.v1.RowError
+	(*CommitUsersRequest)(nil),         // 42: portcullis.identity.v1.CommitUsersRequest
+	(*CommitUsersResponse)(nil),        // 43: portcullis.identity.v1.CommitUsersResponse
+	(*ListAdministratorsRequest)(nil),  // 44: portcullis.identity.v1.ListAdministratorsRequest
+	(*ListAdministratorsResponse)(nil), // 45: portcullis.identity.v1.ListAdministratorsResponse
+	(*ListContactsRequest)(nil),        // 46: portcullis.identity.v1.ListContactsRequest
+	(*ListContactsResponse)(nil),       // 47: portcullis.identity.v1.ListContactsResponse
+	(*Contact)(nil),                    // 48: portcullis.identity.v1.Contact
+	(*UserRecord)(nil),                 // 49: portcullis.identity.v1.UserRecord
+	(*RoleRecord)(nil),                 // 50: portcullis.identity.v1.RoleRecord
+	(*TokenRecord)(nil),                // 51: portcullis.identity.v1.TokenRecord
+	(*KeyRecord)(nil),                  // 52: portcullis.identity.v1.KeyRecord
+	(*RevocationRecord)(nil),           // 53: portcullis.identity.v1.RevocationRecord
+	(*ImportRecord)(nil),               // 54: portcullis.identity.v1.ImportRecord
+	(*PasswordRecord)(nil),             // 55: portcullis.identity.v1.PasswordRecord
+	(*FactorRecord)(nil),               // 56: portcullis.identity.v1.FactorRecord
+	(*SigningKeyRecord)(nil),           // 57: portcullis.identity.v1.SigningKeyRecord
+	(*BootstrapRecord)(nil),            // 58: portcullis.identity.v1.BootstrapRecord
+	(*Allowance)(nil),                  // 59: portcullis.identity.v1.Allowance
+	(*SignInClaims)(nil),               // 60: portcullis.identity.v1.SignInClaims
+	(*timestamppb.Timestamp)(nil),      // 61: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 62: google.protobuf.FieldMask
+	(*v1.Admission)(nil),               // 63: portcullis.emergency.v1.Admission
+	(*emptypb.Empty)(nil),              // 64: google.protobuf.Empty
 }
 var file_portcullis_identity_v1_identity_proto_depIdxs = []int32{
-	60, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	61, // 0: portcullis.identity.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
 	10, // 1: portcullis.identity.v1.SignIn.user:type_name -> portcullis.identity.v1.User
-	60, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
+	61, // 2: portcullis.identity.v1.CreateGrantResponse.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: portcullis.identity.v1.User.mfa:type_name -> portcullis.identity.v1.User.Mfa
-	60, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
-	60, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	10, // 6: portcullis.identity.v1.CreateUserRequest.user:type_name -> portcullis.identity.v1.User
-	10, // 7: portcullis.identity.v1.ListUsersResponse.users:type_name -> portcullis.identity.v1.User
-	10, // 8: portcullis.identity.v1.UpdateUserRequest.user:type_name -> portcullis.identity.v1.User
-	61, // 9: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	10, // 10: portcullis.identity.v1.ActivateMfaResponse.user:type_name -> portcullis.identity.v1.User
-	60, // 11: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
-	22, // 12: portcullis.identity.v1.ListRolesResponse.roles:type_name -> portcullis.identity.v1.Role
-	22, // 13: portcullis.identity.v1.CreateRoleRequest.role:type_name -> portcullis.identity.v1.Role
-	1,  // 14: portcullis.identity.v1.Token.channel:type_name -> portcullis.identity.v1.Token.Channel
-	60, // 15: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	27, // 16: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
-	27, // 17: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
-	27, // 18: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
-	61, // 19: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 20: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
-	10, // 21: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
-	40, // 22: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
-	47, // 23: portcullis.identity.v1.ListContactsResponse.contacts:type_name -> portcullis.identity.v1.Contact
-	10, // 24: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
-	10, // 25: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
-	60, // 26: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
-	22, // 27: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
-	27, // 28: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
-	60, // 29: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	60, // 30: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
-	60, // 31: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
-	60, // 32: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
-	58, // 33: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
-	60, // 34: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	60, // 35: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
-	60, // 36: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
-	62, // 37: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
-	2,  // 38: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
-	3,  // 39: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
-	4,  // 40: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
-	6,  // 41: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
-	11, // 42: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
-	12, // 43: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
-	13, // 44: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
-	15, // 45: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
-	16, // 46: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
-	17, // 47: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
-	19, // 48: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
-	21, // 49: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
-	23, // 50: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
-	25, // 51: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
-	26, // 52: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
-	28, // 53: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
-	29, // 54: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
-	30, // 55: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
-	32, // 56: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
-	33, // 57: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
-	34, // 58: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
-	35, // 59: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
-	7,  // 60: portcullis.identity.v1.Doors.ProveCode:input_type -> portcullis.identity.v1.ProveCodeRequest
-	38, // 61: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
-	41, // 62: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
-	43, // 63: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
-	45, // 64: portcullis.identity.v1.Doors.ListContacts:input_type -> portcullis.identity.v1.ListContactsRequest
-	5,  // 65: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
-	5,  // 66: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
-	63, // 67: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
-	9,  // 68: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
-	10, // 69: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
-	10, // 70: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
-	14, // 71: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
-	10, // 72: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
-	63, // 73: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
-	18, // 74: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
-	20, // 75: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
-	10, // 76: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
-	24, // 77: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
-	22, // 78: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
-	63, // 79: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
-	27, // 80: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
-	27, // 81: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
-	31, // 82: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
-	27, // 83: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
-	63, // 84: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
-	27, // 85: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
-	37, // 86: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
-	8,  // 87: portcullis.identity.v1.Doors.ProveCode:output_type -> portcullis.identity.v1.ProveCodeResponse
-	39, // 88: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
-	42, // 89: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
-	44, // 90: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
-	46, // 91: portcullis.identity.v1.Doors.ListContacts:output_type -> portcullis.identity.v1.ListContactsResponse
-	65, // [65:92] is the sub-list for method output_type
-	38, // [38:65] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	61, // 4: portcullis.identity.v1.User.mfa_time:type_name -> google.protobuf.Timestamp
+	61, // 5: portcullis.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	11, // 6: portcullis.identity.v1.User.provider:type_name -> portcullis.identity.v1.UserProvider
+	10, // 7: portcullis.identity.v1.CreateUserRequest.user:type_name -> portcullis.identity.v1.User
+	10, // 8: portcullis.identity.v1.ListUsersResponse.users:type_name -> portcullis.identity.v1.User
+	10, // 9: portcullis.identity.v1.UpdateUserRequest.user:type_name -> portcullis.identity.v1.User
+	62, // 10: portcullis.identity.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	10, // 11: portcullis.identity.v1.ActivateMfaResponse.user:type_name -> portcullis.identity.v1.User
+	61, // 12: portcullis.identity.v1.ActivateMfaResponse.usable_time:type_name -> google.protobuf.Timestamp
+	23, // 13: portcullis.identity.v1.ListRolesResponse.roles:type_name -> portcullis.identity.v1.Role
+	23, // 14: portcullis.identity.v1.CreateRoleRequest.role:type_name -> portcullis.identity.v1.Role
+	1,  // 15: portcullis.identity.v1.Token.channel:type_name -> portcullis.identity.v1.Token.Channel
+	61, // 16: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	28, // 17: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
+	28, // 18: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
+	28, // 19: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
+	62, // 20: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
+	37, // 21: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
+	10, // 22: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
+	41, // 23: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
+	48, // 24: portcullis.identity.v1.ListContactsResponse.contacts:type_name -> portcullis.identity.v1.Contact
+	10, // 25: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
+	10, // 26: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
+	61, // 27: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
+	23, // 28: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
+	28, // 29: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
+	61, // 30: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	61, // 31: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
+	61, // 32: portcullis.identity.v1.RevocationRecord.issued_before:type_name -> google.protobuf.Timestamp
+	61, // 33: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
+	61, // 34: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
+	59, // 35: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
+	61, // 36: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	61, // 37: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
+	61, // 38: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
+	63, // 39: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
+	2,  // 40: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
+	3,  // 41: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
+	4,  // 42: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
+	6,  // 43: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
+	12, // 44: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
+	13, // 45: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
+	14, // 46: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
+	16, // 47: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
+	17, // 48: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
+	18, // 49: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
+	20, // 50: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
+	22, // 51: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
+	24, // 52: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
+	26, // 53: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
+	27, // 54: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
+	29, // 55: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
+	30, // 56: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
+	31, // 57: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
+	33, // 58: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
+	34, // 59: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
+	35, // 60: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
+	36, // 61: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
+	7,  // 62: portcullis.identity.v1.Doors.ProveCode:input_type -> portcullis.identity.v1.ProveCodeRequest
+	39, // 63: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
+	42, // 64: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
+	44, // 65: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
+	46, // 66: portcullis.identity.v1.Doors.ListContacts:input_type -> portcullis.identity.v1.ListContactsRequest
+	5,  // 67: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
+	5,  // 68: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
+	64, // 69: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
+	9,  // 70: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
+	10, // 71: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
+	10, // 72: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
+	15, // 73: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
+	10, // 74: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
+	64, // 75: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
+	19, // 76: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
+	21, // 77: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
+	10, // 78: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
+	25, // 79: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
+	23, // 80: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
+	64, // 81: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
+	28, // 82: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
+	28, // 83: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
+	32, // 84: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
+	28, // 85: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
+	64, // 86: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
+	28, // 87: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
+	38, // 88: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
+	8,  // 89: portcullis.identity.v1.Doors.ProveCode:output_type -> portcullis.identity.v1.ProveCodeResponse
+	40, // 90: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
+	43, // 91: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
+	45, // 92: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
+	47, // 93: portcullis.identity.v1.Doors.ListContacts:output_type -> portcullis.identity.v1.ListContactsResponse
+	67, // [67:94] is the sub-list for method output_type
+	40, // [40:67] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_identity_v1_identity_proto_init() }
@@ -4203,9 +4313,9 @@ func file_portcullis_identity_v1_identity_proto_init() {
 		return
 	}
 	file_portcullis_identity_v1_identity_proto_msgTypes[8].OneofWrappers = []any{}
-	file_portcullis_identity_v1_identity_proto_msgTypes[20].OneofWrappers = []any{}
-	file_portcullis_identity_v1_identity_proto_msgTypes[25].OneofWrappers = []any{}
-	file_portcullis_identity_v1_identity_proto_msgTypes[33].OneofWrappers = []any{
+	file_portcullis_identity_v1_identity_proto_msgTypes[21].OneofWrappers = []any{}
+	file_portcullis_identity_v1_identity_proto_msgTypes[26].OneofWrappers = []any{}
+	file_portcullis_identity_v1_identity_proto_msgTypes[34].OneofWrappers = []any{
 		(*AuthenticateRequest_PublicKey)(nil),
 		(*AuthenticateRequest_Password)(nil),
 	}
@@ -4215,7 +4325,7 @@ func file_portcullis_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_identity_v1_identity_proto_rawDesc), len(file_portcullis_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   58,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -22,6 +22,7 @@ func (c account) user() *cobra.Command {
 // userFlags are the fields of a user as flags.
 type userFlags struct {
 	display, email, mobile, language, passwordFile string
+	issuer, subject                                string
 	roles, keys, keyFiles                          []string
 	askPassword                                    bool
 }
@@ -37,6 +38,9 @@ func (f *userFlags) add(command *cobra.Command) {
 	flags.StringArrayVar(&f.keyFiles, "ssh-key-file", nil, "file with public SSH keys; may be repeated")
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password; - is the standard input")
 	flags.BoolVar(&f.askPassword, "password", false, "ask for a password")
+	flags.StringVar(&f.issuer, "oidc-issuer", "", "the OpenID provider where this person signs in, instead of with a password")
+	flags.StringVar(&f.subject, "oidc-subject", "", "and whom it knows them as")
+	command.MarkFlagsRequiredTogether("oidc-issuer", "oidc-subject")
 }
 
 // fields answers what the flags that were given say, as a PATCH has it.
@@ -59,6 +63,9 @@ func (f *userFlags) fields(c account, command *cobra.Command) (api.Fields, error
 			return nil, err
 		}
 		fields["sshPublicKeys"] = keys
+	}
+	if f.issuer != "" {
+		fields["provider"] = api.Fields{"issuer": f.issuer, "subject": f.subject}
 	}
 	if f.passwordFile != "" || f.askPassword {
 		password, err := c.password(f.passwordFile, "New password")
@@ -174,6 +181,11 @@ func (c account) userDetails(u *identityv1.User) *screen.Table {
 		"language", u.GetLanguage(), "roles", screen.List(u.GetRoles()), "permissions", screen.List(u.GetPermissions()),
 		"mfa", u.GetMfa().String(), "mfa since", screen.Stamp(u.GetMfaTime(), c.Zone), "created", screen.Stamp(u.GetCreateTime(), c.Zone),
 		"state", state(u.GetDisabled()))
+	if p := u.GetProvider(); p != nil {
+		t.Pair("comes from", p.GetIssuer())
+		t.Pair("known there as", p.GetSubject())
+		t.Pair("roles by groups there", screen.List(p.GetRoles()))
+	}
 	if u.RecoveryCodesLeft != nil {
 		t.Pair("recovery codes left", fmt.Sprint(u.GetRecoveryCodesLeft()))
 	}
@@ -189,9 +201,11 @@ func (c account) updateUser() *cobra.Command {
 	given.add(command)
 	disable := command.Flags().Bool("disable", false, "disable: sign-ins and sessions end")
 	enable := command.Flags().Bool("enable", false, "enable")
+	local := command.Flags().Bool("local", false, "no longer from the OpenID provider: a password can be set")
 	current := command.Flags().String("current-password-file", "", "your own password so far, to change your own; - is the standard input")
 	act := c.CodeFlags(command, "user")
 	command.MarkFlagsMutuallyExclusive("disable", "enable")
+	command.MarkFlagsMutuallyExclusive("local", "oidc-issuer")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		fields, err := given.fields(c, command)
 		if err != nil {
@@ -199,6 +213,9 @@ func (c account) updateUser() *cobra.Command {
 		}
 		if *disable || *enable {
 			fields["disabled"] = *disable
+		}
+		if *local {
+			fields["provider"] = nil
 		}
 		if err := c.addCurrentPassword(fields, *current, args[0]); err != nil {
 			return err

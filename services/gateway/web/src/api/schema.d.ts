@@ -893,6 +893,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sign-ins/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetSignInOptions says how one can sign in here. Open to all, in a lockdown too. */
+        get: operations["ProviderSignIns_GetSignInOptions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sign-ins/provider:begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["ProviderSignIns_BeginProviderSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sign-ins/provider:complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** CompleteProviderSignIn takes the code of the MFA app that follows. */
+        post: operations["ProviderSignIns_CompleteProviderSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sign-ins/provider:end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** EndProviderSignIns ends what a logout token of the provider names (OpenID Connect Back-Channel Logout 1.0). */
+        post: operations["ProviderSignIns_EndProviderSignIns"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sign-ins/provider:finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * FinishProviderSignIn takes what the provider answered. During a lockdown whoever it does not let through gets the
+         *     lockdown, before anything else is said.
+         */
+        post: operations["ProviderSignIns_FinishProviderSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sign-ins/provider:leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** LeaveProvider answers where one signs out of the provider too. */
+        get: operations["ProviderSignIns_LeaveProvider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sms-callbacks/twilio": {
         parameters: {
             query?: never;
@@ -1397,10 +1501,20 @@ export interface components {
             previousHash?: string;
             requestId?: string;
             revision?: string;
+            /** @description How the actor had signed in: "password" or "oidc"; empty where nobody had. */
+            signInBy?: string;
             /** @description The id of the emergency, or what was acted on. */
             target?: string;
             /** Format: date-time */
             time?: string;
+        };
+        BeginProviderSignInResponse: {
+            /** Format: date-time */
+            expireTime?: string;
+            /** @description Binds the sign-in to who began it: send it along to finish. It is sealed. */
+            flow?: string;
+            /** @description Where the browser has to go. */
+            location?: string;
         };
         /** @enum {string} */
         Channel: "CHANNEL_UNSPECIFIED" | "INTERACTIVE" | "API" | "AGENT" | "SESSION";
@@ -1679,6 +1793,16 @@ export interface components {
             /** @description The users that it concerns. */
             users?: string[];
         };
+        FinishProviderSignInResponse: {
+            /** Format: date-time */
+            expireTime?: string;
+            /** @description What the code is sent along with; set where one must follow. */
+            flow?: string;
+            /** @description Unset while a code must follow. */
+            signIn?: components["schemas"]["SignIn"];
+            /** @description The page that was asked for at the beginning. */
+            to?: string;
+        };
         /** @description FrozenDevice is a device that a freeze closes, and the groups that close it. */
         FrozenDevice: {
             accessGroups?: string[];
@@ -1752,6 +1876,10 @@ export interface components {
         };
         /** @enum {string} */
         "KeptHold.State": "STATE_UNSPECIFIED" | "HELD" | "UNREACHABLE";
+        LeaveProviderResponse: {
+            /** @description Empty where the provider offers nothing of the kind. */
+            location?: string;
+        };
         /** @enum {string} */
         "ListAccessGroupsRequest.View": "VIEW_UNSPECIFIED" | "FULL" | "BASIC";
         ListAccessGroupsResponse: {
@@ -2176,6 +2304,8 @@ export interface components {
         };
         /** @description SignIn is a person's console or CLI login. */
         SignIn: {
+            /** @description How one came in: "password", or "oidc" for the OpenID provider. */
+            by?: string;
             /** @description Nobody is signed in yet: the same call with a code does that. With in_two_steps only. */
             codeRequired?: boolean;
             /** Format: date-time */
@@ -2183,6 +2313,10 @@ export interface components {
             /** @description Works for 15 minutes; refresh it. */
             token?: string;
             user?: components["schemas"]["User"];
+        };
+        SignInOptions: {
+            /** @description What people call the provider; empty where there is none. */
+            provider?: string;
         };
         SmsSettings: {
             /**
@@ -2348,6 +2482,8 @@ export interface components {
             password?: string;
             /** @description Permissions that the roles add up to. Output only. */
             permissions?: string[];
+            /** @description Where the person signs in instead of with a password. Taking it away makes the user local. */
+            provider?: components["schemas"]["UserProvider"];
             /**
              * Format: int64
              * @description Recovery codes that are left. Output only, for oneself.
@@ -2360,6 +2496,13 @@ export interface components {
         };
         /** @enum {string} */
         "User.Mfa": "MFA_UNSPECIFIED" | "NONE" | "PENDING" | "ACTIVE";
+        /** @description UserProvider is whom an OpenID provider knows a user as. */
+        UserProvider: {
+            issuer?: string;
+            /** @description Those of the user's roles that came with groups there, and go with them. Output only. */
+            roles?: string[];
+            subject?: string;
+        };
         WatchEmergencyResponse: {
             emergency?: components["schemas"]["Emergency"];
             receipts?: components["schemas"]["Receipt"][];
@@ -4495,6 +4638,183 @@ export interface operations {
                 };
             };
             503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    ProviderSignIns_GetSignInOptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInOptions"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    ProviderSignIns_BeginProviderSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Taken as with every POST, but not kept: each call begins another. */
+                    requestId?: string;
+                    /** @description A page of the console to go to afterwards: a path of this very site. */
+                    to?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BeginProviderSignInResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    ProviderSignIns_CompleteProviderSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Six digits of the MFA app, or a recovery code. */
+                    code?: string;
+                    /** @description As FinishProviderSignIn answered it; a browser has it in a cookie. */
+                    flow?: string;
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description SignIn is a person's console or CLI login. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignIn"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    ProviderSignIns_EndProviderSignIns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    logoutToken?: string;
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    ProviderSignIns_FinishProviderSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    code?: string;
+                    /** @description What the provider said instead of a code, for instance access_denied. */
+                    error?: string;
+                    flow?: string;
+                    /** @description The issuer that the answer says it is from, where it says so (RFC 9207). */
+                    issuer?: string;
+                    requestId?: string;
+                    state?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FinishProviderSignInResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    ProviderSignIns_LeaveProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaveProviderResponse"];
+                };
+            };
             default: components["responses"]["Refusal"];
         };
     };

@@ -1,7 +1,9 @@
 import { Navigate, Outlet, useLocation, useRouterState } from '@tanstack/react-router'
 import { Fragment, lazy, Suspense } from 'react'
 import { useNow } from './clock'
-import { useIsAdministrator, useLetThrough, useMaybeMe } from './me'
+import { calls } from '../pages/sign-in/useEnter'
+import { keptWish } from '../pages/sign-in/Provider'
+import { useIsAdministrator, useLetThrough, useMaybeMe, type User } from './me'
 import { lockdownUntil, usePosture } from './posture'
 import { Shell } from './Shell'
 
@@ -26,7 +28,7 @@ export function Root() {
       </Suspense>
     )
   }
-  if (signsIn) return me ? <Navigate to={safe((at.search as { to?: string }).to)} replace /> : has === '/sign-in' && <Outlet />
+  if (signsIn) return me ? <Navigate to={safe(wanted(me, at.search))} replace /> : has === '/sign-in' && <Outlet />
   // Whether a lockdown is on decides where nobody goes.
   if (!me && !posture && !lostSince) return null
   if (!me) return <Navigate to="/sign-in" search={{ to: at.href === '/' ? undefined : at.href }} replace />
@@ -37,6 +39,12 @@ export function Root() {
       </Shell>
     </Fragment>
   )
+}
+
+/** Where who has signed in goes. Who comes from the provider has not been asked yet what calls them first. */
+function wanted(me: User, { to, via }: { to?: string; via?: string }): string | undefined {
+  if (!via) return to
+  return (via === 'provider' && calls(me, {})) || keptWish() || to
 }
 
 /** Only ever a page of this console. */

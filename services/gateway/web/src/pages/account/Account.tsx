@@ -18,6 +18,7 @@ import { account } from './text'
 export function Account() {
   const t = account.useTexts()
   const out = useSignOut()
+  const me = useMe()
   return (
     <>
       <Head title={t('title')}>
@@ -34,7 +35,7 @@ export function Account() {
         </div>
         <div className="grid">
           <Mfa />
-          <Password />
+          {!me.provider && <Password />}
           <SshKeys />
           <Here />
         </div>
@@ -45,6 +46,7 @@ export function Account() {
 
 function useSignOut() {
   const set = useSetMe()
+  const me = useMe()
   const go = useNavigate()
   return useMutation({
     mutationFn: () => ask(api.DELETE('/v1/sign-ins/current')),
@@ -52,6 +54,7 @@ function useSignOut() {
       // Whoever signs in next begins at the beginning.
       await go({ to: '/', ignoreBlocker: true })
       set(null)
+      if (me.provider) location.assign('/oidc/leave')
     },
   })
 }
@@ -66,6 +69,7 @@ function WhoIAm() {
       <dl className="facts">
         <dt>{t('userName')}</dt>
         <dd><bdi>{me.name}</bdi></dd>
+        {me.provider && <><dt>{t('provider')}</dt><dd><bdi>{me.provider.issuer}</bdi></dd></>}
         <dt>{t('roles')}</dt>
         <dd>
           {me.roles?.length ? me.roles.map((role) => <span key={role} className="tag"><bdi>{role}</bdi></span>) : t('noRoles')}

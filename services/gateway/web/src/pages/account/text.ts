@@ -4,7 +4,7 @@ export const account = texts(
   'account',
   {
     title: 'My account', signOut: 'Sign out',
-    who: 'Who I am', userName: 'User name', roles: 'Roles', noRoles: 'none', since: 'User since', permissions_one: '{{count}} permission', permissions_other: '{{count}} permissions',
+    who: 'Who I am', userName: 'User name', provider: 'Signs in at', roles: 'Roles', noRoles: 'none', since: 'User since', permissions_one: '{{count}} permission', permissions_other: '{{count}} permissions',
     roleHint: 'Roles are given by an administrator; nobody changes their own.',
     profile: 'How I am reached', displayName: 'Display name', email: 'E-mail', mobile: 'Mobile', mobileHint: 'With its country, as +5511987654321.', language: 'Language',
     languageHint: 'Of the console and of messages to you.', save: 'Save', saving: 'Saving', saved: 'Saved.',
@@ -31,7 +31,7 @@ export const account = texts(
   },
   {
     title: 'Minha conta', signOut: 'Sair',
-    who: 'Quem sou', userName: 'Nome de usuário', roles: 'Papéis', noRoles: 'nenhum', since: 'Usuário desde', permissions_one: '{{count}} permissão', permissions_other: '{{count}} permissões',
+    who: 'Quem sou', userName: 'Nome de usuário', provider: 'Entra por', roles: 'Papéis', noRoles: 'nenhum', since: 'Usuário desde', permissions_one: '{{count}} permissão', permissions_other: '{{count}} permissões',
     roleHint: 'Papéis são dados por um administrador; ninguém altera os seus.',
     profile: 'Como falar comigo', displayName: 'Nome de exibição', email: 'E-mail', mobile: 'Celular', mobileHint: 'Com o código do país, como +5511987654321.', language: 'Idioma',
     languageHint: 'Do console e das mensagens para você.', save: 'Salvar', saving: 'Salvando', saved: 'Salvo.',

@@ -6,8 +6,9 @@ import { Problem, usePause } from './Problem'
 import { signIn } from './text'
 
 /** The code that follows the password: of the app, or one of those kept for when the phone is gone. */
-export function CodeStep({ name, error, busy, enter, back, forget }: {
+export function CodeStep({ name, lead, error, busy, enter, back, forget }: {
   name: string
+  lead: string
   error: unknown
   busy: boolean
   enter: (code: string, recovery: boolean) => void
@@ -37,7 +38,7 @@ export function CodeStep({ name, error, busy, enter, back, forget }: {
       }}
     >
       <h1>{t('codeTitle')}</h1>
-      <p className="mid lead">{t('codeLead')} <b className="m"><bdi>{name}</bdi></b>. <button type="button" className="link" onClick={back}>{t('other')}</button></p>
+      <p className="mid lead">{lead} <b className="m"><bdi>{name}</bdi></b>. <button type="button" className="link" onClick={back}>{t('other')}</button></p>
       <Problem error={error} recovery={recovery} id="si-problem" />
       {!over && <CodeFields {...{ recovery, code, setCode, busy, pause, error }} done={(value) => !busy && enter(value, false)} />}
       <button type="submit" className="btn pri big full" disabled={!ready || busy || pause > 0 || over}>

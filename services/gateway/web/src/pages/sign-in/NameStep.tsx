@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'react'
+import { type ReactNode, useEffect, useRef } from 'react'
 import { Refusal } from '../../api/client'
 import { countdown } from '../../app/format'
 import { PasswordField } from './PasswordField'
@@ -6,7 +6,7 @@ import { Problem, usePause } from './Problem'
 import { signIn } from './text'
 
 /** Who one is, and the password. */
-export function NameStep({ name, password, setName, setPassword, error, busy, enter }: {
+export function NameStep({ name, password, setName, setPassword, error, busy, enter, other }: {
   name: string
   password: string
   setName: (name: string) => void
@@ -14,11 +14,13 @@ export function NameStep({ name, password, setName, setPassword, error, busy, en
   error: unknown
   busy: boolean
   enter: () => void
+  /** Another way in. */
+  other: ReactNode
 }) {
   const t = signIn.useTexts()
   const first = useRef<HTMLInputElement>(null)
   const pause = usePause(error)
-  const wrong = (error instanceof Refusal && error.reason === 'UNAUTHENTICATED') || undefined
+  const wrong = (error instanceof Refusal && error.reason === 'UNAUTHENTICATED' && !error.details.rule) || undefined
   const described = error ? 'si-problem' : undefined
   useEffect(() => first.current?.focus(), [])
   return (
@@ -44,6 +46,7 @@ export function NameStep({ name, password, setName, setPassword, error, busy, en
       <button type="submit" className="btn pri big full" disabled={busy || pause > 0}>
         {pause > 0 ? t('wait', { left: countdown(pause) }) : busy ? t('checking') : t('go')}
       </button>
+      {other}
     </form>
   )
 }

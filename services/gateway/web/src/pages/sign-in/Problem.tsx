@@ -5,6 +5,7 @@ import { serverNow, useNow } from '../../app/clock'
 import { span, time } from '../../app/format'
 import { RefusalNote } from '../../parts/Note'
 import { explain as sentence } from '../../parts/reasons'
+import { providerRule } from './Provider'
 import { signIn } from './text'
 
 /** How long a lockout lasts still, in milliseconds; 0 for none. */
@@ -35,6 +36,8 @@ function explain(refusal: Refusal, t: ReturnType<typeof signIn.useTexts>, recove
   const retry = refusal.time('retryTime')?.getTime() ?? 0
   const left = Math.max(0, retry - serverNow())
   const wait = { left: span(Math.ceil(left / 1000) * 1000), time: time(retry) }
+  const rule = providerRule(refusal)
+  if (rule) return t(rule, { name: `\u2068${String(refusal.details.name ?? '')}\u2069` })
   switch (refusal.reason) {
     case 'UNAUTHENTICATED':
       return t('wrong')
@@ -45,7 +48,7 @@ function explain(refusal: Refusal, t: ReturnType<typeof signIn.useTexts>, recove
     case 'LOCKED_OUT':
       return left > 0 ? t('pause', wait) : t('paused')
     case 'LOCKDOWN':
-      return `${sentence(refusal)} ${t('lockdown')}`
+      return `${sentence(refusal)} ${t(refusal.details.via ? 'lockdownProvider' : 'lockdown')}`
   }
   return ''
 }

@@ -1,5 +1,6 @@
 import './sign-in.css'
 import IconLock from '@tabler/icons-react/dist/esm/icons/IconLock.mjs'
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import { useNow } from '../../app/clock'
 import { countdown, dateTime, time } from '../../app/format'
@@ -12,6 +13,7 @@ import { RecoveryCodes } from '../account/RecoveryCodes'
 import { CodeStep } from './CodeStep'
 import { Corner } from './Corner'
 import { NameStep } from './NameStep'
+import { ProviderLink, providerProblem, useProvider } from './Provider'
 import { signIn } from './text'
 import { useEnter } from './useEnter'
 
@@ -35,6 +37,27 @@ export function SignIn() {
 }
 
 function Steps() {
+  const search = useSearch({ strict: false }) as Record<string, string | undefined>
+  return search.via === 'code' ? <ProviderCode /> : <Password search={search} />
+}
+
+/** The code that follows the provider's word. */
+function ProviderCode() {
+  const t = signIn.useTexts()
+  const go = useNavigate()
+  const provider = useProvider()
+  const enter = useEnter(() => {})
+  return (
+    <CodeStep
+      name={provider ?? ''} lead={t('providerLead')} error={enter.error} busy={enter.isPending} back={() => void go({ to: '/sign-in', search: {}, replace: true })} forget={enter.reset}
+      enter={(code, recovery) => enter.mutate({ code, recovery })}
+    />
+  )
+}
+
+function Password({ search }: { search: Record<string, string | undefined> }) {
+  const t = signIn.useTexts()
+  const [brought, forgetBrought] = useState(() => providerProblem(search))
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
   const [asked, setAsked] = useState(false)
@@ -48,19 +71,24 @@ function Steps() {
     }
     return (
       <CodeStep
-        name={name} error={error} busy={enter.isPending} back={back} forget={enter.reset}
+        name={name} lead={t('codeLead')} error={error} busy={enter.isPending} back={back} forget={enter.reset}
         enter={(code, recovery) => enter.mutate({ username: name, password, code, recovery })}
       />
     )
   }
   const change = <T,>(set: (value: T) => void) => (value: T) => {
     if (enter.isError) enter.reset()
+    forgetBrought(undefined)
     set(value)
   }
   return (
     <NameStep
       name={name} password={password} setName={change(setName)} setPassword={change(setPassword)}
-      error={error} busy={enter.isPending} enter={() => enter.mutate({ username: name, password })}
+      error={error ?? brought} busy={enter.isPending} other={<ProviderLink to={search.to} />}
+      enter={() => {
+        forgetBrought(undefined)
+        enter.mutate({ username: name, password })
+      }}
     />
   )
 }

@@ -6,10 +6,11 @@ import { newId } from '../../app/id'
 import { useSetMe, type User } from '../../app/me'
 import { bidFarewell } from '../account/farewell'
 
-export type Proof = { username: string; password: string; code?: string; recovery?: boolean }
+/** What one is let in with; without a user name, the code that follows the provider's word. */
+export type Proof = { username?: string; password?: string; code?: string; recovery?: boolean }
 
 /** Where somebody should look first: who has no factor, or has just spent a recovery code. */
-function calls(user: User, proof: Proof): string | undefined {
+export function calls(user: User, proof: Proof): string | undefined {
   const controls = user.permissions?.includes('System.EmergencyPanel.Control')
   if (user.mfa !== 'ACTIVE') return controls ? '/account?enroll=1' : undefined
   if (proof.recovery) return '/account?enroll=recovery'
@@ -23,7 +24,9 @@ export function useEnter(codeRequired: () => void) {
   const go = useNavigate()
   return useMutation({
     mutationFn: ({ username, password, code }: Proof) =>
-      ask(api.POST('/v1/sign-ins', { body: { username, password, code, inTwoSteps: true, requestId: newId() } })),
+      ask(username === undefined
+        ? api.POST('/v1/sign-ins/provider:complete', { body: { code, requestId: newId() } })
+        : api.POST('/v1/sign-ins', { body: { username, password, code, inTwoSteps: true, requestId: newId() } })),
     onSuccess: async (answer, proof) => {
       if (answer.codeRequired) codeRequired()
       const user = answer.user

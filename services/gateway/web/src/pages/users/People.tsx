@@ -67,7 +67,7 @@ function useColumns(open?: (u: User) => void): Column<User>[] {
   const t = userTexts.useTexts()
   const me = useMe()
   return [
-    { head: t('name'), cell: (u) => <Name name={u.name ?? ''} below={[u.displayName, u.name === me.name && t('you')].filter(Boolean).join(', ')} open={open && (() => open(u))} /> },
+    { head: t('name'), cell: (u) => <Name name={u.name ?? ''} below={[u.displayName, u.name === me.name && t('you'), u.provider && t('comesFrom', { issuer: u.provider.issuer ?? '' })].filter(Boolean).join(', ')} open={open && (() => open(u))} /> },
     { head: t('email'), cell: (u) => (u.email ? <bdi>{u.email}</bdi> : <span className="dim">–</span>) },
     { head: t('roles'), cell: (u) => <Tags of={u.roles ?? []} /> },
     { head: t('mfa'), cell: (u) => (u.mfa === 'ACTIVE' ? t('ACTIVE') : <span className="dim">{t(u.mfa ?? 'NONE')}</span>) },

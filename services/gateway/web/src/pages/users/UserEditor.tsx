@@ -32,6 +32,7 @@ export function UserEditor({ user, close }: { user?: User; close: () => void }) 
   const [draft, set] = useState(before)
   const [keys, setKeys] = useState(before.sshPublicKeys.join('\n'))
   const [password, setPassword] = useState('')
+  const [local, makeLocal] = useState(false)
   const [proof, prove] = useState<Proof>(noProof)
   const put = (part: Partial<Draft>) => set((now) => ({ ...now, ...part }))
   const after: Draft = { ...draft, roles: [...draft.roles].sort(), sshPublicKeys: keys.split('\n').map((k) => k.trim()).filter(Boolean) }
@@ -40,7 +41,8 @@ export function UserEditor({ user, close }: { user?: User; close: () => void }) 
   const save = useMutation({
     mutationFn: () => {
       const fields = user ? changes(before, after) : after
-      const body = { ...fields, ...(password && { password }), ...(guarded && { justification: proof.why.trim() }) }
+      // In a PATCH, null takes a value away.
+      const body = { ...fields, ...(local && { provider: null as never }), ...(password && { password }), ...(guarded && { justification: proof.why.trim() }) }
       const signed = { ...body, ...(guarded && { grant: proof.grant?.grant }), requestId: intent(body) }
       return ask(user ? api.PATCH('/v1/users/{name}', { params: { path: { name: before.name } }, body: signed }) : api.POST('/v1/users', { body: signed }))
     },
@@ -52,7 +54,7 @@ export function UserEditor({ user, close }: { user?: User; close: () => void }) 
       if (error instanceof Refusal && error.reason.startsWith('GRANT_')) prove((now) => ({ ...now, grant: undefined }))
     },
   })
-  const dirty = Object.keys(changes(before, after)).length > 0 || password !== ''
+  const dirty = Object.keys(changes(before, after)).length > 0 || password !== '' || local
   const wrong = (field: string) => errorOf(save.error, field)
   return (
     <Editor title={user ? t('edit', { name: user.name }) : t('create')} close={close} save={() => save.mutate()} busy={save.isPending} error={save.error} dirty={dirty} ready={dirty && draft.name.trim() !== '' && (!guarded || proven(proof))}>
@@ -69,8 +71,14 @@ export function UserEditor({ user, close }: { user?: User; close: () => void }) 
           </select>
         )}
       </Field>
-      {!own && <Text label={t(user ? 'passwordNew' : 'password')} optional type="password" hint={<>{t('passwordHint')} {user && t('passwordAgain')}</>} value={password} change={setPassword} length={1024} error={wrong('password')} />}
-      {own ? <p className="note caution">{t('ownRoles')}</p> : <RoleChecks value={draft.roles} change={(roles) => put({ roles })} error={wrong('roles')} />}
+      {user?.provider && (
+        <>
+          <p className="note">{t('comesFrom', { issuer: user.provider.issuer ?? '' })} {t('comesText')}</p>
+          {!own && <Switch label={t('atProvider')} on={!local} change={(on) => { makeLocal(!on); setPassword('') }} />}
+        </>
+      )}
+      {!own && (!user?.provider || local) && <Text label={t(user ? 'passwordNew' : 'password')} optional type="password" hint={<>{t('passwordHint')} {user && t('passwordAgain')}</>} value={password} change={setPassword} length={1024} error={wrong('password')} />}
+      {own ? <p className="note caution">{t('ownRoles')}</p> : <RoleChecks value={draft.roles} provided={user?.provider?.roles ?? []} change={(roles) => put({ roles })} error={wrong('roles')} />}
       <Area label={t('keys')} optional mono hint={t('keysHint')} value={keys} change={setKeys} error={wrong('sshPublicKeys')} />
       {!own && <Switch label={t('enabled')} on={!draft.disabled} change={(on) => put({ disabled: !on })} />}
       {guarded && (
@@ -83,9 +91,9 @@ export function UserEditor({ user, close }: { user?: User; close: () => void }) 
   )
 }
 
-function RoleChecks({ value, change, error }: { value: string[]; change: (roles: string[]) => void; error?: string }) {
+function RoleChecks({ value, provided, change, error }: { value: string[]; provided: string[]; change: (roles: string[]) => void; error?: string }) {
   const t = userTexts.useTexts()
   const { data } = useRoles()
   const names = [...new Set([...(data?.roles ?? []).map((r) => r.name ?? ''), ...value])]
-  return <Checks legend={t('roles')} hint={t('noRoles')} error={error} value={value} change={change} options={names.map((name) => ({ value: name, text: <bdi>{name}</bdi> }))} />
+  return <Checks legend={t('roles')} hint={t('noRoles')} error={error} value={value} change={change} options={names.map((name) => ({ value: name, text: <><bdi>{name}</bdi>{provided.includes(name) && <span className="dim"> {t('byGroups')}</span>}</> }))} />
 }

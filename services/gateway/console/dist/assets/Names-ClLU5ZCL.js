@@ -1,0 +1,1 @@
+export{t as Field}from"./Names-7hW0wLFK.js";
