@@ -208,6 +208,8 @@ func wantReason(t testing.TB, err error, reason string) {
 
 // fakeActs spends a grant once, and answers the same request again.
 type fakeActs struct {
+	emergencyv1.ActsClient // what identity alone may call
+
 	mu       sync.Mutex
 	spent    []string
 	requests map[string]string
