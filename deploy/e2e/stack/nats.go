@@ -21,12 +21,12 @@ func (s *Stack) startNATS(servers int) error {
 	if err != nil {
 		return fmt.Errorf("asking for the accounts of NATS: %w", err)
 	}
-	for _, user := range []string{"nats", "bootstrap"} {
+	for _, user := range []string{"nats", "bootstrap", "backup"} {
 		if err := s.authority.issue(user); err != nil {
 			return err
 		}
 	}
-	for _, user := range append([]string{"bootstrap"}, services...) {
+	for _, user := range append([]string{"bootstrap", "backup"}, services...) {
 		s.passwords[user] = "p" + rand.Text()
 	}
 	ports, err := freePorts(2 * servers)

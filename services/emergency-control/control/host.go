@@ -2,13 +2,16 @@ package control
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"portcullis.dev/pkg/audit"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/watch"
@@ -21,6 +24,31 @@ type HostAct struct {
 	// Actor is who, as the host knows them.
 	Actor         string
 	Justification string
+}
+
+// Restoration is a record that was put back from a backup, as it ended there.
+type Restoration struct {
+	Key             ed25519.PrivateKey
+	Epoch, Sequence uint64
+	Hash            []byte
+	// Taken is when the backup was begun, Now when it is put back.
+	Taken, Now time.Time
+	// Actor is who put it back, as the host knows them.
+	Actor         string
+	Justification string
+}
+
+// Restored is the entry that comes behind such a record before anybody reads it. It starts a new epoch: what was
+// admitted under a revision that is lost is below every cut that is still to come.
+func Restored(r Restoration) (journal.Message, error) {
+	entry := &emergencyv1.Entry{
+		Epoch: max(r.Epoch+1, uint64(r.Now.Unix())), Sequence: r.Sequence + 1, PreviousHash: r.Hash, Time: timestamppb.New(r.Now),
+		Subject: fmt.Sprintf("emergency.restored.R-%04d", r.Sequence+1), Change: emergencyv1.Entry_RESTORED,
+		Actor: r.Actor, Justification: r.Justification,
+		Record: &emergencyv1.Entry_Restore{Restore: &emergencyv1.Restore{BackupTime: timestamppb.New(r.Taken)}},
+	}
+	stored, err := audit.Seal(entry, r.Key)
+	return journal.Message{Subject: entry.GetSubject(), Data: stored}, err
 }
 
 // note writes the act to the record before it is done: what a host's owner does is no secret either.

@@ -52,6 +52,7 @@ const (
 	codeNotEnabled      = 10076
 	codeStoreFailed     = 10077
 	codeOffline         = 10118
+	codeStreamExists    = 10130
 	codeWriteInFlight   = 10164 // a conflict too, with a write not yet decided
 	codeBatchIncomplete = 10176
 	codeOfflineReason   = 10194
@@ -69,6 +70,8 @@ func refusal(e *jetstream.APIError) error {
 		if strings.HasPrefix(e.Description, "maximum") { // maximum bytes exceeded
 			return fmt.Errorf("%w (%s)", ErrFull, e.Description)
 		}
+	case codeStreamExists:
+		return fmt.Errorf("%w (%s)", ErrExists, e.Description)
 	case codeNoMessage, codeStreamMissing:
 		return fmt.Errorf("%w (%s)", ErrNotFound, e.Description)
 	case codeNotAvailable, codeNotLeader, codeNotEnabled, codeOffline, codeOfflineReason, codeBatchIncomplete, codeBatchesInFlight:

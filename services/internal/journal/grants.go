@@ -32,11 +32,18 @@ func Grants(a Access) (publish, subscribe []string) {
 	return publish, append([]string{inbox(a.User) + ".>"}, a.Hear...)
 }
 
-// BootstrapGrants returns the permissions of the credential that calls Create:
-// it makes streams and tightens them, and can neither read nor remove what is
-// in them.
+// BootstrapGrants returns the permissions of the credential that calls Create
+// and Restore: it makes streams, out of nothing or out of a snapshot, and
+// tightens them, and can neither read nor remove what is in them.
 func BootstrapGrants(user string) (publish, subscribe []string) {
 	return []string{
 		Servers, "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*",
+		"$JS.API.STREAM.RESTORE.*", "$JS.SNAPSHOT.RESTORE.>",
 	}, []string{inbox(user) + ".>"}
+}
+
+// BackupGrants returns the permissions of the credential that calls Snapshot:
+// it reads everything, and changes nothing.
+func BackupGrants(user string) (publish, subscribe []string) {
+	return []string{"$JS.API.STREAM.SNAPSHOT.*", "$JS.SNAPSHOT.ACK.>"}, []string{inbox(user) + ".>"}
 }

@@ -1,11 +1,11 @@
 // Package local is the NATS server inside this process: for the all-in-one and
 // for tests, and for nobody else. A cluster is somebody else's to run.
 //
-// The store always syncs before it acknowledges; there is no switch for it,
-// because without it a power cut loses what was just promised (measured: all
-// of it). The server lets its users ask how it stores and whether it still
-// can: two questions of the system account are lent to them, and package
-// journal refuses a server that does not answer.
+// The store always syncs before it acknowledges, but for a restore, which
+// promises nothing before its end: without it a power cut loses what was just
+// promised (measured: all of it). The server lets its users ask how it stores
+// and whether it still can: two questions of the system account are lent to
+// them, and package journal refuses a server that does not answer.
 package local
 
 import (
@@ -42,7 +42,10 @@ type Config struct {
 	Listen   string // "" listens nowhere and serves this process only; else host:port
 	MaxStore int64  // bytes; 0 = three quarters of what the disk has free at the start
 	Users    []User // none: whoever reaches the server may do everything
-	Log      *slog.Logger
+	// Restoring is for a folder that nobody relies on before its maker has
+	// stopped the server and synced all files: entry by entry takes hours.
+	Restoring bool
+	Log       *slog.Logger
 }
 
 // User is one credential and the subjects that it may publish and subscribe
@@ -97,7 +100,7 @@ func (c Config) options() (*server.Options, error) {
 		return nil, fmt.Errorf("reading the accounts: %w", err)
 	}
 	o.ServerName, o.NoSigs, o.DisableJetStreamBanner = "embedded", true, true
-	o.JetStream, o.StoreDir, o.SyncAlways = true, c.Dir, true
+	o.JetStream, o.StoreDir, o.SyncAlways = true, c.Dir, !c.Restoring
 	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, cmp.Or(c.MaxStore, -1)
 	o.MaxPayload, o.DontListen = maxPayload, c.Listen == ""
 	if c.Listen != "" {

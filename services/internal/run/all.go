@@ -112,6 +112,9 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 		return nil, nil, err
 	}
 	users, passwords, err := users(names)
+	if err == nil {
+		err = finished(own.Data)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,17 +135,19 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 		credentials: pipes.Credentials(), instance: func(service string) string { return service + "-1" },
 		journal: connect, dial: func(from, to string) (*grpc.ClientConn, error) { return pipes.Dial(from, to) },
 		replicas: func(context.Context, string) []string { return []string{""} },
-		doorstep: newDoorstep(),
+		doorstep: keeper(own.Data, connect),
 		holds:    func(service string) string { return filepath.Join(own.Data, "holds", service) },
 		listen:   func(service string) (net.Listener, error) { return pipes.Listen(service), nil },
 	}, server, nil
 }
 
-// users gives each service, and who makes the streams, a credential of this life of the process.
+// users gives each service, and those who make the streams and take backups, a credential of this life of the process.
 func users(names []string) (all []local.User, passwords map[string]string, err error) {
-	passwords = map[string]string{bootstrap: rand.Text()}
+	passwords = map[string]string{bootstrap: rand.Text(), backup: rand.Text()}
 	publish, subscribe := journal.BootstrapGrants(bootstrap)
-	all = []local.User{{Name: bootstrap, Password: passwords[bootstrap], Publish: publish, Subscribe: subscribe}}
+	all = append(all, local.User{Name: bootstrap, Password: passwords[bootstrap], Publish: publish, Subscribe: subscribe})
+	publish, subscribe = journal.BackupGrants(backup)
+	all = append(all, local.User{Name: backup, Password: passwords[backup], Publish: publish, Subscribe: subscribe})
 	for _, name := range names {
 		may, err := rights(name)
 		if err != nil {

@@ -25,14 +25,24 @@ import (
 )
 
 // DoorstepFile is the socket by which whoever may write to a process's folder of holds, or to the all-in-one's data,
-// holds that process's doors. The folder's rights are all that is asked.
+// holds that process's doors, and takes a backup of what the all-in-one keeps. The folder's rights are all that is asked.
 const DoorstepFile = "hold.sock"
+
+// What is asked on the doorstep.
+const (
+	HoldPath   = "/hold"
+	BackupPath = "/backup"
+	// FailedTrailer says why a backup ends early; without it, it is whole.
+	FailedTrailer = "Backup-Failed"
+)
 
 // doorstep takes holds on the host, for every service of this process.
 type doorstep struct {
 	mu       sync.Mutex
 	watchers map[string]*watch.Watcher // by service: one that starts again has another
 	now      func() time.Time
+	// backup writes all that this process keeps; nil where that is elsewhere.
+	backup func(context.Context, io.Writer) error
 }
 
 func newDoorstep() *doorstep { return &doorstep{watchers: map[string]*watch.Watcher{}, now: time.Now} }
@@ -59,13 +69,30 @@ func (d *doorstep) serve(ctx context.Context, folder string) error {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	server := &http.Server{Handler: http.HandlerFunc(d.take), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(l); ctx.Err() == nil {
 		return fmt.Errorf("serving holds on this host: %w", err)
 	}
 	return nil
+}
+
+func (d *doorstep) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+HoldPath, d.take)
+	if d.backup != nil {
+		mux.HandleFunc("POST "+BackupPath, d.give)
+	}
+	return mux
+}
+
+// give answers a backup. It is not encrypted yet: it goes to whoever could read the folder itself.
+func (d *doorstep) give(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Trailer", FailedTrailer)
+	if err := d.backup(r.Context(), w); err != nil {
+		w.Header().Set(FailedTrailer, strings.ReplaceAll(err.Error(), "\n", " "))
+	}
 }
 
 // take is one hold: an Emergency with a duration, a justification and who places it, answered as it holds.

@@ -22,7 +22,7 @@ func knock(t *testing.T, data, body string) (int, string) {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(data, DoorstepFile))
 	}}}
-	answer, err := client.Post("http://doorstep/", "application/json", bytes.NewReader([]byte(body)))
+	answer, err := client.Post("http://doorstep"+HoldPath, "application/json", bytes.NewReader([]byte(body)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,22 +142,9 @@ func (a apart) instance(service string) string {
 // Bootstrap makes the streams on NATS servers, each entry on so many of them, with the one credential that
 // may: what the all-in-one does by itself. The environment says where, as it does to a service.
 func Bootstrap(ctx context.Context, environ []string, replicas int) error {
-	s, err := load(nil, environ, defaults(apart{NATS: defaultNATS}, nil))
+	connect, err := natsFrom(environ)
 	if err != nil {
 		return err
-	}
-	own := apart{}
-	if err := s.Decode(&own); err != nil {
-		return err
-	}
-	var certificate *rpc.TLS
-	if own.NATSTLS {
-		if certificate, err = rpc.OpenTLS(rpc.TLSConfig{Cert: own.TLSCert, Key: own.TLSKey, CA: own.TLSCA}); err != nil {
-			return err
-		}
-	}
-	connect := func(ctx context.Context, user string) (*journal.Journal, error) {
-		return journal.Connect(ctx, own.natsConfig(user, certificate))
 	}
 	for { // servers that have just started don't know each other yet
 		err := create(ctx, connect, replicas)
@@ -170,4 +157,25 @@ func Bootstrap(ctx context.Context, environ []string, replicas int) error {
 			return err
 		}
 	}
+}
+
+// natsFrom connects to NATS servers as the environment says, as it does to a service.
+func natsFrom(environ []string) (func(ctx context.Context, user string) (*journal.Journal, error), error) {
+	s, err := load(nil, environ, defaults(apart{NATS: defaultNATS}, nil))
+	if err != nil {
+		return nil, err
+	}
+	own := apart{}
+	if err := s.Decode(&own); err != nil {
+		return nil, err
+	}
+	var certificate *rpc.TLS
+	if own.NATSTLS {
+		if certificate, err = rpc.OpenTLS(rpc.TLSConfig{Cert: own.TLSCert, Key: own.TLSKey, CA: own.TLSCA}); err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context, user string) (*journal.Journal, error) {
+		return journal.Connect(ctx, own.natsConfig(user, certificate))
+	}, nil
 }

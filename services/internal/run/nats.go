@@ -15,12 +15,14 @@ func Services() []string {
 }
 
 // NATSAccounts writes what the configuration of a NATS server says about who comes in: a user for each
-// service, who may do what the table of rights says and no more, and one who makes the streams. Their
+// service, who may do what the table of rights says and no more, one who makes the streams, and one who takes backups. Their
 // passwords are variables that the server finds in its environment; see NATSPassword.
 func NATSAccounts(w io.Writer) error {
 	var users strings.Builder
 	publish, subscribe := journal.BootstrapGrants(bootstrap)
 	natsUser(&users, bootstrap, publish, subscribe)
+	publish, subscribe = journal.BackupGrants(backup)
+	natsUser(&users, backup, publish, subscribe)
 	for _, service := range Services() {
 		may, err := rights(service)
 		if err != nil {

@@ -20,8 +20,11 @@ type right struct {
 	keys []string
 }
 
-// bootstrap is the credential that makes the streams, and no service's.
-const bootstrap = "bootstrap"
+// The credentials that are no service's: one makes the streams, one reads all of them for a backup.
+const (
+	bootstrap = "bootstrap"
+	backup    = "backup"
+)
 
 // rights is the one table of who writes what. Each stream is written by one service, save for the log of
 // refused ways in; EMERGENCY and IDENTITY are read by all, for each decides by itself. Nobody may

@@ -197,6 +197,11 @@ func (k Keys) Trust() (audit.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ReadTrust(data)
+}
+
+// ReadTrust reads public keys in PEM, as TrustFile has them.
+func ReadTrust(data []byte) (audit.Keys, error) {
 	var roots []ed25519.PublicKey
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)

@@ -26,7 +26,7 @@ type Entry_Change int32
 
 const (
 	Entry_CHANGE_UNSPECIFIED Entry_Change = 0
-	// The first entry of an epoch.
+	// The first entry of the record, and of an epoch.
 	Entry_GENESIS Entry_Change = 1
 	// A termination, or a window that starts at once.
 	Entry_APPLIED Entry_Change = 2
@@ -40,6 +40,8 @@ const (
 	// An act elsewhere that takes a grant, or takes an administrator away (A9): noted here before it is done there.
 	Entry_ACT         Entry_Change = 9
 	Entry_KEY_ROTATED Entry_Change = 10
+	// The record was put back from a backup: the first entry of an epoch, too.
+	Entry_RESTORED Entry_Change = 11
 )
 
 // Enum value maps for Entry_Change.
@@ -56,6 +58,7 @@ var (
 		8:  "POLICY_CHANGED",
 		9:  "ACT",
 		10: "KEY_ROTATED",
+		11: "RESTORED",
 	}
 	Entry_Change_value = map[string]int32{
 		"CHANGE_UNSPECIFIED": 0,
@@ -69,6 +72,7 @@ var (
 		"POLICY_CHANGED":     8,
 		"ACT":                9,
 		"KEY_ROTATED":        10,
+		"RESTORED":           11,
 	}
 )
 
@@ -192,6 +196,7 @@ type Entry struct {
 	//	*Entry_Policy
 	//	*Entry_Act
 	//	*Entry_Key
+	//	*Entry_Restore
 	Record        isEntry_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -384,6 +389,15 @@ func (x *Entry) GetKey() *EntryKey {
 	return nil
 }
 
+func (x *Entry) GetRestore() *Restore {
+	if x != nil {
+		if x, ok := x.Record.(*Entry_Restore); ok {
+			return x.Restore
+		}
+	}
+	return nil
+}
+
 type isEntry_Record interface {
 	isEntry_Record()
 }
@@ -408,6 +422,10 @@ type Entry_Key struct {
 	Key *EntryKey `protobuf:"bytes,24,opt,name=key,proto3,oneof"`
 }
 
+type Entry_Restore struct {
+	Restore *Restore `protobuf:"bytes,25,opt,name=restore,proto3,oneof"`
+}
+
 func (*Entry_Genesis) isEntry_Record() {}
 
 func (*Entry_Emergency) isEntry_Record() {}
@@ -417,6 +435,8 @@ func (*Entry_Policy) isEntry_Record() {}
 func (*Entry_Act) isEntry_Record() {}
 
 func (*Entry_Key) isEntry_Record() {}
+
+func (*Entry_Restore) isEntry_Record() {}
 
 // Genesis starts an epoch. Every revision of an older epoch is below every revision of this one.
 type Genesis struct {
@@ -471,6 +491,52 @@ func (x *Genesis) GetProduct() string {
 	return ""
 }
 
+// Restore starts an epoch behind a record that was put back from a backup. What was written after the backup is gone.
+type Restore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the backup was taken: everything that was answered before is in it.
+	BackupTime    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=backup_time,json=backupTime,proto3" json:"backup_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Restore) Reset() {
+	*x = Restore{}
+	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Restore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Restore) ProtoMessage() {}
+
+func (x *Restore) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Restore.ProtoReflect.Descriptor instead.
+func (*Restore) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_entry_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Restore) GetBackupTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BackupTime
+	}
+	return nil
+}
+
 // EntryKey is a public key that signs entries. A rotation is signed with the old and the new key.
 type EntryKey struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -483,7 +549,7 @@ type EntryKey struct {
 
 func (x *EntryKey) Reset() {
 	*x = EntryKey{}
-	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[3]
+	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +561,7 @@ func (x *EntryKey) String() string {
 func (*EntryKey) ProtoMessage() {}
 
 func (x *EntryKey) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[3]
+	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +574,7 @@ func (x *EntryKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryKey.ProtoReflect.Descriptor instead.
 func (*EntryKey) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_entry_proto_rawDescGZIP(), []int{3}
+	return file_portcullis_emergency_v1_entry_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EntryKey) GetKeyId() string {
@@ -547,7 +613,7 @@ type Act struct {
 
 func (x *Act) Reset() {
 	*x = Act{}
-	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[4]
+	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +625,7 @@ func (x *Act) String() string {
 func (*Act) ProtoMessage() {}
 
 func (x *Act) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[4]
+	mi := &file_portcullis_emergency_v1_entry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +638,7 @@ func (x *Act) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Act.ProtoReflect.Descriptor instead.
 func (*Act) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_entry_proto_rawDescGZIP(), []int{4}
+	return file_portcullis_emergency_v1_entry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Act) GetKind() string {
@@ -604,7 +670,7 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\vSignedEntry\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\fR\x05entry\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x15\n" +
-	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xda\a\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xa6\b\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x18\n" +
@@ -628,7 +694,8 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\temergency\x18\x15 \x01(\v2\".portcullis.emergency.v1.EmergencyH\x00R\temergency\x129\n" +
 	"\x06policy\x18\x16 \x01(\v2\x1f.portcullis.emergency.v1.PolicyH\x00R\x06policy\x120\n" +
 	"\x03act\x18\x17 \x01(\v2\x1c.portcullis.emergency.v1.ActH\x00R\x03act\x125\n" +
-	"\x03key\x18\x18 \x01(\v2!.portcullis.emergency.v1.EntryKeyH\x00R\x03key\"\xad\x01\n" +
+	"\x03key\x18\x18 \x01(\v2!.portcullis.emergency.v1.EntryKeyH\x00R\x03key\x12<\n" +
+	"\arestore\x18\x19 \x01(\v2 .portcullis.emergency.v1.RestoreH\x00R\arestore\"\xbb\x01\n" +
 	"\x06Change\x12\x16\n" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aGENESIS\x10\x01\x12\v\n" +
@@ -641,11 +708,15 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\x0ePOLICY_CHANGED\x10\b\x12\a\n" +
 	"\x03ACT\x10\t\x12\x0f\n" +
 	"\vKEY_ROTATED\x10\n" +
-	"B\b\n" +
+	"\x12\f\n" +
+	"\bRESTORED\x10\vB\b\n" +
 	"\x06record\"X\n" +
 	"\aGenesis\x123\n" +
 	"\x03key\x18\x01 \x01(\v2!.portcullis.emergency.v1.EntryKeyR\x03key\x12\x18\n" +
-	"\aproduct\x18\x02 \x01(\tR\aproduct\"j\n" +
+	"\aproduct\x18\x02 \x01(\tR\aproduct\"F\n" +
+	"\aRestore\x12;\n" +
+	"\vbackup_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"backupTime\"j\n" +
 	"\bEntryKey\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1d\n" +
 	"\n" +
@@ -669,32 +740,35 @@ func file_portcullis_emergency_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_emergency_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_portcullis_emergency_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_portcullis_emergency_v1_entry_proto_goTypes = []any{
 	(Entry_Change)(0),             // 0: portcullis.emergency.v1.Entry.Change
 	(*SignedEntry)(nil),           // 1: portcullis.emergency.v1.SignedEntry
 	(*Entry)(nil),                 // 2: portcullis.emergency.v1.Entry
 	(*Genesis)(nil),               // 3: portcullis.emergency.v1.Genesis
-	(*EntryKey)(nil),              // 4: portcullis.emergency.v1.EntryKey
-	(*Act)(nil),                   // 5: portcullis.emergency.v1.Act
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Emergency)(nil),             // 7: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                // 8: portcullis.emergency.v1.Policy
+	(*Restore)(nil),               // 4: portcullis.emergency.v1.Restore
+	(*EntryKey)(nil),              // 5: portcullis.emergency.v1.EntryKey
+	(*Act)(nil),                   // 6: portcullis.emergency.v1.Act
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*Emergency)(nil),             // 8: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                // 9: portcullis.emergency.v1.Policy
 }
 var file_portcullis_emergency_v1_entry_proto_depIdxs = []int32{
-	6, // 0: portcullis.emergency.v1.Entry.time:type_name -> google.protobuf.Timestamp
-	0, // 1: portcullis.emergency.v1.Entry.change:type_name -> portcullis.emergency.v1.Entry.Change
-	3, // 2: portcullis.emergency.v1.Entry.genesis:type_name -> portcullis.emergency.v1.Genesis
-	7, // 3: portcullis.emergency.v1.Entry.emergency:type_name -> portcullis.emergency.v1.Emergency
-	8, // 4: portcullis.emergency.v1.Entry.policy:type_name -> portcullis.emergency.v1.Policy
-	5, // 5: portcullis.emergency.v1.Entry.act:type_name -> portcullis.emergency.v1.Act
-	4, // 6: portcullis.emergency.v1.Entry.key:type_name -> portcullis.emergency.v1.EntryKey
-	4, // 7: portcullis.emergency.v1.Genesis.key:type_name -> portcullis.emergency.v1.EntryKey
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	7,  // 0: portcullis.emergency.v1.Entry.time:type_name -> google.protobuf.Timestamp
+	0,  // 1: portcullis.emergency.v1.Entry.change:type_name -> portcullis.emergency.v1.Entry.Change
+	3,  // 2: portcullis.emergency.v1.Entry.genesis:type_name -> portcullis.emergency.v1.Genesis
+	8,  // 3: portcullis.emergency.v1.Entry.emergency:type_name -> portcullis.emergency.v1.Emergency
+	9,  // 4: portcullis.emergency.v1.Entry.policy:type_name -> portcullis.emergency.v1.Policy
+	6,  // 5: portcullis.emergency.v1.Entry.act:type_name -> portcullis.emergency.v1.Act
+	5,  // 6: portcullis.emergency.v1.Entry.key:type_name -> portcullis.emergency.v1.EntryKey
+	4,  // 7: portcullis.emergency.v1.Entry.restore:type_name -> portcullis.emergency.v1.Restore
+	5,  // 8: portcullis.emergency.v1.Genesis.key:type_name -> portcullis.emergency.v1.EntryKey
+	7,  // 9: portcullis.emergency.v1.Restore.backup_time:type_name -> google.protobuf.Timestamp
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_entry_proto_init() }
@@ -709,6 +783,7 @@ func file_portcullis_emergency_v1_entry_proto_init() {
 		(*Entry_Policy)(nil),
 		(*Entry_Act)(nil),
 		(*Entry_Key)(nil),
+		(*Entry_Restore)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -716,7 +791,7 @@ func file_portcullis_emergency_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_entry_proto_rawDesc), len(file_portcullis_emergency_v1_entry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -129,7 +129,7 @@ func (p panel) holdHere(ctx context.Context, folder string, lasts time.Duration,
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://doorstep/", bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://doorstep"+run.HoldPath, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}

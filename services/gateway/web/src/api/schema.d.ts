@@ -1765,7 +1765,7 @@ export interface components {
             uri?: string;
         };
         /** @enum {string} */
-        "Entry.Change": "CHANGE_UNSPECIFIED" | "GENESIS" | "APPLIED" | "SCHEDULED" | "STARTED" | "ENDED" | "CANCELLED" | "SHORTENED" | "POLICY_CHANGED" | "ACT" | "KEY_ROTATED";
+        "Entry.Change": "CHANGE_UNSPECIFIED" | "GENESIS" | "APPLIED" | "SCHEDULED" | "STARTED" | "ENDED" | "CANCELLED" | "SHORTENED" | "POLICY_CHANGED" | "ACT" | "KEY_ROTATED" | "RESTORED";
         /** @description Event is something that happened, of which people may be told. */
         Event: {
             /** @description Who did it, if anybody. */

@@ -1,0 +1,1 @@
+export{t as Field}from"./Names-BE8uJ3m8.js";
