@@ -21,7 +21,7 @@ func CodeOf(reason string) codes.Code {
 		return codes.FailedPrecondition
 	case GrantRequired, GrantInvalid, GrantExpired, GrantUsed:
 		return codes.PermissionDenied
-	case LockedOut, ResourceExhausted:
+	case LockedOut, ResourceExhausted, RateLimited:
 		return codes.ResourceExhausted
 	case Aborted:
 		return codes.Aborted

@@ -51,6 +51,8 @@ const (
 	Internal               = "INTERNAL"
 	ResourceExhausted      = "RESOURCE_EXHAUSTED"
 	Unimplemented          = "UNIMPLEMENTED"
+	// RateLimited refuses a client that asks too often; its detail retryTime and RetryAfter say when to ask again.
+	RateLimited = "RATE_LIMITED"
 	// DefaultAccountRequired refuses what would leave e-mail without a default account that works.
 	DefaultAccountRequired = "DEFAULT_ACCOUNT_REQUIRED"
 	// ContactWithoutEmail and ContactWithoutMobile name contacts who can't be reached that way.

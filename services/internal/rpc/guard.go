@@ -53,13 +53,17 @@ func (s *Server) admit(ctx context.Context, c *call) (context.Context, error) {
 		c.id = strconv.FormatUint(rand.Uint64(), 36) // to be told apart, not to be guarded
 	}
 	var err error
-	if c.caller, err = s.decide(c.method.row, c.peer, bearer(ctx)); err != nil {
-		return nil, err
-	}
+	c.caller, err = s.decide(c.method.row, c.peer, bearer(ctx))
 	if carries := slices.Contains(c.method.row.Carry, c.peer) || c.peer == Bastion; carries {
 		if at, err := netip.ParseAddr(first(ctx, Address)); err == nil {
 			c.caller.Address = at.String()
 		}
+	}
+	if tooOften := s.pacer.take(c, err); tooOften != nil {
+		return nil, tooOften
+	}
+	if err != nil {
+		return nil, err
 	}
 	return who.NewContext(context.WithValue(ctx, callKey{}, c), c.caller), nil
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/services/internal/pace"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -53,6 +54,8 @@ type Config struct {
 	Now         func() time.Time
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
+	// Pace is how often each client of the outside may call each kind of method, instead of what paces says. For tests.
+	Pace pace.Pace
 }
 
 // Server serves one service's methods to those whom the table lets in.
@@ -65,13 +68,15 @@ type Server struct {
 	metrics   *metrics
 	wrong     []error
 	live      registry
+	pacer     *pacer
 	handlers  sync.WaitGroup
 }
 
 // method is a row of the table as the server serves it.
 type method struct {
-	name string
-	row  Row
+	name  string
+	row   Row
+	class class
 	*meter
 }
 
@@ -88,7 +93,7 @@ func NewServer(c Config) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams)}
+	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams), pacer: newPacer(c.Pace, c.Now)}
 	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service), inside), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}), grpc.NumStreamWorkers(workers))...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus("live", grpc_health_v1.HealthCheckResponse_SERVING)
@@ -139,7 +144,7 @@ func (s *Server) method(desc *grpc.ServiceDesc, name string) *method {
 	case row.Owner != s.config.Service && row.Owner != Every:
 		s.wrong = append(s.wrong, fmt.Errorf("%s is for %s to serve", full, row.Owner))
 	}
-	return &method{name: full, row: row, meter: s.metrics.of(full)}
+	return &method{name: full, row: row, class: classOf(full, row), meter: s.metrics.of(full)}
 }
 
 // unary is all that happens to a request before and after its handler. Nothing is read of a request whose

@@ -77,6 +77,11 @@ func (s *Server) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler
 		if err != nil {
 			return err
 		}
+		release, err := s.pacer.hold(c)
+		if err != nil {
+			return err
+		}
+		defer release()
 		l := &live{ServerStream: in, server: s, row: m.row, caller: c.caller, bearer: bearer(ctx), over: make(chan error, 1)}
 		l.ctx, l.end = context.WithCancelCause(ctx)
 		defer l.end(nil)

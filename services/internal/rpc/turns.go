@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/internal/pace"
 )
 
 // What the outside can make the public port keep: a request is on its way for no longer than firstWithin,
@@ -16,7 +17,7 @@ import (
 // that a stranger never takes the turn of somebody who signed in.
 const (
 	turns       = 32 // of usual bytes each, twice
-	turnsOfHost = 16 // of them, one address may have
+	turnsOfHost = 16 // of them, one address may have, or one /64 of IPv6
 	turnWithin  = time.Second
 	firstWithin = 5 * time.Second
 	window      = 64 << 10 // bytes of a stream that are kept before anybody reads them
@@ -48,6 +49,7 @@ func newQueue() *queue {
 func (q *queue) enter(ctx context.Context, host string) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, turnWithin)
 	defer cancel()
+	host = pace.Network(host)
 	p := q.place(host)
 	if p.share.Acquire(ctx, 1) != nil {
 		q.left(host)

@@ -203,7 +203,12 @@ func (w *world) logger() *slog.Logger {
 // serve runs a service's server on the pipes until the test ends.
 func (w *world) serve(name string, register func(grpc.ServiceRegistrar)) {
 	w.t.Helper()
-	s := w.server(name, nil)
+	w.serveWith(name, register, nil)
+}
+
+func (w *world) serveWith(name string, register func(grpc.ServiceRegistrar), change func(*rpc.Config)) {
+	w.t.Helper()
+	s := w.server(name, change)
 	register(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
