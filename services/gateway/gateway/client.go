@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+
+	"portcullis.dev/services/internal/pace"
 )
 
 // proxies are the addresses whose X-Forwarded-For is believed.
@@ -134,11 +136,12 @@ func (l *limited) Accept() (net.Conn, error) {
 func (l *limited) admit(from string) bool {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	if l.open >= l.all || l.from[from] >= l.each && !l.trusted.has(from) {
+	network := pace.Network(from)
+	if l.open >= l.all || l.from[network] >= l.each && !l.trusted.has(from) {
 		return false
 	}
 	l.open++
-	l.from[from]++
+	l.from[network]++
 	return true
 }
 
@@ -146,8 +149,9 @@ func (l *limited) leave(from string) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	l.open--
-	if l.from[from]--; l.from[from] == 0 {
-		delete(l.from, from)
+	network := pace.Network(from)
+	if l.from[network]--; l.from[network] == 0 {
+		delete(l.from, network)
 	}
 }
 

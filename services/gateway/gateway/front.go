@@ -30,6 +30,7 @@ type front struct {
 	trusted  proxies
 	strict   http.Header
 	refusals refusals
+	haste    haste
 	metrics  *metrics
 	log      *slog.Logger
 }
@@ -74,7 +75,12 @@ func (f *front) serve(e *exchange, r *http.Request) {
 		f.refusals.read(err).write(e.answer)
 		return
 	}
-	f.route(r).ServeHTTP(e.answer, r)
+	next := f.route(r)
+	if err := f.haste.check(next != f.api, e.address, r, f.refusals.now); err != nil {
+		f.refusals.read(err).write(e.answer)
+		return
+	}
+	next.ServeHTTP(e.answer, r)
 }
 
 // plainly reports whether a request is for the panel without a script.

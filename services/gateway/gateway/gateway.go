@@ -133,6 +133,7 @@ func New(c Config, d Deps) (*Gateway, error) {
 	}
 	f := &front{
 		api: api, pages: pages, console: web, trusted: trusted, strict: strict(), refusals: r, metrics: metrics, log: d.Log,
+		haste: newHaste(),
 	}
 	f.plain = &plain.Panel{API: f, Texts: d.Texts}
 	return &Gateway{config: c, deps: d, trusted: trusted, stop: api.stop, front: f}, nil

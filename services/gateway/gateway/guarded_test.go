@@ -26,6 +26,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/internal/pace"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/internal/who"
@@ -98,6 +99,8 @@ func (r *record) lockDown(until time.Time) {
 
 // network is how the servers of a test are reached.
 type network struct {
+	// pace is of each client, instead of the usual.
+	pace        pace.Pace
 	credentials func(service string) credentials.TransportCredentials
 	listen      func(service string) net.Listener
 	dial        func(service string) (*grpc.ClientConn, error)
@@ -133,7 +136,7 @@ func openGuarded(t testing.TB, n network, change ...func(*Deps)) (p *public, r *
 			auditv1.RegisterAuditServer(s, fakeControl{world: w})
 		},
 	} {
-		server, err := rpc.NewServer(rpc.Config{Service: service, View: r, Credentials: n.credentials(service), Log: slog.New(slog.DiscardHandler)})
+		server, err := rpc.NewServer(rpc.Config{Service: service, View: r, Credentials: n.credentials(service), Pace: n.pace, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,5 +281,21 @@ func TestARequestWithoutACredentialGainsNothingByPassingTheGateway(t *testing.T)
 		if a := p.call(t, r.verb, path, body, "Authorization", ""); a.status != 401 {
 			t.Errorf("%s %s: got %d %s", r.verb, path, a.status, a.body)
 		}
+	}
+}
+
+func TestWhoCallsTooOftenIsToldByRESTWhenToTryAgain(t *testing.T) {
+	n := inProcess()
+	n.pace = pace.Pace{PerSecond: 0.5, Burst: 2}
+	p, r, _ := openGuarded(t, n)
+	var a got
+	for range 3 {
+		a = p.call(t, "GET", "/v1/devices/web-1", "", "Authorization", "Bearer "+r.token)
+	}
+	if a.status != 429 || a.header.Get("Retry-After") != "2" || !strings.Contains(a.body, `"reason":"RATE_LIMITED"`) || !strings.Contains(a.body, "retryTime") {
+		t.Errorf("got %d %q %s", a.status, a.header.Get("Retry-After"), a.body)
+	}
+	if a := p.call(t, "GET", "/v1/posture", "", "Authorization", ""); a.status != 200 {
+		t.Errorf("the posture meanwhile: got %d %s", a.status, a.body)
 	}
 }

@@ -6,11 +6,38 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"time"
 
 	"portcullis.dev/pkg/fault"
 	"portcullis.dev/services/gateway/docs"
+	"portcullis.dev/services/internal/pace"
 )
+
+// haste bounds how often one address may ask for pages. Calls are counted by the services that answer them, which know
+// whose they are.
+type haste struct {
+	*pace.Keeper[string]
+	pace pace.Pace
+}
+
+const mostReaders = 20_000 // addresses that are remembered
+
+func newHaste() haste {
+	return haste{pace.NewKeeper[string](mostReaders), pace.Pace{PerSecond: 200, Burst: 2000}}
+}
+
+// check refuses a page to an address that asks too often. Whoever watches over this process is never refused.
+func (h haste) check(page bool, address string, r *http.Request, now func() time.Time) error {
+	if !page || slices.Contains([]string{"/healthz", "/readyz"}, r.URL.Path) {
+		return nil
+	}
+	wait := h.Take(pace.Network(address), h.pace, time.Now())
+	if wait == 0 {
+		return nil
+	}
+	return fault.New(fault.RateLimited, "Your address asks for pages too often. Try again in a moment").Until("retryTime", now().Add(wait), now())
+}
 
 //go:embed openapi.json
 var openAPI []byte

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portcullis.dev/services/internal/pace"
 )
 
 func TestThePlainPageSaysWhetherALockdownIsOnAndUntilWhen(t *testing.T) {
@@ -130,5 +132,28 @@ func TestAPageThatHasNotChangedIsNotSentAgain(t *testing.T) {
 	first := p.call(t, "GET", "/openapi.json", "")
 	if a := p.call(t, "GET", "/openapi.json", "", "If-None-Match", first.header.Get("Etag")); a.status != 304 || a.body != "" {
 		t.Errorf("got %d, %d bytes", a.status, len(a.body))
+	}
+}
+
+func TestAnAddressThatAsksForPagesTooOftenWaitsAndNobodyElseDoes(t *testing.T) {
+	p := open(t, func(c *Config, _ *Deps) { c.TrustedProxies = []string{"127.0.0.1"} })
+	const flood = "2001:db8:bad::1"
+	p.gateway.front.haste.pace = pace.Pace{PerSecond: 0.001, Burst: 10}
+	for range 100 {
+		p.call(t, "GET", "/docs.css", "", "X-Forwarded-For", flood)
+	}
+	for _, path := range []string{"/docs", "/", "/plain", "/metrics"} {
+		a := p.call(t, "GET", path, "", "X-Forwarded-For", flood)
+		if a.status != 429 || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, `"reason":"RATE_LIMITED"`) {
+			t.Errorf("%s: got %d %q %.100s", path, a.status, a.header.Get("Retry-After"), a.body)
+		}
+		if a := p.call(t, "GET", path, "", "X-Forwarded-For", "192.0.2.7"); a.status != 200 {
+			t.Errorf("%s from another address: got %d", path, a.status)
+		}
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/v1/posture"} { // who watches, and what services count
+		if a := p.call(t, "GET", path, "", "X-Forwarded-For", flood); a.status != 200 {
+			t.Errorf("%s: got %d %s", path, a.status, a.body)
+		}
 	}
 }

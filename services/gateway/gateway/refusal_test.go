@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func reasons() []string {
 	return []string{
 		fault.Unauthenticated, fault.PermissionDenied, fault.NotFound, fault.AlreadyExists, fault.InvalidArgument,
-		fault.MFANotEnrolled, fault.MFATooNew, fault.CodeInvalid, fault.CodeUsed, fault.LockedOut, fault.GrantRequired,
+		fault.MFANotEnrolled, fault.MFATooNew, fault.CodeInvalid, fault.CodeUsed, fault.LockedOut, fault.RateLimited, fault.GrantRequired,
 		fault.GrantInvalid, fault.GrantExpired, fault.GrantUsed, fault.SelectorEmpty, fault.JustificationRequired,
 		fault.GovernanceCodeRequired, fault.GovernanceCodeRefused, fault.DurationOutOfRange, fault.StartInPast,
 		fault.NotCancellable, fault.PreviewDrifted, fault.LastAdministrator, fault.RequestIDReused, fault.Stale,
@@ -42,7 +42,7 @@ func TestEveryReasonHasItsStatusAndItsShape(t *testing.T) {
 		switch reason {
 		case fault.MFATooNew:
 			_ = e.With("usableTime", "2022-08-09T13:00:00Z")
-		case fault.LockedOut, fault.CodeUsed:
+		case fault.LockedOut, fault.RateLimited, fault.CodeUsed:
 			_ = e.Until("retryTime", noon.Add(90*time.Second+time.Millisecond), noon)
 		case fault.Lockdown:
 			_ = e.Until("until", time.Date(2022, 8, 9, 22, 54, 0, 0, time.UTC), noon)

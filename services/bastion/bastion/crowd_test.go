@@ -1,0 +1,55 @@
+package bastion
+
+import (
+	"fmt"
+	"net"
+	"testing"
+)
+
+// caller is a connection from an address, which knows whether it was closed.
+type caller struct {
+	net.Conn
+	from   string
+	closed bool
+}
+
+func (c *caller) RemoteAddr() net.Addr {
+	at, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(c.from, "4022"))
+	if err != nil {
+		panic(err)
+	}
+	return at
+}
+
+func (c *caller) Close() error { c.closed = true; return nil }
+
+func TestAFloodOfConnectionsFromOneNetworkClosesItsOwn(t *testing.T) {
+	var c crowd
+	slow := &caller{from: "192.0.2.7"} // types a password, and was there first
+	c.join(slow)
+	var flood []*caller
+	for i := range 10 * maxUnproven {
+		one := &caller{from: fmt.Sprintf("2001:db8:bad::%x", i+1)}
+		c.join(one)
+		flood = append(flood, one)
+	}
+	if slow.closed {
+		t.Error("somebody at another address was closed")
+	}
+	open := 0
+	for _, one := range flood {
+		if !one.closed {
+			open++
+		}
+	}
+	if open != maxUnproven-1 || flood[len(flood)-1].closed {
+		t.Errorf("%d of the flood are open, of %d that may wait; the latest is closed: %v", open, maxUnproven, flood[len(flood)-1].closed)
+	}
+	c.leave(slow)
+	for _, one := range flood {
+		c.leave(one)
+	}
+	if len(c.waiting) != 0 {
+		t.Errorf("%d are still counted", len(c.waiting))
+	}
+}
