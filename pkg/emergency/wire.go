@@ -1,6 +1,7 @@
 package emergency
 
 import (
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -25,7 +26,7 @@ func CutFrom(p *emergencyv1.Cut) (Cut, error) {
 		return Cut{}, err
 	}
 	c := Cut{
-		Emergency: p.GetEmergency(), Kind: Kind(p.GetKind()), Revision: revision, Begun: p.GetBegun(),
+		Emergency: p.GetEmergency(), Kind: kindOf(p.GetKind()), Revision: revision, Begun: p.GetBegun(),
 		Selector: p.GetSelector(), Reason: p.GetReason(), MemberDevices: p.GetMemberDevices(),
 		SparedUsers: p.GetSparedUsers(), SparedSignIn: p.GetSparedSignIn(),
 	}
@@ -36,6 +37,14 @@ func CutFrom(p *emergencyv1.Cut) (Cut, error) {
 		c.Until = p.GetUntil().AsTime()
 	}
 	return c, nil
+}
+
+// kindOf is the kind; one that is not known here is none of those that are.
+func kindOf(k emergencyv1.Emergency_Kind) Kind {
+	if k < 0 || k > math.MaxUint8 {
+		return 0
+	}
+	return Kind(k)
 }
 
 func stamp(t time.Time) *timestamppb.Timestamp {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -35,6 +36,7 @@ const (
 	// FailedTrailer says why a backup ends early; without it, it is whole.
 	FailedTrailer = "Backup-Failed"
 )
+const maxPlacer = 128
 
 // doorstep takes holds on the host, for every service of this process.
 type doorstep struct {
@@ -128,6 +130,8 @@ func (d *doorstep) hold(e *emergencyv1.Emergency) error {
 		return errors.New("say why: a justification is required")
 	case utf8.RuneCountInString(e.GetJustification()) > emergency.MaxText || utf8.RuneCountInString(e.GetGovernanceCode()) > emergency.MaxText:
 		return fmt.Errorf("at most %d characters fit", emergency.MaxText)
+	case utf8.RuneCountInString(e.GetCreatedBy()) > maxPlacer || strings.ContainsFunc(e.GetCreatedBy(), unicode.IsControl):
+		return fmt.Errorf("say who places it in one line of at most %d characters", maxPlacer)
 	}
 	now := d.now()
 	by := e.GetCreatedBy()

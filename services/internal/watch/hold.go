@@ -161,13 +161,16 @@ func (w *Watcher) keptHolds() {
 }
 
 func (w *Watcher) keptHold(file string) error {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) // #nosec G304 -- what stands in the folder that the configuration names
 	if err != nil {
 		return err
 	}
 	e := new(emergencyv1.Emergency)
 	if err := protojson.Unmarshal(text, e); err != nil {
 		return err
+	}
+	if w.holdFile(e.GetId()) != file || e.GetKind() != emergencyv1.Emergency_LOCKDOWN {
+		return errors.New("it is not what is kept under this name")
 	}
 	if now := w.config.Now(); now.Sub(e.GetEndTime().AsTime()) < holdKept {
 		w.takeHold(e, now)

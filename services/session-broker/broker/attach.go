@@ -19,7 +19,7 @@ import (
 const (
 	causeEnded = "ended" // by an administrator, or because of its user or device
 	causeLost  = "lost"  // with its connector's process
-	// maxSessions bounds what one connector may say hello with.
+	// maxSessions bounds what one connector may hold, and say hello with.
 	maxSessions = 1_000_000
 )
 
@@ -66,7 +66,7 @@ func readHello(stream sessionv1.Connectors_AttachServer) (*sessionv1.Hello, erro
 		} else {
 			all.Sessions, all.Ended = append(all.Sessions, part.GetSessions()...), append(all.Ended, part.GetEnded()...)
 		}
-		if len(all.Sessions) > maxSessions {
+		if len(all.Sessions)+len(all.Ended) > maxSessions {
 			return nil, fault.New(fault.ResourceExhausted, "A connector may hold %d sessions. Use several", maxSessions)
 		}
 		if !part.GetMore() {
@@ -194,6 +194,9 @@ func (b *Broker) hear(l *link, m *sessionv1.ConnectorMessage) error {
 	h.heard = b.config.Now()
 	switch m := m.GetMessage().(type) {
 	case *sessionv1.ConnectorMessage_Opened:
+		if len(h.sessions)+len(m.Opened.GetSessions()) > maxSessions {
+			return fault.New(fault.ResourceExhausted, "A connector may hold %d sessions. Use several", maxSessions)
+		}
 		b.hearOpened(l, m.Opened.GetSessions())
 	case *sessionv1.ConnectorMessage_Ended:
 		b.ended(h, append(inFull(m.Ended.GetSessions()), inShort(m.Ended)...), nil)

@@ -23,6 +23,9 @@ const (
 	// recordMost bounds what waits for a journal that can't be reached. Ends that find no room are said
 	// again by their connectors; openings that find none are only missing from the history.
 	recordMost = 200_000
+	// recordLargest is more than the fields that the protos know can take, and less than the journal takes: what a connector
+	// has put beside them must not keep the others from being written.
+	recordLargest = 256 << 10
 )
 
 // recorder puts openings and ends of sessions on record, behind everything else.
@@ -139,6 +142,10 @@ func (r *recorder) append(ctx context.Context, records Records, entries []entry)
 		data, err := proto.Marshal(&sessionv1.SessionRecord{Session: s})
 		if err != nil {
 			return fmt.Errorf("writing session %s: %w", e.id, err)
+		}
+		if len(data) > recordLargest {
+			r.log.Warn("a session is too large to be put on record", "session", e.id, "connector", e.h.id, "bytes", len(data))
+			continue
 		}
 		messages = append(messages, journal.Message{Subject: subjectRecord + e.id, Data: data})
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
@@ -33,7 +34,7 @@ func (s shelf) Last(_ context.Context, subject string) (journal.Entry, error) {
 	return journal.Entry{Subject: subject, Data: data}, nil
 }
 
-func TestABadIdOrAnothersSessionKeepsNobodyElseFromBeingWritten(t *testing.T) {
+func TestABadIdOrAnothersSessionOrALargeOneKeepsNobodyElseFromBeingWritten(t *testing.T) {
 	held := map[string][]byte{}
 	others, err := proto.Marshal(&sessionv1.SessionRecord{Session: &sessionv1.Session{Id: "theirs", Connector: "c2", State: sessionv1.Session_OPEN}})
 	if err != nil {
@@ -43,6 +44,9 @@ func TestABadIdOrAnothersSessionKeepsNobodyElseFromBeingWritten(t *testing.T) {
 	mine := &host{id: "c1"}
 	entries := []entry{{h: mine, id: "a b", cause: "closed"}, {h: mine, id: ">", cause: "closed"}, {h: mine, id: "theirs", cause: "closed", time: time.Now()},
 		{h: mine, id: "good", session: &sessionv1.Session{Id: "good", Connector: "c1", State: sessionv1.Session_OPEN}, cause: "closed", time: time.Now()}}
+	large := &sessionv1.Session{Id: "large", Connector: "c1", State: sessionv1.Session_OPEN}
+	large.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 999, protowire.BytesType), make([]byte, 1<<20)))
+	entries = append(entries, entry{h: mine, id: "large", session: large, cause: "closed", time: time.Now()})
 	r := &recorder{log: slog.New(slog.DiscardHandler)}
 	if err := r.append(t.Context(), shelf{held: held}, entries); err != nil {
 		t.Fatal(err)
