@@ -8,10 +8,10 @@ OPENAPI  := services/gateway/gateway/openapi.json
 WEB      := services/gateway/web
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench chaos generate console lint clean $(SERVICES)
+.PHONY: help run test build bench chaos generate console lint vulnerabilities release reproduce clean $(SERVICES)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 run: portcullis ## everything in one process, with a demo to end; data in ./data
 	bin/portcullis serve --demo
@@ -60,8 +60,18 @@ console: $(WEB)/node_modules/.package-lock.json ## services/gateway/console/dist
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	cd $(WEB) && npm ci --loglevel=error
 
-lint: ## golangci-lint; the first time builds it, for some minutes
+lint: ## golangci-lint, gosec among it; the first time builds it, for some minutes
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+vulnerabilities: ## known ones in what is called; takes a network, or VULNDB=file:///folder
+	deploy/release/vulnerabilities.sh
+
+release: ## build/release: binaries, SBOMs, checksums; signed with KEY=file (docs/release.md)
+	deploy/release/build.sh build/release
+	$(if $(KEY),deploy/release/sign.sh build/release $(KEY))
+
+reproduce: ## builds a release twice, in two folders, and compares
+	deploy/release/reproduce.sh
 
 clean: ## removes bin/ and build/, never data/
 	rm -rf bin build

@@ -141,8 +141,14 @@ func (a *App) Secret(file string) (string, error) {
 // RequestID makes an id under which the server does a thing once.
 func RequestID() string { return uuid.NewString() }
 
+// release is what a release is called. The linker sets it.
+var release string
+
 // Version is the version of this program.
 func Version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "unknown"
