@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // caller is a connection from an address, which knows whether it was closed.
@@ -52,4 +54,36 @@ func TestAFloodOfConnectionsFromOneNetworkClosesItsOwn(t *testing.T) {
 	if len(c.waiting) != 0 {
 		t.Errorf("%d are still counted", len(c.waiting))
 	}
+}
+
+// asking is a channel that is asked for, and whose answer takes until the test says so.
+type asking struct {
+	ssh.NewChannel
+	wait     chan struct{}
+	rejected chan ssh.RejectionReason
+}
+
+func (a *asking) ChannelType() string { <-a.wait; return "none" }
+
+func (a *asking) Reject(reason ssh.RejectionReason, _ string) error { a.rejected <- reason; return nil }
+
+func TestAConnectionHasSixtyFourChannelsAtOnceAndNoMore(t *testing.T) {
+	channels, served := make(chan ssh.NewChannel), make(chan struct{})
+	go func() { (&session{}).serve(channels); close(served) }()
+	a := &asking{wait: make(chan struct{}), rejected: make(chan ssh.RejectionReason, maxChannels+1)}
+	for range maxChannels {
+		channels <- a
+	}
+	channels <- a
+	if reason := <-a.rejected; reason != ssh.ResourceShortage {
+		t.Errorf("one more was refused by %v", reason)
+	}
+	close(a.wait)
+	for range maxChannels { // none of them is a session
+		if reason := <-a.rejected; reason == ssh.ResourceShortage {
+			t.Error("one of the first was refused for there being too many")
+		}
+	}
+	close(channels)
+	<-served
 }

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -96,5 +98,34 @@ func TestAFloodOfLargeBodiesTakesNoMoreThanItsShareAndNoPlaceOfSmallOnes(t *test
 	}
 	if !share.TryAcquire(largeBodies) {
 		t.Error("a share was not given back")
+	}
+}
+
+func TestHeadersAreNoLargerThanThirtyTwoKibibytes(t *testing.T) {
+	listeners := make(chan net.Listener, 1)
+	p := open(t, func(c *Config, d *Deps) {
+		c.HTTP, c.GRPC = "127.0.0.1:0", ""
+		d.Listen = func(network, address string) (net.Listener, error) {
+			l, err := net.Listen(network, address)
+			listeners <- l
+			return l, err
+		}
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.gateway.Run(ctx) }()
+	p.url = "http://" + (<-listeners).Addr().String()
+	if a := p.call(t, "GET", "/v1/posture", "", "X-Large", strings.Repeat("x", 64<<10)); a.status != 431 {
+		t.Errorf("64 KiB: got %d", a.status)
+	}
+	if a := p.call(t, "GET", "/v1/posture", "", "X-Large", strings.Repeat("x", 16<<10)); a.status != 200 {
+		t.Errorf("16 KiB: got %d %s", a.status, a.body)
+	}
+	if a := p.call(t, "POST", "/plain/apply", "why="+strings.Repeat("x", 64<<10), "Content-Type", "application/x-www-form-urlencoded"); a.status != 400 {
+		t.Errorf("a form of the plain panel over 64 KiB: got %d", a.status)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -114,3 +114,31 @@ func TestAConnectionFromOutsideHasAHundredStreams(t *testing.T) {
 		t.Error("it has one more: ", err)
 	}
 }
+
+func TestTheOutsideSendsNoMoreThanThirtyTwoKibibytesOfHeaders(t *testing.T) {
+	w := newWorld(t)
+	w.serve(rpc.Gate, (&gate{}).register)
+	conn := w.public()
+	ask := func(bytes int) error {
+		_, err := gatev1.NewAccessClient(conn).Check(as(t, w.signIn("ana", time.Hour), "x-large", strings.Repeat("x", bytes)), &gatev1.CheckRequest{})
+		return err
+	}
+	if err := ask(33 << 10); err == nil {
+		t.Error("33 KiB were taken")
+	}
+	if err := ask(16 << 10); err != nil {
+		t.Error("16 KiB were not: ", err)
+	}
+}
+
+func TestAMessageOfAStreamFromOutsideIsNoLargerThanARequest(t *testing.T) {
+	w := newWorld(t)
+	w.serve(rpc.Gate, (&gate{}).register)
+	s, err := gatev1.NewAccessClient(w.public()).CheckStream(as(t, w.signIn("ana", time.Hour)), grpc.MaxCallSendMsgSize(64<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Send(&gatev1.CheckRequest{Device: strings.Repeat("x", 5<<20)})
+	_, err = s.Recv()
+	check(t, fault.ResourceExhausted, err)
+}
