@@ -40,7 +40,7 @@ const (
 )
 
 // paces are what one client may ask of one replica of a service. They are far above what people and their programs do;
-// docs/threat-model.md says why they are what they are.
+// services/gateway/README.md shows them.
 func paces() [classes][kinds]pace.Pace {
 	return [classes][kinds]pace.Pace{
 		acts:     {person: {PerSecond: 10, Burst: 100}, program: {PerSecond: 10, Burst: 100}},
