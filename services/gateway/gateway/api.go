@@ -37,7 +37,7 @@ type api struct {
 
 func newAPI(d Deps, r refusals, b bodies) (*api, error) {
 	a := &api{routes: routes(), bodies: b, refusals: r, tries: d.tries()}
-	a.stopping, a.stop = context.WithCancel(context.Background())
+	a.stopping, a.stop = context.WithCancel(context.Background()) // #nosec G118 -- the gateway calls it when it stops
 	a.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newCodec(r)),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),

@@ -63,7 +63,7 @@ func (b browser) use(r *http.Request, cross *http.CrossOriginProtection) error {
 
 // keep gives the browser its token, for as long as it works.
 func (b browser) keep(w http.ResponseWriter, token string, left time.Duration) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ // #nosec G124 -- Secure wherever TLS reaches the client; on loopback there is none
 		Name: b.name(), Value: token, Path: "/", MaxAge: int(left.Seconds()), // not a moment: browsers' clocks are wrong
 		HttpOnly: true, Secure: b.secure, SameSite: http.SameSiteStrictMode,
 	})

@@ -111,7 +111,7 @@ var errStalled = errors.New("nothing comes, though there is more")
 // pause waits a moment, not the same for all, and then for the connection.
 func (j *Journal) pause(ctx context.Context, about time.Duration) error {
 	select {
-	case <-time.After(about/2 + rand.N(about)):
+	case <-time.After(about/2 + rand.N(about)): // #nosec G404 -- spreads attempts, hides nothing
 	case <-ctx.Done():
 		return ctx.Err()
 	}

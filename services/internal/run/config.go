@@ -244,7 +244,7 @@ func (s *Settings) files(keys map[string]key) error {
 		if path == "" {
 			continue
 		}
-		value, err := os.ReadFile(path)
+		value, err := os.ReadFile(path) // #nosec G304 -- the file that the configuration names
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", name+fromFile, err)
 		}

@@ -28,11 +28,11 @@ func ShareKeys(dir string) error {
 			return fmt.Errorf("making the folder of keys of %s: %w", service, err)
 		}
 		for _, file := range may.keys {
-			key, err := os.ReadFile(filepath.Join(all, file))
+			key, err := os.ReadFile(filepath.Join(all, file)) // #nosec G304 -- names of our own in the folder that the configuration names
 			if err != nil {
 				return fmt.Errorf("reading a key of %s: %w", service, err)
 			}
-			if err := os.WriteFile(filepath.Join(own, file), key, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(own, file), key, 0o600); err != nil { // #nosec G703 -- names of our own in the folder that the configuration names
 				return fmt.Errorf("writing a key of %s: %w", service, err)
 			}
 		}

@@ -73,7 +73,7 @@ func Follow(ctx context.Context, box Box, d Deps) {
 			if time.Since(began) > maxRetry {
 				retry = checked.Timeouts.Retry
 			}
-			wait = retry/2 + rand.N(retry/2+1)
+			wait = retry/2 + rand.N(retry/2+1) // #nosec G404 -- spreads attempts, hides nothing
 			retry = min(2*retry, maxRetry)
 		} else {
 			retry = checked.Timeouts.Retry

@@ -102,7 +102,9 @@ func after(first time.Duration, times int, most time.Duration) time.Duration {
 	return jitter(min(first<<min(times, 20), most))
 }
 
-func jitter(about time.Duration) time.Duration { return about*4/5 + rand.N(about*2/5+1) }
+func jitter(about time.Duration) time.Duration {
+	return about*4/5 + rand.N(about*2/5+1) // #nosec G404 -- spreads attempts, hides nothing
+}
 
 func cut(s string) string {
 	if len(s) > errorLength {

@@ -118,7 +118,7 @@ func exampleEvent(t Type, s speech) *notificationv1.Event {
 	return e
 }
 
-var exampleValues = map[string]string{
+var exampleValues = map[string]string{ // #nosec G101 -- examples that a template is shown with
 	"address": "198.51.100.7", "reason": "timeout", "value": "97 %", "limit": "90 %", "workstation": "ws-0417", "program": "psexec.exe",
 	"since": "2026-11-25T20:10:00Z", "certificate": "portal.example.com", "issuer": "Example CA", "expires": "2026-12-05T12:00:00Z",
 	"session": "8f14e45f", "protocol": "SSH", "credential": "root@db-prod-7", "ticket": "INC0048213", "backup": "passwords-20261125",

@@ -179,7 +179,7 @@ func (x *Act) askCode(ctx context.Context) (string, error) {
 
 // run asks the program that the environment names, for instance a password manager's.
 func (x *Act) run(ctx context.Context) (string, error) {
-	command := exec.CommandContext(ctx, "sh", "-c", x.program)
+	command := exec.CommandContext(ctx, "sh", "-c", x.program) // #nosec G204 -- the program that the user names in their own environment
 	command.Stderr = x.app.Term.Err
 	printed, err := command.Output()
 	if err != nil {
