@@ -150,7 +150,7 @@ func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage,
 		c.changed, c.urgent = false, false
 		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Heartbeat{Heartbeat: &sessionv1.Heartbeat{
 			HeldRevision: c.held.String(), OpenSessions: uint32(c.live), OldestAdmission: c.oldestAdmission(beat),
-			Cuts: c.cutProgress(), Standing: c.version,
+			Cuts: c.cutProgress(), Standing: c.version, Time: timestamppb.New(c.config.Now()),
 		}}})
 	}
 	if !flush {

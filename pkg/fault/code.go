@@ -25,7 +25,7 @@ func CodeOf(reason string) codes.Code {
 		return codes.ResourceExhausted
 	case Aborted:
 		return codes.Aborted
-	case Stale, JournalUnavailable, Unavailable, Lockdown:
+	case Stale, JournalUnavailable, ClockSkewed, Unavailable, Lockdown:
 		return codes.Unavailable
 	case Unimplemented:
 		return codes.Unimplemented

@@ -46,6 +46,7 @@ const (
 	RequestIDReused        = "REQUEST_ID_REUSED"
 	Stale                  = "STALE"
 	JournalUnavailable     = "JOURNAL_UNAVAILABLE"
+	ClockSkewed            = "CLOCK_SKEWED"
 	Aborted                = "ABORTED"
 	Unavailable            = "UNAVAILABLE"
 	Internal               = "INTERNAL"

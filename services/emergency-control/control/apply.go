@@ -58,7 +58,7 @@ func (s *Service) ApplyFreeze(ctx context.Context, r *emergencyv1.ApplyFreezeReq
 }
 
 func (s *Service) freeze(r *emergencyv1.ApplyFreezeRequest, now time.Time) (*emergencyv1.Emergency, error) {
-	e, err := newWindow(emergencyv1.Emergency_FREEZE, r.GetStartTime(), r.GetDuration(), now)
+	e, err := s.window(emergencyv1.Emergency_FREEZE, r.GetStartTime(), r.GetDuration(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Service) ApplyLockdown(ctx context.Context, r *emergencyv1.ApplyLockdow
 }
 
 func (s *Service) lockdown(r *emergencyv1.ApplyLockdownRequest, now time.Time) (*emergencyv1.Emergency, error) {
-	e, err := newWindow(emergencyv1.Emergency_LOCKDOWN, r.GetStartTime(), r.GetDuration(), now)
+	e, err := s.window(emergencyv1.Emergency_LOCKDOWN, r.GetStartTime(), r.GetDuration(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +96,19 @@ func (s *Service) lockdown(r *emergencyv1.ApplyLockdownRequest, now time.Time) (
 	return e, nil
 }
 
+// takes refuses by name what could not be put on record, save for what is there already.
+func (s *Service) takes(ctx context.Context, a asked) error {
+	if s.ledger.knows(a.requestID) {
+		return nil
+	}
+	return s.condition.Takes(ctx)
+}
+
 // apply writes the first entry of an emergency. An answer means that it is on disk.
 func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) (*emergencyv1.Emergency, error)) (*emergencyv1.Emergency, error) {
+	if err := s.takes(ctx, a); err != nil {
+		return nil, err
+	}
 	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		if err := a.reasons(s.ledger.policy); err != nil {
 			return nil, err
@@ -164,6 +175,15 @@ func record(entry *emergencyv1.Entry, e *emergencyv1.Emergency, change emergency
 	entry.Change = change
 	entry.Record = &emergencyv1.Entry_Emergency{Emergency: e}
 	return entry
+}
+
+// window checks a window, and that everybody's clock would have it start and end at the same time.
+func (s *Service) window(kind emergencyv1.Emergency_Kind, start *timestamppb.Timestamp, duration *durationpb.Duration, now time.Time) (*emergencyv1.Emergency, error) {
+	e, err := newWindow(kind, start, duration, now)
+	if err != nil {
+		return nil, err
+	}
+	return e, s.condition.Agree()
 }
 
 // newWindow checks the bounds of a window. A start of up to a minute ago means now.

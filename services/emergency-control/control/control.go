@@ -18,8 +18,10 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/emergency-control/condition"
 	"portcullis.dev/services/emergency-control/hold"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -43,13 +45,15 @@ type Service struct {
 	log      *slog.Logger
 	ready    chan struct{}
 	holds    *hold.Service
+	// condition is what keeps anything new from being put on record.
+	condition *condition.Condition
 }
 
 // New answers the service; Run starts it.
 func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, receipts: newReceipts(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
-		ready: make(chan struct{}),
+		ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log),
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable
@@ -84,6 +88,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.ledger.run(ctx, stream) })
 	g.Go(func() error { return s.hear(ctx) })
+	g.Go(func() error { return s.condition.Run(ctx, stream.Takes) })
 	g.Go(func() error { return s.holds.Run(ctx) })
 	g.Go(func() error {
 		select {

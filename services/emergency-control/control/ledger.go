@@ -221,6 +221,14 @@ func (l *ledger) reach(ctx context.Context, atLeast uint64) (uint64, error) {
 	}
 }
 
+// knows reports whether a request has its answer on record.
+func (l *ledger) knows(requestID string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, seen := l.requests[requestID]
+	return seen && requestID != ""
+}
+
 // near reports whether a sequence is one that others may have written just now: far ahead of the head there is nothing
 // to wait for.
 func (l *ledger) near(sequence uint64) bool {

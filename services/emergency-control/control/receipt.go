@@ -331,9 +331,11 @@ func (r *receipts) of(e *emergencyv1.Emergency, now time.Time) []*emergencyv1.Re
 	return all
 }
 
-// ListEnforcers lists who enforces, as they were heard last.
+// ListEnforcers lists who enforces, as they were heard last, and says whether anything new can be put on record.
 func (s *Service) ListEnforcers(context.Context, *emergencyv1.ListEnforcersRequest) (*emergencyv1.ListEnforcersResponse, error) {
-	return &emergencyv1.ListEnforcersResponse{Enforcers: s.receipts.list(s.now())}, nil
+	all := &emergencyv1.ListEnforcersResponse{Enforcers: s.receipts.list(s.now())}
+	s.condition.Show(all)
+	return all, nil
 }
 
 func (r *receipts) list(now time.Time) []*emergencyv1.Enforcer {
@@ -420,6 +422,7 @@ func (r *receipts) behind(revision emergency.Revision) (bool, <-chan struct{}) {
 func (s *Service) hear(ctx context.Context) error {
 	return s.journal.Beats(ctx, "beat.>", func(subject string, data []byte) {
 		if beat := readBeat(subject, data); beat != nil {
+			s.condition.Hear(beat)
 			s.receipts.take(beat)
 		}
 	})

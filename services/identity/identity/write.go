@@ -137,7 +137,10 @@ func refusal(err error) error {
 	switch {
 	case err == nil || errors.As(err, &known):
 		return err
-	case errors.Is(err, journal.ErrUnavailable), errors.Is(err, journal.ErrUnknown), errors.Is(err, journal.ErrFull):
+	case errors.Is(err, journal.ErrFull):
+		return fault.New(fault.JournalUnavailable, "The journal is full, so no code can be noted as used, and nothing else be written. What is on stays on. Make room on its disk; a hold shuts the doors meanwhile").
+			With("cause", "FULL").Because(err)
+	case errors.Is(err, journal.ErrUnavailable), errors.Is(err, journal.ErrUnknown):
 		return fault.New(fault.JournalUnavailable, "The record can't be written at the moment. Try again; what you asked for may or may not be done").Because(err)
 	case errors.Is(err, journal.ErrConflict):
 		return fault.New(fault.Aborted, "Others are changing the same at this moment. Try again").Because(err)

@@ -63,10 +63,13 @@ func Refusal(err error) *fault.Error {
 	switch {
 	case errors.As(err, &refusal):
 		return refusal
+	case errors.Is(err, journal.ErrUnknown) && errors.Is(err, journal.ErrFull):
+		return fault.New(fault.JournalUnavailable, "The journal is full. Whether this counts is known once there is room on its disk: ask again then, with the same requestId. What is on stays on").
+			With("cause", "FULL").Because(err)
 	case errors.Is(err, journal.ErrUnknown):
 		return fault.New(fault.JournalUnavailable, "The journal has not answered: whether this counts is not known yet. Ask again, with the same requestId").Because(err)
 	case errors.Is(err, journal.ErrFull):
-		return fault.New(fault.JournalUnavailable, "The journal is full and takes nothing new. What is on stays on. Make room on its disk").Because(err)
+		return fault.New(fault.JournalUnavailable, "The journal is full and takes nothing new. What is on stays on. Make room on its disk").With("cause", "FULL").Because(err)
 	case errors.Is(err, journal.ErrUnavailable):
 		return fault.New(fault.JournalUnavailable, "The journal can't be reached and takes nothing new. What is on stays on. Try again in a moment").Because(err)
 	case errors.Is(err, journal.ErrConflict):

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -45,7 +46,7 @@ func (h *Host) beat(held emergency.Revision, say func() *emergencyv1.Beat) error
 	if say != nil {
 		b = say()
 	}
-	b.Enforcer, b.Service, b.BootId, b.Revision = h.Instance, h.Name, h.Boot, held.String()
+	b.Enforcer, b.Service, b.BootId, b.Revision, b.Time = h.Instance, h.Name, h.Boot, held.String(), timestamppb.New(h.Now())
 	if b.Mode == emergencyv1.Enforcer_MODE_UNSPECIFIED {
 		b.Mode = emergencyv1.Enforcer_BEST_EFFORT
 	}

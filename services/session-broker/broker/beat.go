@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -53,7 +54,7 @@ func (b *Broker) beatOwn() {
 	}
 	b.send(subjectBeat+b.config.Instance, &emergencyv1.Beat{
 		Enforcer: b.config.Instance, Service: serviceBroker, BootId: b.boot, Revision: state.Emergency.Revision().String(),
-		Mode: emergencyv1.Enforcer_BEST_EFFORT,
+		Mode: emergencyv1.Enforcer_BEST_EFFORT, Time: timestamppb.New(b.config.Now()),
 	})
 }
 
@@ -64,6 +65,7 @@ func (b *Broker) publish(h *host, unreachable bool) {
 	beat := &emergencyv1.Beat{
 		Enforcer: h.id, Service: serviceHosts, BootId: h.boot, Revision: h.beat.GetHeldRevision(), Mode: emergencyv1.Enforcer_BEST_EFFORT,
 		OpenSessions: &open, OldestAdmission: h.beat.GetOldestAdmission(), Cuts: h.beat.GetCuts(), Generation: h.generation, Unreachable: unreachable,
+		Time: h.beat.GetTime(),
 	}
 	if unreachable {
 		open = max(open, uint32(len(h.sessions)))

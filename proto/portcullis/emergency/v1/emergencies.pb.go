@@ -81,6 +81,60 @@ func (Receipt_State) EnumDescriptor() ([]byte, []int) {
 	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19, 0}
 }
 
+type JournalHealth_State int32
+
+const (
+	JournalHealth_STATE_UNSPECIFIED JournalHealth_State = 0
+	JournalHealth_READY             JournalHealth_State = 1
+	// A disk, or what the servers may use of it, is full.
+	JournalHealth_FULL JournalHealth_State = 2
+	// Most of the servers that keep it can't be reached.
+	JournalHealth_UNREACHABLE JournalHealth_State = 3
+)
+
+// Enum value maps for JournalHealth_State.
+var (
+	JournalHealth_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "READY",
+		2: "FULL",
+		3: "UNREACHABLE",
+	}
+	JournalHealth_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"READY":             1,
+		"FULL":              2,
+		"UNREACHABLE":       3,
+	}
+)
+
+func (x JournalHealth_State) Enum() *JournalHealth_State {
+	p := new(JournalHealth_State)
+	*p = x
+	return p
+}
+
+func (x JournalHealth_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JournalHealth_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_portcullis_emergency_v1_emergencies_proto_enumTypes[1].Descriptor()
+}
+
+func (JournalHealth_State) Type() protoreflect.EnumType {
+	return &file_portcullis_emergency_v1_emergencies_proto_enumTypes[1]
+}
+
+func (x JournalHealth_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JournalHealth_State.Descriptor instead.
+func (JournalHealth_State) EnumDescriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22, 0}
+}
+
 type Enforcer_Mode int32
 
 const (
@@ -114,11 +168,11 @@ func (x Enforcer_Mode) String() string {
 }
 
 func (Enforcer_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_portcullis_emergency_v1_emergencies_proto_enumTypes[1].Descriptor()
+	return file_portcullis_emergency_v1_emergencies_proto_enumTypes[2].Descriptor()
 }
 
 func (Enforcer_Mode) Type() protoreflect.EnumType {
-	return &file_portcullis_emergency_v1_emergencies_proto_enumTypes[1]
+	return &file_portcullis_emergency_v1_emergencies_proto_enumTypes[2]
 }
 
 func (x Enforcer_Mode) Number() protoreflect.EnumNumber {
@@ -127,7 +181,7 @@ func (x Enforcer_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Enforcer_Mode.Descriptor instead.
 func (Enforcer_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23, 0}
 }
 
 type ApplyTerminationRequest struct {
@@ -1740,8 +1794,13 @@ func (*ListEnforcersRequest) Descriptor() ([]byte, []int) {
 }
 
 type ListEnforcersResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Enforcers     []*Enforcer            `protobuf:"bytes,1,rep,name=enforcers,proto3" json:"enforcers,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Enforcers []*Enforcer            `protobuf:"bytes,1,rep,name=enforcers,proto3" json:"enforcers,omitempty"`
+	// Whether anything new can be put on record. What is on stays on whatever it says.
+	Journal *JournalHealth `protobuf:"bytes,2,opt,name=journal,proto3" json:"journal,omitempty"`
+	// How far the clock of who answers is ahead of most others', where that is more than 5 s; unset otherwise. While any
+	// clock is that wrong no freeze and no lockdown is applied.
+	ClockSkew     *durationpb.Duration `protobuf:"bytes,3,opt,name=clock_skew,json=clockSkew,proto3" json:"clock_skew,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1783,6 +1842,73 @@ func (x *ListEnforcersResponse) GetEnforcers() []*Enforcer {
 	return nil
 }
 
+func (x *ListEnforcersResponse) GetJournal() *JournalHealth {
+	if x != nil {
+		return x.Journal
+	}
+	return nil
+}
+
+func (x *ListEnforcersResponse) GetClockSkew() *durationpb.Duration {
+	if x != nil {
+		return x.ClockSkew
+	}
+	return nil
+}
+
+type JournalHealth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	State JournalHealth_State    `protobuf:"varint,1,opt,name=state,proto3,enum=portcullis.emergency.v1.JournalHealth_State" json:"state,omitempty"`
+	// Since when it is so.
+	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalHealth) Reset() {
+	*x = JournalHealth{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalHealth) ProtoMessage() {}
+
+func (x *JournalHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalHealth.ProtoReflect.Descriptor instead.
+func (*JournalHealth) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *JournalHealth) GetState() JournalHealth_State {
+	if x != nil {
+		return x.State
+	}
+	return JournalHealth_STATE_UNSPECIFIED
+}
+
+func (x *JournalHealth) GetSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SinceTime
+	}
+	return nil
+}
+
 // Enforcer is whatever shuts a door: a gate, a broker, a connector, a guard.
 type Enforcer struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -1796,14 +1922,16 @@ type Enforcer struct {
 	LastSeenTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
 	BootId       string                 `protobuf:"bytes,7,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	// Live sessions on it; unset for an enforcer that holds none.
-	OpenSessions  *uint32 `protobuf:"varint,8,opt,name=open_sessions,json=openSessions,proto3,oneof" json:"open_sessions,omitempty"`
+	OpenSessions *uint32 `protobuf:"varint,8,opt,name=open_sessions,json=openSessions,proto3,oneof" json:"open_sessions,omitempty"`
+	// How far its clock is ahead of most others', where that is more than 5 s; unset otherwise.
+	ClockSkew     *durationpb.Duration `protobuf:"bytes,9,opt,name=clock_skew,json=clockSkew,proto3" json:"clock_skew,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Enforcer) Reset() {
 	*x = Enforcer{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +1943,7 @@ func (x *Enforcer) String() string {
 func (*Enforcer) ProtoMessage() {}
 
 func (x *Enforcer) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +1956,7 @@ func (x *Enforcer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enforcer.ProtoReflect.Descriptor instead.
 func (*Enforcer) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Enforcer) GetId() string {
@@ -1887,6 +2015,13 @@ func (x *Enforcer) GetOpenSessions() uint32 {
 	return 0
 }
 
+func (x *Enforcer) GetClockSkew() *durationpb.Duration {
+	if x != nil {
+		return x.ClockSkew
+	}
+	return nil
+}
+
 // Beat is an enforcer's cumulative state, repeated twice a second and at every change.
 type Beat struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -1904,14 +2039,16 @@ type Beat struct {
 	// Set by a broker that speaks for a connector which it can't reach.
 	Unreachable bool `protobuf:"varint,9,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
 	// Counts attachments; a beat with a lower one than already seen is old.
-	Generation    uint64 `protobuf:"varint,10,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation uint64 `protobuf:"varint,10,opt,name=generation,proto3" json:"generation,omitempty"`
+	// The enforcer's clock when it said so; unset by one that does not tell.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2060,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2073,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Beat) GetEnforcer() string {
@@ -2009,6 +2146,13 @@ func (x *Beat) GetGeneration() uint64 {
 	return 0
 }
 
+func (x *Beat) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // CutProgress is how far one enforcer is with one cut.
 type CutProgress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2021,7 +2165,7 @@ type CutProgress struct {
 
 func (x *CutProgress) Reset() {
 	*x = CutProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2177,7 @@ func (x *CutProgress) String() string {
 func (*CutProgress) ProtoMessage() {}
 
 func (x *CutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2190,7 @@ func (x *CutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProgress.ProtoReflect.Descriptor instead.
 func (*CutProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CutProgress) GetEmergency() string {
@@ -2078,7 +2222,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2234,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2247,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
 }
 
 type UpdatePolicyRequest struct {
@@ -2116,7 +2260,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2272,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2285,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -2178,7 +2322,7 @@ type RecordActRequest struct {
 
 func (x *RecordActRequest) Reset() {
 	*x = RecordActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2190,7 +2334,7 @@ func (x *RecordActRequest) String() string {
 func (*RecordActRequest) ProtoMessage() {}
 
 func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2203,7 +2347,7 @@ func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
 func (*RecordActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RecordActRequest) GetKind() string {
@@ -2283,7 +2427,7 @@ type RecordGroupActRequest struct {
 
 func (x *RecordGroupActRequest) Reset() {
 	*x = RecordGroupActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2439,7 @@ func (x *RecordGroupActRequest) String() string {
 func (*RecordGroupActRequest) ProtoMessage() {}
 
 func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2452,7 @@ func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordGroupActRequest.ProtoReflect.Descriptor instead.
 func (*RecordGroupActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RecordGroupActRequest) GetTarget() string {
@@ -2341,7 +2485,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2497,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2510,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -2531,9 +2675,21 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\vUNREACHABLE\x10\x03B\n" +
 	"\n" +
 	"\b_held_ms\"\x16\n" +
-	"\x14ListEnforcersRequest\"X\n" +
+	"\x14ListEnforcersRequest\"\xd4\x01\n" +
 	"\x15ListEnforcersResponse\x12?\n" +
-	"\tenforcers\x18\x01 \x03(\v2!.portcullis.emergency.v1.EnforcerR\tenforcers\"\xf4\x02\n" +
+	"\tenforcers\x18\x01 \x03(\v2!.portcullis.emergency.v1.EnforcerR\tenforcers\x12@\n" +
+	"\ajournal\x18\x02 \x01(\v2&.portcullis.emergency.v1.JournalHealthR\ajournal\x128\n" +
+	"\n" +
+	"clock_skew\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tclockSkew\"\xd4\x01\n" +
+	"\rJournalHealth\x12B\n" +
+	"\x05state\x18\x01 \x01(\x0e2,.portcullis.emergency.v1.JournalHealth.StateR\x05state\x129\n" +
+	"\n" +
+	"since_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"D\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\t\n" +
+	"\x05READY\x10\x01\x12\b\n" +
+	"\x04FULL\x10\x02\x12\x0f\n" +
+	"\vUNREACHABLE\x10\x03\"\xae\x03\n" +
 	"\bEnforcer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12:\n" +
@@ -2542,13 +2698,15 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x05fresh\x18\x05 \x01(\bR\x05fresh\x12@\n" +
 	"\x0elast_seen_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12\x17\n" +
 	"\aboot_id\x18\a \x01(\tR\x06bootId\x12(\n" +
-	"\ropen_sessions\x18\b \x01(\rH\x00R\fopenSessions\x88\x01\x01\"9\n" +
+	"\ropen_sessions\x18\b \x01(\rH\x00R\fopenSessions\x88\x01\x01\x128\n" +
+	"\n" +
+	"clock_skew\x18\t \x01(\v2\x19.google.protobuf.DurationR\tclockSkew\"9\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06STRICT\x10\x01\x12\x0f\n" +
 	"\vBEST_EFFORT\x10\x02B\x10\n" +
-	"\x0e_open_sessions\"\x90\x03\n" +
+	"\x0e_open_sessions\"\xc0\x03\n" +
 	"\x04Beat\x12\x1a\n" +
 	"\benforcer\x18\x01 \x01(\tR\benforcer\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x17\n" +
@@ -2562,7 +2720,8 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\n" +
 	" \x01(\x04R\n" +
-	"generationB\x10\n" +
+	"generation\x12.\n" +
+	"\x04time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04timeB\x10\n" +
 	"\x0e_open_sessions\"U\n" +
 	"\vCutProgress\x12\x1c\n" +
 	"\temergency\x18\x01 \x01(\tR\temergency\x12\x12\n" +
@@ -2632,131 +2791,139 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 	return file_portcullis_emergency_v1_emergencies_proto_rawDescData
 }
 
-var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
-	(Enforcer_Mode)(0),                // 1: portcullis.emergency.v1.Enforcer.Mode
-	(*ApplyTerminationRequest)(nil),   // 2: portcullis.emergency.v1.ApplyTerminationRequest
-	(*ApplyFreezeRequest)(nil),        // 3: portcullis.emergency.v1.ApplyFreezeRequest
-	(*ApplyLockdownRequest)(nil),      // 4: portcullis.emergency.v1.ApplyLockdownRequest
-	(*CancelRequest)(nil),             // 5: portcullis.emergency.v1.CancelRequest
-	(*ShortenRequest)(nil),            // 6: portcullis.emergency.v1.ShortenRequest
-	(*GetEmergencyRequest)(nil),       // 7: portcullis.emergency.v1.GetEmergencyRequest
-	(*ListEmergenciesRequest)(nil),    // 8: portcullis.emergency.v1.ListEmergenciesRequest
-	(*ListTerminationsResponse)(nil),  // 9: portcullis.emergency.v1.ListTerminationsResponse
-	(*ListFreezesResponse)(nil),       // 10: portcullis.emergency.v1.ListFreezesResponse
-	(*ListLockdownsResponse)(nil),     // 11: portcullis.emergency.v1.ListLockdownsResponse
-	(*ListFreezeDevicesRequest)(nil),  // 12: portcullis.emergency.v1.ListFreezeDevicesRequest
-	(*ListFreezeDevicesResponse)(nil), // 13: portcullis.emergency.v1.ListFreezeDevicesResponse
-	(*FrozenDevice)(nil),              // 14: portcullis.emergency.v1.FrozenDevice
-	(*PreviewRequest)(nil),            // 15: portcullis.emergency.v1.PreviewRequest
-	(*PreviewResponse)(nil),           // 16: portcullis.emergency.v1.PreviewResponse
-	(*ListReceiptsRequest)(nil),       // 17: portcullis.emergency.v1.ListReceiptsRequest
-	(*ListReceiptsResponse)(nil),      // 18: portcullis.emergency.v1.ListReceiptsResponse
-	(*WatchEmergencyRequest)(nil),     // 19: portcullis.emergency.v1.WatchEmergencyRequest
-	(*WatchEmergencyResponse)(nil),    // 20: portcullis.emergency.v1.WatchEmergencyResponse
-	(*Receipt)(nil),                   // 21: portcullis.emergency.v1.Receipt
-	(*ListEnforcersRequest)(nil),      // 22: portcullis.emergency.v1.ListEnforcersRequest
-	(*ListEnforcersResponse)(nil),     // 23: portcullis.emergency.v1.ListEnforcersResponse
-	(*Enforcer)(nil),                  // 24: portcullis.emergency.v1.Enforcer
-	(*Beat)(nil),                      // 25: portcullis.emergency.v1.Beat
-	(*CutProgress)(nil),               // 26: portcullis.emergency.v1.CutProgress
-	(*GetPolicyRequest)(nil),          // 27: portcullis.emergency.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 28: portcullis.emergency.v1.UpdatePolicyRequest
-	(*RecordActRequest)(nil),          // 29: portcullis.emergency.v1.RecordActRequest
-	(*RecordGroupActRequest)(nil),     // 30: portcullis.emergency.v1.RecordGroupActRequest
-	(*RecordActResponse)(nil),         // 31: portcullis.emergency.v1.RecordActResponse
-	nil,                               // 32: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	nil,                               // 33: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	nil,                               // 34: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	(*Selector)(nil),                  // 35: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 37: google.protobuf.Duration
-	(*Emergency)(nil),                 // 38: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 39: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
+	(JournalHealth_State)(0),          // 1: portcullis.emergency.v1.JournalHealth.State
+	(Enforcer_Mode)(0),                // 2: portcullis.emergency.v1.Enforcer.Mode
+	(*ApplyTerminationRequest)(nil),   // 3: portcullis.emergency.v1.ApplyTerminationRequest
+	(*ApplyFreezeRequest)(nil),        // 4: portcullis.emergency.v1.ApplyFreezeRequest
+	(*ApplyLockdownRequest)(nil),      // 5: portcullis.emergency.v1.ApplyLockdownRequest
+	(*CancelRequest)(nil),             // 6: portcullis.emergency.v1.CancelRequest
+	(*ShortenRequest)(nil),            // 7: portcullis.emergency.v1.ShortenRequest
+	(*GetEmergencyRequest)(nil),       // 8: portcullis.emergency.v1.GetEmergencyRequest
+	(*ListEmergenciesRequest)(nil),    // 9: portcullis.emergency.v1.ListEmergenciesRequest
+	(*ListTerminationsResponse)(nil),  // 10: portcullis.emergency.v1.ListTerminationsResponse
+	(*ListFreezesResponse)(nil),       // 11: portcullis.emergency.v1.ListFreezesResponse
+	(*ListLockdownsResponse)(nil),     // 12: portcullis.emergency.v1.ListLockdownsResponse
+	(*ListFreezeDevicesRequest)(nil),  // 13: portcullis.emergency.v1.ListFreezeDevicesRequest
+	(*ListFreezeDevicesResponse)(nil), // 14: portcullis.emergency.v1.ListFreezeDevicesResponse
+	(*FrozenDevice)(nil),              // 15: portcullis.emergency.v1.FrozenDevice
+	(*PreviewRequest)(nil),            // 16: portcullis.emergency.v1.PreviewRequest
+	(*PreviewResponse)(nil),           // 17: portcullis.emergency.v1.PreviewResponse
+	(*ListReceiptsRequest)(nil),       // 18: portcullis.emergency.v1.ListReceiptsRequest
+	(*ListReceiptsResponse)(nil),      // 19: portcullis.emergency.v1.ListReceiptsResponse
+	(*WatchEmergencyRequest)(nil),     // 20: portcullis.emergency.v1.WatchEmergencyRequest
+	(*WatchEmergencyResponse)(nil),    // 21: portcullis.emergency.v1.WatchEmergencyResponse
+	(*Receipt)(nil),                   // 22: portcullis.emergency.v1.Receipt
+	(*ListEnforcersRequest)(nil),      // 23: portcullis.emergency.v1.ListEnforcersRequest
+	(*ListEnforcersResponse)(nil),     // 24: portcullis.emergency.v1.ListEnforcersResponse
+	(*JournalHealth)(nil),             // 25: portcullis.emergency.v1.JournalHealth
+	(*Enforcer)(nil),                  // 26: portcullis.emergency.v1.Enforcer
+	(*Beat)(nil),                      // 27: portcullis.emergency.v1.Beat
+	(*CutProgress)(nil),               // 28: portcullis.emergency.v1.CutProgress
+	(*GetPolicyRequest)(nil),          // 29: portcullis.emergency.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 30: portcullis.emergency.v1.UpdatePolicyRequest
+	(*RecordActRequest)(nil),          // 31: portcullis.emergency.v1.RecordActRequest
+	(*RecordGroupActRequest)(nil),     // 32: portcullis.emergency.v1.RecordGroupActRequest
+	(*RecordActResponse)(nil),         // 33: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 34: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 35: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 36: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	(*Selector)(nil),                  // 37: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 38: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 39: google.protobuf.Duration
+	(*Emergency)(nil),                 // 40: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 41: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 42: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	35, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	36, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	37, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	36, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	37, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	36, // 5: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	38, // 6: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	32, // 7: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	38, // 8: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	33, // 9: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	38, // 10: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	34, // 11: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	14, // 12: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
-	2,  // 13: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
-	3,  // 14: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
-	4,  // 15: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
-	36, // 16: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
-	21, // 17: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	38, // 18: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
-	21, // 19: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	24, // 20: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	36, // 21: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	37, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	38, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	39, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	38, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	39, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	38, // 5: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	40, // 6: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	34, // 7: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	40, // 8: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	35, // 9: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	40, // 10: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	36, // 11: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	15, // 12: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
+	3,  // 13: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
+	4,  // 14: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
+	5,  // 15: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
+	38, // 16: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	22, // 17: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	40, // 18: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	22, // 19: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	26, // 20: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	38, // 21: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
 	0,  // 22: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
-	24, // 23: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	1,  // 24: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	36, // 25: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
-	1,  // 26: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	26, // 27: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	39, // 28: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	40, // 29: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 30: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
-	7,  // 31: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	8,  // 32: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	3,  // 33: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
-	7,  // 34: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	8,  // 35: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	12, // 36: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
-	5,  // 37: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
-	6,  // 38: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
-	4,  // 39: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
-	7,  // 40: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	8,  // 41: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	5,  // 42: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
-	6,  // 43: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
-	15, // 44: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
-	17, // 45: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
-	19, // 46: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
-	22, // 47: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
-	27, // 48: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
-	28, // 49: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
-	29, // 50: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	30, // 51: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
-	38, // 52: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	38, // 53: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	9,  // 54: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	38, // 55: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	38, // 56: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	10, // 57: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	13, // 58: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	38, // 59: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	38, // 60: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	38, // 61: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	38, // 62: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	11, // 63: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	38, // 64: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	38, // 65: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	16, // 66: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	18, // 67: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	20, // 68: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
-	23, // 69: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	39, // 70: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	39, // 71: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	31, // 72: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	31, // 73: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	52, // [52:74] is the sub-list for method output_type
-	30, // [30:52] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	26, // 23: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	25, // 24: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
+	39, // 25: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
+	1,  // 26: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
+	38, // 27: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
+	2,  // 28: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	38, // 29: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	39, // 30: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
+	2,  // 31: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	28, // 32: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	38, // 33: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
+	41, // 34: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	42, // 35: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 36: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
+	8,  // 37: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	9,  // 38: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	4,  // 39: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
+	8,  // 40: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	9,  // 41: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	13, // 42: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
+	6,  // 43: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
+	7,  // 44: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
+	5,  // 45: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
+	8,  // 46: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	9,  // 47: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	6,  // 48: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
+	7,  // 49: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
+	16, // 50: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
+	18, // 51: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
+	20, // 52: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
+	23, // 53: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
+	29, // 54: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
+	30, // 55: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
+	31, // 56: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
+	32, // 57: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
+	40, // 58: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	40, // 59: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	10, // 60: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	40, // 61: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	40, // 62: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	11, // 63: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	14, // 64: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	40, // 65: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	40, // 66: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	40, // 67: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	40, // 68: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	12, // 69: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	40, // 70: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	40, // 71: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	17, // 72: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	19, // 73: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	21, // 74: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	24, // 75: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	41, // 76: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	41, // 77: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	33, // 78: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	33, // 79: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	58, // [58:80] is the sub-list for method output_type
+	36, // [36:58] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergencies_proto_init() }
@@ -2771,15 +2938,15 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 		(*PreviewRequest_Lockdown)(nil),
 	}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[19].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[22].OneofWrappers = []any{}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[23].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[24].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   33,
+			NumEnums:      3,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

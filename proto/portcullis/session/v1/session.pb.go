@@ -1410,7 +1410,9 @@ type Heartbeat struct {
 	OldestAdmission string                 `protobuf:"bytes,3,opt,name=oldest_admission,json=oldestAdmission,proto3" json:"oldest_admission,omitempty"`
 	Cuts            []*v1.CutProgress      `protobuf:"bytes,4,rep,name=cuts,proto3" json:"cuts,omitempty"`
 	// The version of the Standing that it has applied, which acknowledges it.
-	Standing      uint64 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
+	Standing uint64 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
+	// The connector's clock; unset by one that does not tell.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1478,6 +1480,13 @@ func (x *Heartbeat) GetStanding() uint64 {
 		return x.Standing
 	}
 	return 0
+}
+
+func (x *Heartbeat) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
 }
 
 // BrokerMessage is what the broker says. The first one is a Standing with a generation.
@@ -1945,13 +1954,14 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\x12\x10\n" +
 	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x1e\n" +
 	"\x05cause\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05cause\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xd6\x01\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x86\x02\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rheld_revision\x18\x01 \x01(\tR\fheldRevision\x12#\n" +
 	"\ropen_sessions\x18\x02 \x01(\rR\fopenSessions\x12)\n" +
 	"\x10oldest_admission\x18\x03 \x01(\tR\x0foldestAdmission\x128\n" +
 	"\x04cuts\x18\x04 \x03(\v2$.portcullis.emergency.v1.CutProgressR\x04cuts\x12\x1a\n" +
-	"\bstanding\x18\x05 \x01(\x04R\bstanding\"\xc5\x01\n" +
+	"\bstanding\x18\x05 \x01(\x04R\bstanding\x12.\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xc5\x01\n" +
 	"\rBrokerMessage\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1f.portcullis.session.v1.StandingH\x00R\bstanding\x12.\n" +
 	"\x03end\x18\x02 \x01(\v2\x1a.portcullis.session.v1.EndH\x00R\x03end\x12:\n" +
@@ -2061,31 +2071,32 @@ var file_portcullis_session_v1_session_proto_depIdxs = []int32{
 	18, // 22: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
 	26, // 23: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
 	29, // 24: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	22, // 25: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	23, // 26: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	24, // 27: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	30, // 28: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	26, // 29: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 30: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 31: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 32: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 33: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
-	9,  // 34: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	10, // 35: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	13, // 36: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	15, // 37: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 38: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 39: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	7,  // 40: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
-	2,  // 41: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	11, // 42: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	14, // 43: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	21, // 44: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	38, // [38:45] is the sub-list for method output_type
-	31, // [31:38] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	26, // 25: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	22, // 26: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	23, // 27: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	24, // 28: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	30, // 29: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	26, // 30: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 31: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 32: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 33: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 34: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
+	9,  // 35: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	10, // 36: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	13, // 37: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	15, // 38: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 39: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 40: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	7,  // 41: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
+	2,  // 42: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	11, // 43: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	14, // 44: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	21, // 45: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	39, // [39:46] is the sub-list for method output_type
+	32, // [32:39] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }
