@@ -26,8 +26,8 @@ type StreamConfig struct {
 	DropOldest bool
 	// Latest keeps the last entry of each subject only, and lets go of the one
 	// before once the next is stored. Only for what is rewritten at every use
-	// and whose past is better gone: with a size limit and its whole history it
-	// would be full one day, for good.
+	// and whose past is better gone: with its whole history it would grow for
+	// good.
 	Latest bool
 	// WorkQueue lets go of an entry once it was worked on. It may be purged.
 	WorkQueue bool
@@ -38,14 +38,15 @@ const (
 	day = 24 * time.Hour
 )
 
-// Streams are the product's. EMERGENCY and IDENTITY have no limit, and the
-// limits of all the others add up to 3.4 GiB, so that none can keep EMERGENCY
-// from appending.
+// Streams are the product's. EMERGENCY and what a grant for it takes, IDENTITY
+// and IDENTITY_SECRET, have no limit. The limits of all the others add up to
+// 3.3 GiB, so that none can keep EMERGENCY from appending. IDENTITY_SECRET
+// keeps a few entries for each person and no more.
 func Streams(replicas int) []StreamConfig {
 	all := []StreamConfig{
 		{Name: "EMERGENCY", Subjects: []string{"emergency.>"}},
 		{Name: "IDENTITY", Subjects: []string{"identity.>"}},
-		{Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, MaxBytes: 128 * mib, Latest: true},
+		{Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, Latest: true},
 		{Name: "DIRECTORY", Subjects: []string{"directory.>"}, MaxBytes: 1024 * mib},
 		{Name: "CREDENTIAL", Subjects: []string{"credential.>"}, MaxBytes: 256 * mib},
 		{Name: "NOTIFICATION", Subjects: []string{"notification.>"}, MaxBytes: 256 * mib},
