@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -53,7 +52,8 @@ func roomy() (done func()) {
 	return func() { runtime.KeepAlive(untouched) }
 }
 
-// life runs a service until the context ends, which is nil, or until it fails.
+// life runs a service until the context ends, which is nil, or until it fails. What is asked of it then is answered
+// first: until then it goes on hearing the journal, and whatever else an answer may take.
 func (g *ground) life(ctx context.Context, e Entry) error {
 	h, leave, err := g.host(ctx, e)
 	if err != nil {
@@ -71,21 +71,25 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 	}
 	service.Register(server)
 	emergencyv1.RegisterDoorkeepersServer(server, doorkeeper{watch: h.Watch, instance: h.Instance})
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return lasting(ctx, "following the journal for "+e.Name, h.Watch.Run) })
+	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	running, rest := context.WithCancel(failed)
+	serving, leaving := context.WithCancel(ctx)
+	defer context.AfterFunc(failed, leaving)()
+	parts.Go(func() error { return lasting(running, "following the journal for "+e.Name, h.Watch.Run) })
 	parts.Go(func() error {
+		defer rest()
 		select {
 		case <-h.Watch.Ready():
-		case <-ctx.Done():
+		case <-serving.Done():
 			return nil
 		}
 		l, err := g.listen(e.Name)
 		if err != nil {
 			return err
 		}
-		parts.Go(func() error { return lasting(ctx, "running "+e.Name, service.Run) })
-		parts.Go(func() error { return g.reach(ctx, e.Name, service) })
-		return server.Serve(ctx, l)
+		parts.Go(func() error { return lasting(running, "running "+e.Name, service.Run) })
+		parts.Go(func() error { return g.reach(running, e.Name, service) })
+		return server.Serve(serving, l)
 	})
 	return parts.Wait()
 }
@@ -140,8 +144,8 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 	h := &Host{
 		Name: e.Name, Instance: g.instance(e.Name), Boot: rand.Text(), Log: log, Journal: j,
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"service": e.Name}, g.registry),
-		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Holds: g.holds(e.Name), Now: time.Now, Log: log}),
-		Texts:   g.settings.texts(), Keys: keys, Now: time.Now, Decode: g.settings.Decode, Dial: out.to, Doors: out.doors, Listen: net.Listen,
+		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Holds: g.holds(e.Name), Now: clock, Log: log}),
+		Texts:   g.settings.texts(), Keys: keys, Now: clock, Decode: g.settings.Decode, Dial: out.to, Doors: out.doors, Listen: net.Listen,
 		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}),
 	}
 	g.doorstep.put(e.Name, h.Watch)
