@@ -12,7 +12,7 @@ import (
 
 // startNATS runs real NATS servers that sync before they acknowledge, speak TLS, and let each service do what the
 // product says that it may. It then makes the streams, with as many copies as there are servers.
-func (s *Stack) startNATS(servers int) error {
+func (s *Stack) startNATS(servers, volume int) error {
 	portcullis, err := Binary("portcullis")
 	if err != nil {
 		return err
@@ -38,6 +38,9 @@ func (s *Stack) startNATS(servers int) error {
 	}
 	s.Nats = s.brokers[0]
 	for i := range servers {
+		if err := s.volume(Replica("nats", i), volume); err != nil {
+			return err
+		}
 		if err := s.broker(i, ports[servers:], string(accounts)); err != nil {
 			return err
 		}
@@ -64,16 +67,16 @@ func (s *Stack) broker(i int, routes []int, accounts string) error {
 	name := Replica("nats", i)
 	text := fmt.Sprintf(`listen: %q
 server_name: %s
-jetstream { store_dir: %q, sync_interval: always }
+jetstream { store_dir: %q, sync_interval: always, max_file_store: 8G }
 tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }
 %s`, s.brokers[i], name, filepath.Join(s.Folder, name), s.authority.file("nats.pem"), s.authority.file("nats.key"), s.authority.file("ca.pem"), accounts)
+	port, err := FreePort()
+	if err != nil {
+		return err
+	}
+	text += fmt.Sprintf("\nhttp: %q\n", loopback(port))
+	s.readiness[name] = "http://" + loopback(port) + "/healthz" // once it has all that the others have
 	if len(s.brokers) > 1 {
-		port, err := FreePort()
-		if err != nil {
-			return err
-		}
-		text += fmt.Sprintf("\nhttp: %q\n", loopback(port))
-		s.readiness[name] = "http://" + loopback(port) + "/healthz" // once it has all that the others have
 		var all []string
 		for _, port := range routes {
 			all = append(all, fmt.Sprintf("%q", "nats://"+loopback(port)))

@@ -55,6 +55,12 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 // Signal sends a signal to the process.
 func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
+// ExitCode is what a process that is gone ended with; -1 if a signal ended it.
+func (p *Process) ExitCode() int {
+	<-p.exited
+	return p.cmd.ProcessState.ExitCode()
+}
+
 // Kill is kill -9: it returns once the process is gone.
 func (p *Process) Kill() {
 	if err := p.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {

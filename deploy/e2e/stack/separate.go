@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +28,7 @@ func Separate(folder string, o Options) (*Stack, error) {
 	if err := s.startRedis(ports[3]); err != nil {
 		return s, err
 	}
-	if err := s.startNATS(max(1, o.Brokers)); err != nil {
+	if err := s.startNATS(max(1, o.Brokers), o.Volume); err != nil {
 		return s, err
 	}
 	if err := s.makeKeys(); err != nil {
@@ -45,6 +46,12 @@ func Separate(folder string, o Options) (*Stack, error) {
 			return s, err
 		}
 		s.addresses[name] = loopback(port)
+		if ServiceOf(name) != "gateway" {
+			continue
+		}
+		if err := s.gateway(name); err != nil {
+			return s, err
+		}
 	}
 	for _, name := range names {
 		if err := s.service(name, o); err != nil {
@@ -100,17 +107,33 @@ func (s *Stack) service(name string, o Options) error {
 		"PORTCULLIS_PEERS="+strings.Join(peers, ","), "PORTCULLIS_KEYS="+s.keys(kind),
 		"PORTCULLIS_HOLDS="+filepath.Join(s.Folder, "holds", name),
 	)
-	env = append(append(env, s.own(kind)...), o.Environment...)
-	s.starts[name] = func() (*Process, error) { return spawn(s.Folder, name, binary, env) }
+	env = append(append(env, s.own(name)...), o.Environment...)
+	s.binaries[name] = binary
+	s.starts[name] = func() (*Process, error) { return spawn(s.Folder, name, s.binaries[name], env) }
 	s.readiness[name] = "http://" + loopback(port) + "/readyz"
 	return s.Start(name)
 }
 
+// gateway gives a replica of the gateway its public addresses.
+func (s *Stack) gateway(name string) error {
+	g := Gateway{Name: name, HTTP: s.HTTP, GRPC: s.GRPC}
+	if len(s.Gateways) > 0 {
+		ports, err := freePorts(2)
+		if err != nil {
+			return err
+		}
+		g.HTTP, g.GRPC = "http://"+loopback(ports[0]), loopback(ports[1])
+	}
+	s.Gateways = append(s.Gateways, g)
+	return nil
+}
+
 // own is what one service is told and no other.
-func (s *Stack) own(service string) []string {
-	switch service {
+func (s *Stack) own(name string) []string {
+	switch ServiceOf(name) {
 	case "gateway":
-		return []string{"PORTCULLIS_HTTP=" + strings.TrimPrefix(s.HTTP, "http://"), "PORTCULLIS_GRPC=" + s.GRPC}
+		i := slices.IndexFunc(s.Gateways, func(g Gateway) bool { return g.Name == name })
+		return []string{"PORTCULLIS_HTTP=" + strings.TrimPrefix(s.Gateways[i].HTTP, "http://"), "PORTCULLIS_GRPC=" + s.Gateways[i].GRPC}
 	case "bastion":
 		return []string{"PORTCULLIS_SSH=" + s.SSH, "PORTCULLIS_DATA=" + filepath.Join(s.Folder, "bastion")}
 	case "session-broker":

@@ -24,6 +24,8 @@ type Options struct {
 	Replicas map[string]int
 	// Brokers is how many NATS servers there are, each entry on all of them; one, if unset.
 	Brokers int
+	// Volume is the size of each NATS server's disk, in MiB; they have the folder's, if unset.
+	Volume int
 }
 
 // Administrator is the first one, whom the empty data folder is started with.
@@ -36,6 +38,8 @@ type Stack struct {
 	// GRPC and SSH are host:port.
 	GRPC, SSH string
 	Admin     Administrator
+	// Gateways are all replicas of the gateway, of separate processes alone; HTTP and GRPC are the first one's.
+	Gateways []Gateway
 	// Separate says that each service is a process of its own.
 	Separate bool
 	// Folder is where data and logs are.
@@ -47,10 +51,15 @@ type Stack struct {
 	starts    map[string]func() (*Process, error)
 	readiness map[string]string // name → address of /readyz
 	addresses map[string]string // name → host:port of its gRPC, of separate processes alone
+	binaries  map[string]string // name → program, of separate processes alone
 	authority *authority
 	passwords map[string]string // of NATS users
 	brokers   []string          // host:port of each NATS server
+	volumes   []string          // what is mounted
 }
+
+// Gateway is one replica of the gateway, and its public addresses.
+type Gateway struct{ Name, HTTP, GRPC string }
 
 func newStack(folder string) *Stack {
 	return &Stack{
@@ -59,7 +68,7 @@ func newStack(folder string) *Stack {
 			User: "admin", Password: "correct horse battery staple", TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
 		},
 		processes: map[string]*Process{}, starts: map[string]func() (*Process, error){}, readiness: map[string]string{},
-		addresses: map[string]string{}, passwords: map[string]string{},
+		addresses: map[string]string{}, passwords: map[string]string{}, binaries: map[string]string{},
 	}
 }
 
@@ -110,6 +119,13 @@ func (s *Stack) Restart(name string) error {
 		return err
 	}
 	return s.WaitReady(name)
+}
+
+// Well says whether a process says that it is ready now, by name.
+func (s *Stack) Well(name string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return status(ctx, s.readiness[name]) == http.StatusOK
 }
 
 // WaitReady waits until every named process, or all, is ready to serve.
@@ -188,6 +204,7 @@ func (s *Stack) Stop() {
 	for _, p := range last {
 		p.Stop()
 	}
+	s.unmount()
 }
 
 // ForTest starts a stack by one of the two ways, for as long as the test runs; a test that fails shows
