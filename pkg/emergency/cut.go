@@ -118,6 +118,14 @@ func SelectorEmpty(sel *emergencyv1.Selector) bool {
 		len(sel.GetConnectors())+len(sel.GetProtocols()) == 0
 }
 
+// whole is a selector of which nothing is known, although it says something, as the one that selects everything.
+func whole(sel *emergencyv1.Selector, says bool) *emergencyv1.Selector {
+	if SelectorEmpty(sel) && (says || len(sel.ProtoReflect().GetUnknown()) > 0) {
+		return &emergencyv1.Selector{All: true}
+	}
+	return sel
+}
+
 func among(names []string, name string) bool {
 	return len(names) == 0 || slices.Contains(names, name)
 }
@@ -137,13 +145,13 @@ func CutOf(e *emergencyv1.Emergency) (Cut, bool) {
 		return Cut{}, false
 	}
 	cut := Cut{Emergency: e.GetId(), Revision: revision, SparedSignIn: e.GetSparedSignIn(), Reason: Why(e), revokeTokens: e.GetRevokeTokens(), sparedTokens: e.GetBreakGlassTokens()}
-	switch e.GetKind() {
-	case emergencyv1.Emergency_TERMINATION:
-		cut.Kind, cut.Selector = Termination, e.GetSelector()
+	switch kindOf(e) {
+	case Termination:
+		cut.Kind, cut.Selector = Termination, whole(e.GetSelector(), strange(e))
 		return cut, true
-	case emergencyv1.Emergency_LOCKDOWN:
+	case Lockdown:
 		cut.Kind, cut.Selector = Lockdown, &emergencyv1.Selector{All: true}
-	case emergencyv1.Emergency_FREEZE:
+	case Freeze:
 		if !e.GetEndLiveSessions() {
 			return Cut{}, false
 		}

@@ -53,7 +53,7 @@ func keyOf(e *emergencyv1.Emergency) *record {
 func compile(e *emergencyv1.Emergency) *record {
 	r := keyOf(e)
 	r.cut, r.cuts = CutOf(e)
-	if e.GetKind() == emergencyv1.Emergency_FREEZE || e.GetKind() == emergencyv1.Emergency_LOCKDOWN {
+	if kind := kindOf(e); kind == Freeze || kind == Lockdown {
 		r.window, r.windowed = compileWindow(e), e.GetCancelTime() == nil
 	}
 	return r
@@ -125,7 +125,7 @@ func (k *known) addCut(e *record) {
 }
 
 func (k *known) addWindow(e *record) {
-	if e.emergency.GetKind() == emergencyv1.Emergency_FREEZE {
+	if kindOf(e.emergency) == Freeze {
 		k.freezes = append(k.freezes, e.window)
 		return
 	}

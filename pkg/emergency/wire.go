@@ -26,8 +26,8 @@ func CutFrom(p *emergencyv1.Cut) (Cut, error) {
 		return Cut{}, err
 	}
 	c := Cut{
-		Emergency: p.GetEmergency(), Kind: kindOf(p.GetKind()), Revision: revision, Begun: p.GetBegun(),
-		Selector: p.GetSelector(), Reason: p.GetReason(), MemberDevices: p.GetMemberDevices(),
+		Emergency: p.GetEmergency(), Kind: numbered(p.GetKind()), Revision: revision, Begun: p.GetBegun(),
+		Selector: whole(p.GetSelector(), false), Reason: p.GetReason(), MemberDevices: p.GetMemberDevices(),
 		SparedUsers: p.GetSparedUsers(), SparedSignIn: p.GetSparedSignIn(),
 	}
 	if p.GetStartTime() != nil {
@@ -39,8 +39,8 @@ func CutFrom(p *emergencyv1.Cut) (Cut, error) {
 	return c, nil
 }
 
-// kindOf is the kind; one that is not known here is none of those that are.
-func kindOf(k emergencyv1.Emergency_Kind) Kind {
+// numbered is the kind of a number; one that is not known here is none of those that are.
+func numbered(k emergencyv1.Emergency_Kind) Kind {
 	if k < 0 || k > math.MaxUint8 {
 		return 0
 	}

@@ -87,6 +87,8 @@ func (f *fold) putEmergency(e journal.Entry) error {
 		return err
 	}
 	switch {
+	case entry.GetRecord() == nil && len(entry.ProtoReflect().GetUnknown()) > 0:
+		return errors.New("it is of a newer version than this process, which does not say that it holds it; upgrade it")
 	case entry.GetEmergency() != nil:
 		if err := sameCut(f.emergency.Record(entry.GetEmergency().GetId()), entry.GetEmergency()); err != nil {
 			return err

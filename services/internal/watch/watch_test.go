@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -301,5 +302,25 @@ func TestAnotherJournalInItsPlaceIsReadAnewAndWhatWasOnStaysOn(t *testing.T) {
 	r.until(w, func(s *watch.State) bool { return s.Emergency.Emergency("L-0009") != nil && s.Fresh }, "the new journal")
 	if !locked(w.State()) {
 		t.Fatal("a journal that was lost opened the doors")
+	}
+}
+
+func TestAnEntryThatOnlyANewerVersionUnderstandsIsNotSaidToBeHeld(t *testing.T) {
+	r := newRecord(t)
+	w := r.watch()
+	r.head++
+	entry := &emergencyv1.Entry{Epoch: 7, Sequence: r.head, Subject: "emergency.other.X-0001"}
+	entry.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 60, protowire.BytesType), []byte{1}))
+	data, err := audit.Seal(entry, r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wait(w, watch.Emergency, r.append(watch.Emergency, entry.GetSubject(), data))
+	if held := w.State().Emergency.Revision(); held.Sequence != 0 {
+		t.Errorf("it says that it holds %s", held)
+	}
+	r.wait(w, watch.Emergency, r.write(r.lockdown("L-0002"), r.key))
+	if held := w.State().Emergency.Revision(); held.Sequence != 2 || w.State().Emergency.LockdownUntil(time.Now()).IsZero() {
+		t.Errorf("what came after it is held as %s", held)
 	}
 }
