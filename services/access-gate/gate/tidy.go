@@ -50,13 +50,13 @@ func (s *Service) tidied(ctx context.Context) bool {
 	for _, id := range imports {
 		if err := s.finish(ctx, id); err != nil {
 			done = false
-			s.log.Warn("an import is committed, and not finished yet", "import", id, "error", err)
+			s.log.WarnContext(ctx, "an import is committed, and not finished yet", "import", id, "error", err)
 		}
 	}
 	for _, name := range users {
 		if err := s.leaveGroups(ctx, name); err != nil {
 			done = false
-			s.log.Warn("a deleted user is still in access groups", "user", name, "error", err)
+			s.log.WarnContext(ctx, "a deleted user is still in access groups", "user", name, "error", err)
 		}
 	}
 	return done

@@ -139,7 +139,7 @@ func (s *Service) wait(ctx context.Context, err error) bool {
 	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !errors.Is(err, syscall.ECONNABORTED) {
 		return false
 	}
-	s.deps.Log.Warn("no more connections can be taken now", "error", err)
+	s.deps.Log.WarnContext(ctx, "no more connections can be taken now", "error", err)
 	select {
 	case <-ctx.Done():
 	case <-time.After(100 * time.Millisecond):

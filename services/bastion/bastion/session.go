@@ -12,6 +12,7 @@ import (
 
 	"portcullis.dev/pkg/connector"
 	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 const (
@@ -43,9 +44,10 @@ type session struct {
 
 // handle serves a connection from its first byte to its last.
 func (s *Service) handle(ctx context.Context, conn net.Conn) {
+	ctx = telemetry.WithRequest(ctx, telemetry.NewID())
 	person, channels, requests, err := s.welcome(conn)
 	if err != nil {
-		s.deps.Log.Debug("somebody was not let in", "address", conn.RemoteAddr().String(), "error", err)
+		s.deps.Log.DebugContext(ctx, "somebody was not let in", "address", conn.RemoteAddr().String(), "error", err)
 		return
 	}
 	go ssh.DiscardRequests(requests) // no forwarding, no other global request
@@ -136,7 +138,7 @@ func (c *session) because(err error) error {
 // refuse tells the person why, in the first channel that they open, and hangs up.
 func (c *session) refuse(channels <-chan ssh.NewChannel, err error) {
 	refusal := fault.From(err)
-	c.service.deps.Log.Info("a session was refused", "user", c.person.User(), "reason", refusal.Reason, "error", err)
+	c.service.deps.Log.InfoContext(c.ctx, "a session was refused", "user", c.person.User(), "reason", refusal.Reason, "error", err)
 	hangUp := time.AfterFunc(refusalWait, func() { _ = c.raw.Close() }) // who opens nothing is not waited for
 	defer hangUp.Stop()
 	for asked := range channels {

@@ -75,7 +75,7 @@ func (l *ledger) run(ctx context.Context, stream *journal.Stream) error {
 	l.mu.Lock()
 	l.broken = err
 	l.mu.Unlock()
-	l.log.Error("the record is not the one that was followed; enforcing goes on, nothing more is applied", "error", err)
+	l.log.ErrorContext(ctx, "the record is not the one that was followed; enforcing goes on, nothing more is applied", "error", err)
 	<-ctx.Done()
 	return nil
 }

@@ -56,7 +56,7 @@ func (s *Service) Preview(ctx context.Context, r *emergencyv1.PreviewRequest) (*
 func (s *Service) previewSessions(ctx context.Context, p *emergencyv1.PreviewResponse, sel *emergencyv1.Selector) {
 	counted, err := s.sessions.CountSelected(ctx, &sessionv1.CountSelectedRequest{Selector: sel})
 	if err != nil {
-		s.log.Warn("the session broker can't be asked what is open", "error", err)
+		s.log.WarnContext(ctx, "the session broker can't be asked what is open", "error", err)
 		p.UnreachableServices = append(p.UnreachableServices, "session-broker")
 		return
 	}
@@ -95,7 +95,7 @@ func door(c identityv1.Token_Channel) bool { return c != identityv1.Token_ENFORC
 func (s *Service) previewPeople(ctx context.Context, p *emergencyv1.PreviewResponse, lockdown *emergencyv1.ApplyLockdownRequest, now time.Time) {
 	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
 	if err != nil {
-		s.log.Warn("identity can't be asked who remains", "error", err)
+		s.log.WarnContext(ctx, "identity can't be asked who remains", "error", err)
 		p.UnreachableServices = append(p.UnreachableServices, "identity")
 		return
 	}

@@ -458,6 +458,6 @@ func (s *Service) recall(ctx context.Context, lacking []uint64) error {
 // tryBlocked does the same where an answer without it is one too.
 func (s *Service) tryBlocked(ctx context.Context, all []*emergencyv1.Emergency) {
 	if err := s.sayBlocked(ctx, all); err != nil && ctx.Err() == nil {
-		s.log.Warn("what freezes blocked can't be told", "error", err)
+		s.log.WarnContext(ctx, "what freezes blocked can't be told", "error", err)
 	}
 }

@@ -16,7 +16,7 @@ func (s *Service) schedule(ctx context.Context) error {
 		moved, due := s.ledger.nextEdge(s.now())
 		if due == 0 {
 			if err := s.writeEdges(ctx); err != nil && ctx.Err() == nil {
-				s.log.Error("an edge could not be written; trying again", "error", err)
+				s.log.ErrorContext(ctx, "an edge could not be written; trying again", "error", err)
 				due = time.Second
 			}
 		}

@@ -89,10 +89,10 @@ func (s *Service) record(ctx context.Context, p *pushed) {
 	defer cancel()
 	id, err := s.deps.Record(ctx, p.Emergency)
 	if err != nil {
-		s.deps.Log.Warn("a hold is not on record yet; trying again", "hold", p.GetId(), "error", err)
+		s.deps.Log.WarnContext(ctx, "a hold is not on record yet; trying again", "hold", p.GetId(), "error", err)
 		return
 	}
-	s.deps.Log.Info("a hold is on record", "hold", p.GetId(), "lockdown", id)
+	s.deps.Log.InfoContext(ctx, "a hold is on record", "hold", p.GetId(), "lockdown", id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.lockdown = id

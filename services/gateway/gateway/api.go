@@ -21,6 +21,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/gateway/explain"
 	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // api serves the REST rows: grpc-gateway routes, reads and writes; the steps around it are ours.
@@ -30,13 +31,14 @@ type api struct {
 	bodies   bodies
 	refusals refusals
 	tries    tries
+	trace    *telemetry.Tracer
 	// stopping ends when the gateway does, and streams with it.
 	stopping context.Context
 	stop     context.CancelFunc
 }
 
 func newAPI(d Deps, r refusals, b bodies) (*api, error) {
-	a := &api{routes: routes(), bodies: b, refusals: r, tries: d.tries()}
+	a := &api{routes: routes(), bodies: b, refusals: r, tries: d.tries(), trace: d.Trace}
 	a.stopping, a.stop = context.WithCancel(context.Background()) // #nosec G118 -- the gateway calls it when it stops
 	a.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newCodec(r)),
@@ -124,6 +126,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.lost(r.Context(), a.mux, nil, w, r, http.StatusNotFound)
 		return
 	}
+	ctx, span := a.trace.Edge(r.Context(), e.route.verb+" "+e.route.pattern, r.Header, e.believed)
+	defer func() { ended(span, e) }()
+	r = r.WithContext(ctx)
 	done, err := a.prepare(w, r, e)
 	defer done()
 	if err != nil {

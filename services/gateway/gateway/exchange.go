@@ -3,13 +3,21 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // exchange is one request and its answer, as far as the steps after the first want to know it.
 type exchange struct {
 	// id is the request's, made here or taken from the caller.
 	id string
+	// believed says that the peer is a trusted proxy: its trace is gone on with.
+	believed bool
 	// address is the client's.
 	address string
 	browser browser
@@ -26,8 +34,11 @@ type exchange struct {
 type exchangeKey struct{}
 
 func withExchange(ctx context.Context, e *exchange) context.Context {
-	return context.WithValue(ctx, exchangeKey{}, e)
+	return telemetry.WithRequest(context.WithValue(ctx, exchangeKey{}, e), e)
 }
+
+// RequestID names the request.
+func (e *exchange) RequestID() string { return e.id }
 
 // exchangeOf is the exchange that a context belongs to; an empty one if none.
 func exchangeOf(ctx context.Context) *exchange {
@@ -80,3 +91,17 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // begun reports whether the status is out.
 func (a *answer) begun() bool { return a.status != 0 }
+
+// ended ends the span of a call with what was answered, and nothing that was said.
+func ended(span trace.Span, e *exchange) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(attribute.String("http.request.method", e.route.verb), attribute.String("http.route", e.route.pattern),
+		attribute.Int("http.response.status_code", e.answer.status))
+	why := ""
+	if e.answer.status >= http.StatusInternalServerError {
+		why = strconv.Itoa(e.answer.status)
+	}
+	telemetry.Failed(span, why)
+}

@@ -1,13 +1,11 @@
 package gateway
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -17,6 +15,7 @@ import (
 
 	"portcullis.dev/pkg/fault"
 	"portcullis.dev/services/gateway/console"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // front is the first to see a request: it names it, finds out where it comes from, takes away what
@@ -35,27 +34,33 @@ type front struct {
 	log      *slog.Logger
 }
 
-// requestID is what the services take for one, too.
-var requestID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
-
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	e := &exchange{id: r.Header.Get("X-Request-Id"), address: f.trusted.client(r), browser: f.browser(r), answer: &answer{ResponseWriter: w}}
+	e := &exchange{id: named(r), believed: f.trusted.has(peerOf(r)), address: f.trusted.client(r), browser: f.browser(r), answer: &answer{ResponseWriter: w}}
 	e.answer.before = func(status int) {
 		if status == http.StatusUnauthorized && fault.Is(e.err, fault.Unauthenticated) && e.browser.token != "" { // a wrong code ends nothing
 			e.browser.forget(w)
 		}
-	}
-	if !requestID.MatchString(e.id) {
-		e.id = rand.Text()
 	}
 	if !plainly(r) {
 		strip(r.Header) // the plain panel's calls come through here again, and lose it then
 	}
 	maps.Copy(w.Header(), f.strict)
 	w.Header().Set("X-Request-Id", e.id)
-	f.serve(e, r.WithContext(withExchange(r.Context(), e)))
+	r = r.WithContext(withExchange(r.Context(), e))
+	f.serve(e, r)
 	f.record(e, r, time.Since(start))
+}
+
+// named is the request's id: that of the page which makes the call, or the caller's own if it is one, or a new one.
+func named(r *http.Request) string {
+	if id := telemetry.RequestOf(r.Context()); id != "" {
+		return id
+	}
+	if id := r.Header.Get("X-Request-Id"); telemetry.Plain(id) {
+		return id
+	}
+	return string(telemetry.NewID())
 }
 
 func (f *front) serve(e *exchange, r *http.Request) {
@@ -127,7 +132,7 @@ func (f *front) record(e *exchange, r *http.Request, took time.Duration) {
 	if status < http.StatusInternalServerError || status == http.StatusServiceUnavailable && (notReady || fault.Is(e.err, fault.Lockdown)) {
 		return
 	}
-	f.log.Error("a call failed", "request", e.id, "method", r.Method, "path", pattern, "status", status,
+	f.log.ErrorContext(r.Context(), "a call failed", "method", r.Method, "path", pattern, "status", status,
 		"took", took, "err", e.err)
 }
 

@@ -28,6 +28,7 @@ import (
 	"portcullis.dev/services/gateway/plain"
 	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -63,6 +64,8 @@ type Deps struct {
 	// Gather answers the process's metrics.
 	Gather  http.Handler
 	Metrics prometheus.Registerer
+	// Trace makes the spans of calls; nil makes none.
+	Trace *telemetry.Tracer
 	// Attempts is told whom a lockdown refused, and run; Verify answers whose credential it is. Optional.
 	Attempts *attempt.Recorder
 	Verify   func(bearer string) (who.Caller, error)

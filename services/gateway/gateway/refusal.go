@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -36,6 +37,8 @@ type refusal struct {
 	// retryAfter is in whole seconds; 0 sends no such header.
 	retryAfter int
 	body       []byte
+	// shown is what the body says, nil if that has a shape of its own.
+	shown *fault.Error
 }
 
 // read answers the refusal for an error: a lockdown in its own shape, anything else as code, reason,
@@ -48,12 +51,12 @@ func (r refusals) read(err error) refusal {
 	}
 	e := known(err)
 	if until, ok := untilOf(e); ok {
-		return refusal{http.StatusServiceUnavailable, emergency.RetryAfter(until, r.now()), r.texts.LockdownBody(until)}
+		return refusal{http.StatusServiceUnavailable, emergency.RetryAfter(until, r.now()), r.texts.LockdownBody(until), nil}
 	}
 	if status == 0 {
 		status = runtime.HTTPStatusFromCode(e.Code)
 	}
-	return refusal{status, seconds(e.RetryAfter), shape(e)}
+	return refusal{status, seconds(e.RetryAfter), shape(e, ""), e}
 }
 
 // withStatus is a refusal whose HTTP status is not the one of its code.
@@ -70,6 +73,9 @@ func notAllowed(method, verbs string) error {
 // write sends the refusal.
 func (r refusal) write(w http.ResponseWriter) {
 	header := w.Header()
+	if id := header.Get("X-Request-Id"); r.shown != nil && id != "" {
+		r.body = shape(r.shown, id)
+	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(r.body)))
 	header.Del("Transfer-Encoding")
@@ -94,10 +100,12 @@ func untilOf(e *fault.Error) (time.Time, bool) {
 // seconds is a delay in whole seconds, rounded up.
 func seconds(delay time.Duration) int { return int((max(delay, 0) + time.Second - 1) / time.Second) }
 
-func shape(e *fault.Error) []byte {
-	details := e.Details
-	if details == nil {
-		details = map[string]string{}
+// shape is a refusal's body. Its details name the request, as the header X-Request-Id does.
+func shape(e *fault.Error, id string) []byte {
+	details := map[string]string{}
+	maps.Copy(details, e.Details)
+	if id != "" {
+		details["requestId"] = id
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

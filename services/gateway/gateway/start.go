@@ -26,9 +26,9 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		return nil, err
 	}
 	d := Deps{
-		Dial: h.Dial, Listen: h.Listen, Ready: h.Ready, Gather: h.Gather, Metrics: h.Metrics, Texts: h.Texts, Log: h.Log, Now: h.Now,
+		Dial: h.Dial, Listen: h.Listen, Ready: h.Ready, Gather: h.Gather, Metrics: h.Metrics, Trace: h.Trace, Texts: h.Texts, Log: h.Log, Now: h.Now,
 		Attempts: attempts, Verify: func(bearer string) (who.Caller, error) { return h.Watch.State().Who.Verify(bearer, h.Now()) },
 	}
-	d.Proxy = rpc.NewProxy(rpc.ProxyConfig{Dial: h.Dial, Log: h.Log, Refused: d.tries().refused})
+	d.Proxy = rpc.NewProxy(rpc.ProxyConfig{Dial: h.Dial, Log: h.Log, Trace: h.Trace, Refused: d.tries().refused})
 	return New(c, d)
 }

@@ -108,14 +108,14 @@ func (s *Service) keep(ctx context.Context, v *vault) error {
 	for {
 		err := v.secret.Watch(ctx, journal.WatchConfig{Subjects: []string{factorSubject + ">"}, Entry: func(e journal.Entry) error {
 			if err := s.kept.Put(strings.TrimPrefix(e.Subject, factorSubject), e.Data); err != nil {
-				s.deps.Log.Error("a factor can't be read", "sequence", e.Sequence, "error", err)
+				s.deps.Log.ErrorContext(ctx, "a factor can't be read", "sequence", e.Sequence, "error", err)
 			}
 			return nil
 		}})
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.deps.Log.Error("people's factors can't be followed; reading them anew", "error", err)
+		s.deps.Log.ErrorContext(ctx, "people's factors can't be followed; reading them anew", "error", err)
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():

@@ -151,7 +151,7 @@ func (s *Service) act(ctx context.Context, v *vault, c who.Caller, o operation, 
 	brief, cancel := context.WithTimeout(ctx, notedWithin)
 	defer cancel()
 	if _, err := s.record(brief, v, c, o, people.UserSubject+target, kind, r); err != nil {
-		s.deps.Log.Error("an administrator is taken away, and nobody is told: it can't be noted", "act", kind, "user", target, "by", c.Actor(), "error", err)
+		s.deps.Log.ErrorContext(ctx, "an administrator is taken away, and nobody is told: it can't be noted", "act", kind, "user", target, "by", c.Actor(), "error", err)
 	}
 	return nil
 }

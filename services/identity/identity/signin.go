@@ -119,7 +119,7 @@ func (s *Service) remember(ctx context.Context, v *vault, p person) {
 		return
 	}
 	if err := s.know(ctx, v, p.name(), p.record.GetUid(), p.address); err != nil {
-		s.deps.Log.Warn("an address that somebody signed in from could not be kept", "user", p.name(), "error", err)
+		s.deps.Log.WarnContext(ctx, "an address that somebody signed in from could not be kept", "user", p.name(), "error", err)
 	}
 }
 

@@ -152,7 +152,7 @@ func (r *Recorder) write(ctx context.Context, patience time.Duration, last bool)
 	defer cancel()
 	lost, err := r.store.append(ctx, r.deps.Journal, due, now, last)
 	if err != nil && !r.store.complained {
-		r.deps.Log.Warn("refused ways in can't be written down now", "error", err)
+		r.deps.Log.WarnContext(ctx, "refused ways in can't be written down now", "error", err)
 	}
 	r.store.complained = err != nil
 	r.lost.Add(float64(lost))

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // MaxBatch is how many messages one batch holds at most.
@@ -62,8 +64,9 @@ func (s *Stream) Append(ctx context.Context, m Message) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("appending to %s: %w", s.name, err)
 	}
+	ctx, end := s.sign(ctx, msg)
 	a, err := s.publish(ctx, msg)
-	if err != nil {
+	if end(err); err != nil {
 		return 0, fmt.Errorf("appending to %s: %w", m.Subject, err)
 	}
 	return a.Sequence, nil
@@ -74,7 +77,7 @@ func (s *Stream) Append(ctx context.Context, m Message) (uint64, error) {
 // something of the stream, and a subject only of its first message. A watcher
 // may see a part of the batch before the rest, never a part of a batch that
 // failed, but for one case: a disk that fails in the middle of the write.
-func (s *Stream) AppendBatch(ctx context.Context, messages []Message) (uint64, error) {
+func (s *Stream) AppendBatch(ctx context.Context, messages []Message) (last uint64, err error) {
 	if len(messages) == 1 {
 		return s.Append(ctx, messages[0])
 	}
@@ -85,6 +88,8 @@ func (s *Stream) AppendBatch(ctx context.Context, messages []Message) (uint64, e
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("appending a batch to %s: %w", s.name, err)
 	}
+	ctx, end := s.sign(ctx, batch...)
+	defer func() { end(err) }()
 	commit := len(batch) - 1
 	for _, m := range batch[:commit] {
 		// Without the last nothing is stored: any error here is a certain no.
@@ -140,6 +145,20 @@ func (s *Stream) message(m Message) (*nats.Msg, error) {
 		msg.Header.Set(m.Expect.header, strconv.FormatUint(m.Expect.sequence, 10))
 	}
 	return msg, nil
+}
+
+// tracedMost is how many messages of a batch carry the trace that they were written in: an import of thousands of rows
+// is one append to it, and not thousands.
+const tracedMost = 16
+
+// sign writes into the headers of messages what request they are of, and begins the span of appending them. Headers are
+// for logs and traces: no one decides by them.
+func (s *Stream) sign(ctx context.Context, messages ...*nats.Msg) (context.Context, func(error)) {
+	ctx, span := s.j.trace.Send(ctx, s.name, len(messages))
+	for i, m := range messages {
+		telemetry.Carry(ctx, m.Header, i < tracedMost)
+	}
+	return ctx, func(err error) { telemetry.Failed(span, why(err)) }
 }
 
 // publish sends one message and waits for its acknowledgement.

@@ -115,3 +115,19 @@ func unanswered(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("%w (%w)", ErrUnavailable, err)
 }
+
+// why is an error in the one word that a trace may have of it; empty for none.
+func why(err error) string {
+	for _, one := range []struct {
+		is   error
+		word string
+	}{{ErrConflict, "conflict"}, {ErrFull, "full"}, {ErrUnknown, "unknown"}, {ErrUnavailable, "unavailable"}} {
+		if errors.Is(err, one.is) {
+			return one.word
+		}
+	}
+	if err != nil {
+		return "failed"
+	}
+	return ""
+}

@@ -51,6 +51,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"portcullis.dev/services/internal/telemetry"
 )
 
 const (
@@ -73,6 +75,7 @@ type Config struct {
 	TLS       *tls.Config
 	Name      string // of this process, for the server's own monitoring
 	Log       *slog.Logger
+	Trace     *telemetry.Tracer // of appends; nil makes none
 
 	// AssumeSynced waives the check that the server syncs before it
 	// acknowledges. It is the operator's word in the place of the server's.
@@ -87,6 +90,7 @@ type Journal struct {
 	log     *slog.Logger
 	user    string
 	assumed bool
+	trace   *telemetry.Tracer
 }
 
 // Connect returns a journal whether or not the server is there yet: whoever
@@ -98,7 +102,7 @@ func Connect(ctx context.Context, c Config) (*Journal, error) {
 	if (c.URL == "") == (c.InProcess == nil) {
 		return nil, errors.New("connecting to the journal: give either a URL or an in-process server")
 	}
-	j := &Journal{link: newLink(), log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), user: c.User, assumed: c.AssumeSynced}
+	j := &Journal{link: newLink(), log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), user: c.User, assumed: c.AssumeSynced, trace: c.Trace}
 	options := append(c.options(ctx), j.callbacks()...)
 	conn, err := nats.Connect(c.URL, options...)
 	if err != nil && !errors.Is(err, nats.ErrAuthorization) {

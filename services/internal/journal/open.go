@@ -138,7 +138,7 @@ func shortened(c jetstream.StreamConfig) []string {
 // that is down does not keep the others from starting.
 func (j *Journal) synced(ctx context.Context, info *jetstream.StreamInfo) error {
 	if j.assumed {
-		j.log.Warn("nobody checked that the journal's servers sync before they acknowledge", "stream", info.Config.Name)
+		j.log.WarnContext(ctx, "nobody checked that the journal's servers sync before they acknowledge", "stream", info.Config.Name)
 		return nil
 	}
 	var err error

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"portcullis.dev/services/internal/telemetry"
 )
 
 const (
@@ -98,7 +100,7 @@ func (s *Stream) pull(ctx context.Context, c consumer, deliver delivery) error {
 		if at.Sequence.Consumer != count {
 			return fmt.Errorf("delivery %d comes after %d", at.Sequence.Consumer, count-1)
 		}
-		e := Entry{m.Subject(), at.Sequence.Stream, at.Timestamp, m.Data()}
+		e := Entry{m.Subject(), at.Sequence.Stream, at.Timestamp, m.Data(), telemetry.Carried(m.Headers())}
 		if enough, err = deliver(e, at.NumPending); err != nil {
 			return &final{err}
 		}

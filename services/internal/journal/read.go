@@ -16,6 +16,10 @@ type Entry struct {
 	Sequence uint64
 	Time     time.Time // of the server's clock; zero in what Update returns
 	Data     []byte
+
+	// Header names the request and the trace that it was written in, for telemetry.From, where it comes from a watch or
+	// is worked on; nil if nobody said. No decision rests on it.
+	Header map[string][]string
 }
 
 // ask sends one question to JetStream. It changes nothing there, so that

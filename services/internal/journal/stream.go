@@ -108,7 +108,7 @@ func (j *Journal) create(ctx context.Context, c StreamConfig) error {
 		return err
 	}
 	if stricter := tighten(info.Config, want); !reflect.DeepEqual(info.Config, stricter) {
-		j.log.Warn("tightening a stream", "stream", c.Name)
+		j.log.WarnContext(ctx, "tightening a stream", "stream", c.Name)
 		if info, err = j.put(ctx, stricter, j.js.UpdateStream); err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func (s *Stream) Watch(ctx context.Context, c WatchConfig) error {
 		case errors.As(err, &verdict):
 			return verdict.error
 		case wasFresh:
-			s.j.log.Info("watching again", "stream", s.name, "after", w.held.Sequence, "error", err)
+			s.j.log.InfoContext(ctx, "watching again", "stream", s.name, "after", w.held.Sequence, "error", err)
 			wait = retryWait
 		}
 		if s.j.pause(ctx, wait) != nil {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"portcullis.dev/services/internal/telemetry"
 )
 
 const (
@@ -39,6 +41,15 @@ type Task struct {
 	// Times is how often it was handed out, this time included. More than the
 	// worker remembers: somebody had it and did not say what became of it.
 	Times int
+
+	stream *Stream
+}
+
+// Begin answers a context that belongs to the request that wrote the entry, with a span in its trace. End it with how
+// it went.
+func (t Task) Begin(ctx context.Context) (_ context.Context, end func(error)) {
+	ctx, span := t.stream.j.trace.Take(ctx, "work on "+t.stream.name, t.stream.name, t.Header)
+	return ctx, func(err error) { telemetry.Failed(span, why(err)) }
 }
 
 // After has a task come again after a while: an error for Do to answer.
@@ -63,7 +74,7 @@ func (s *Stream) Work(ctx context.Context, c WorkConfig) error {
 		if worked {
 			wait = retryWait
 		}
-		s.j.log.Info("working again", "stream", s.name, "name", c.Name, "error", err)
+		s.j.log.InfoContext(ctx, "working again", "stream", s.name, "name", c.Name, "error", err)
 		if s.j.pause(ctx, wait) != nil {
 			return nil
 		}
@@ -144,7 +155,7 @@ func (s *Stream) do(ctx context.Context, c WorkConfig, messages []jetstream.Msg)
 		if err != nil {
 			return fmt.Errorf("reading where an entry stands: %w", err)
 		}
-		tasks[i] = Task{Entry{m.Subject(), at.Sequence.Stream, at.Timestamp, m.Data()}, int(at.NumDelivered)}
+		tasks[i] = Task{Entry{m.Subject(), at.Sequence.Stream, at.Timestamp, m.Data(), telemetry.Carried(m.Headers())}, int(at.NumDelivered), s}
 	}
 	stop := alive(messages)
 	answers := c.Do(ctx, tasks)
@@ -186,7 +197,7 @@ func (s *Stream) answer(ctx context.Context, c WorkConfig, t Task, m jetstream.M
 		return m.NakWithDelay(when.wait)
 	}
 	if ctx.Err() == nil {
-		s.j.log.Warn("work to be done again", "stream", s.name, "name", c.Name, "sequence", t.Sequence, "times", t.Times, "error", err)
+		s.j.log.WarnContext(ctx, "work to be done again", "stream", s.name, "name", c.Name, "sequence", t.Sequence, "times", t.Times, "error", err)
 	}
 	return m.NakWithDelay(backoff(t.Times))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"portcullis.dev/pkg/fault"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // noRetry tells gRPC clients not to ask again by themselves: a lockdown is UNAVAILABLE, and stays.
@@ -31,6 +33,10 @@ func (s *Server) end(ctx context.Context, c *call, panicked any, err error) erro
 	took := time.Since(c.start)
 	if err == nil {
 		c.method.answered(codes.OK, took)
+		if s.config.Log.Enabled(ctx, slog.LevelDebug) {
+			s.config.Log.DebugContext(ctx, "a call was answered", "method", c.method.name, "peer", c.peer, "caller", c.caller.Actor(),
+				telemetry.RequestField, c.id, "took", took)
+		}
 		return nil
 	}
 	refusal := Refusal(err)
@@ -44,15 +50,25 @@ func (s *Server) end(ctx context.Context, c *call, panicked any, err error) erro
 		level = slog.LevelWarn
 	case refusal.Code == codes.Internal:
 		level = slog.LevelError
-		refusal = fault.New(fault.Internal, "Something went wrong inside. Try again; the log has the details under %s", c.id).With("requestId", c.id)
+		refusal = fault.New(fault.Internal, "Something went wrong inside. Try again; the log has the details under %s", c.id)
 	}
 	s.config.Log.Log(ctx, level, "a call was refused", "method", c.method.name, "peer", c.peer, "caller", c.caller.Actor(),
-		"request", c.id, "error", err)
-	return refusal
+		telemetry.RequestField, c.id, "error", err)
+	return underID(refusal, c.id)
+}
+
+// underID adds to a refusal the id under which the logs have what led to it.
+func underID(e *fault.Error, id string) *fault.Error {
+	if id == "" {
+		return e
+	}
+	named := *e
+	named.Details = maps.Clone(e.Details)
+	return named.With("requestId", id)
 }
 
 func (s *Server) panicked(c *call, p any) error {
-	s.config.Log.Error("a call panicked", "method", c.method.name, "request", c.id, "panic", p, "stack", string(debug.Stack()))
+	s.config.Log.Error("a call panicked", "method", c.method.name, telemetry.RequestField, c.id, "panic", p, "stack", string(debug.Stack()))
 	return fmt.Errorf("panic: %v", p)
 }
 

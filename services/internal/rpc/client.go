@@ -16,22 +16,23 @@ import (
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/who"
 )
 
 // Dial answers a connection of one service to another inside this process. It connects when it is used.
-func (p *Pipes) Dial(from, to string) (*grpc.ClientConn, error) {
-	return dial("passthrough:///"+to, p.Credentials(), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+func (p *Pipes) Dial(from, to string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return dial("passthrough:///"+to, p.Credentials(), append(more, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 		return p.Connect(ctx, from, to)
-	}))
+	}))...)
 }
 
 // Dial answers a connection to a service at an address: host:port, or any target that gRPC knows, or several
 // of host:port with semicolons between them. Calls are spread over all of them, and over all replicas that a name
 // resolves to. It connects when it is used.
-func (t *TLS) Dial(service, address string) (*grpc.ClientConn, error) {
+func (t *TLS) Dial(service, address string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	if !strings.Contains(address, ";") {
-		return dial(address, t.Client(service))
+		return dial(address, t.Client(service), more...)
 	}
 	replicas := manual.NewBuilderWithScheme("replicas")
 	var all []resolver.Address
@@ -39,12 +40,12 @@ func (t *TLS) Dial(service, address string) (*grpc.ClientConn, error) {
 		all = append(all, resolver.Address{Addr: strings.TrimSpace(one)})
 	}
 	replicas.InitialState(resolver.State{Addresses: all})
-	return dial("replicas:///"+service, t.Client(service), grpc.WithResolvers(replicas))
+	return dial("replicas:///"+service, t.Client(service), append(more, grpc.WithResolvers(replicas))...)
 }
 
 func dial(target string, c credentials.TransportCredentials, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient(target, append(more,
-		grpc.WithTransportCredentials(c), grpc.WithDefaultServiceConfig(retries(Table())), grpc.WithDisableServiceConfig(),
+		grpc.WithTransportCredentials(c), grpc.WithChainUnaryInterceptor(nameUnary), grpc.WithChainStreamInterceptor(nameStream), grpc.WithDefaultServiceConfig(retries(Table())), grpc.WithDisableServiceConfig(),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingWithin, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 5 * time.Second, Backoff: backoff.Config{
 			BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
@@ -79,12 +80,32 @@ func retries(table map[string]Row) string {
 	return string(config)
 }
 
+// naming answers a context whose calls carry the id of the request that they are made for, if there is one.
+func naming(ctx context.Context) context.Context {
+	id := telemetry.RequestOf(ctx)
+	if id == "" {
+		return ctx
+	}
+	if out, _ := metadata.FromOutgoingContext(ctx); len(out.Get(RequestID)) > 0 {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, RequestID, id)
+}
+
+func nameUnary(ctx context.Context, method string, request, answer any, c *grpc.ClientConn, next grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	return next(naming(ctx), method, request, answer, c, options...)
+}
+
+func nameStream(ctx context.Context, d *grpc.StreamDesc, c *grpc.ClientConn, method string, next grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	return next(naming(ctx), d, c, method, options...)
+}
+
 // Forward answers a context for calls to other services that carry the credential, the address and the
 // id of the request that came in. A call without it is made by the service for itself.
 func Forward(ctx context.Context) context.Context {
 	out := metadata.MD{}
 	for key, value := range map[string]string{
-		Authorization: first(ctx, Authorization), Address: who.FromContext(ctx).Address, RequestID: IDOf(ctx),
+		Authorization: first(ctx, Authorization), Address: who.FromContext(ctx).Address, RequestID: telemetry.RequestOf(ctx),
 	} {
 		if value != "" {
 			out.Set(key, value)

@@ -13,6 +13,7 @@ import (
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/internal/who"
 )
@@ -24,7 +25,7 @@ const (
 	// Address is the client's address, as the gateway or the bastion saw it.
 	Address = "portcullis-address"
 	// RequestID names a request in every log that it passes.
-	RequestID = "x-request-id"
+	RequestID = telemetry.RequestKey
 )
 
 // call is one request or stream, from its arrival on.
@@ -36,20 +37,13 @@ type call struct {
 	start  time.Time
 }
 
-type callKey struct{}
-
-// IDOf names the request in the log; empty outside of one.
-func IDOf(ctx context.Context) string {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c.id
-	}
-	return ""
-}
+// RequestID names the request that the call belongs to.
+func (c *call) RequestID() string { return c.id }
 
 // admit lets a call in, or says why not. The context that it answers carries the caller.
 func (s *Server) admit(ctx context.Context, c *call) (context.Context, error) {
 	c.peer = peerOf(ctx)
-	if c.id = first(ctx, RequestID); !plain(c.id) {
+	if c.id = first(ctx, RequestID); !telemetry.Plain(c.id) {
 		c.id = strconv.FormatUint(rand.Uint64(), 36) // #nosec G404 -- to be told apart, not to be guarded
 	}
 	var err error
@@ -65,7 +59,7 @@ func (s *Server) admit(ctx context.Context, c *call) (context.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	return who.NewContext(context.WithValue(ctx, callKey{}, c), c.caller), nil
+	return who.NewContext(telemetry.WithRequest(ctx, c), c.caller), nil
 }
 
 // decide answers who asks, if they may now.
@@ -177,11 +171,4 @@ func first(ctx context.Context, key string) string {
 		return values[0]
 	}
 	return ""
-}
-
-// plain reports whether a request's id may stand in a log.
-func plain(id string) bool {
-	return id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
-		return !(r == '-' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z')
-	})
 }

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"portcullis.dev/pkg/fault"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // ProxyConfig is what a Proxy needs.
@@ -30,6 +31,8 @@ type ProxyConfig struct {
 	// Credentials are the public port's; none, if unset.
 	Credentials credentials.TransportCredentials
 	Log         *slog.Logger
+	// Trace makes the spans of calls; nil makes none.
+	Trace *telemetry.Tracer
 	// Refused is told of each call that a service refused, with the address and the credential that it came with.
 	// Optional.
 	Refused func(method, address, bearer string, refusal *fault.Error)
@@ -55,7 +58,7 @@ func NewProxy(c ProxyConfig) *Proxy {
 	}
 	c.FirstWithin = cmp.Or(c.FirstWithin, firstWithin)
 	p := &Proxy{config: c, table: Table(), health: health.NewServer(), strangers: newQueue(), others: newQueue()}
-	p.grpc = grpc.NewServer(append(bounded(), grpc.Creds(c.Credentials),
+	p.grpc = grpc.NewServer(append(append(bounded(), c.Trace.ServerOptions(true)...), grpc.Creds(c.Credentials),
 		grpc.UnknownServiceHandler(p.handle), grpc.ForceServerCodecV2(raw{}))...)
 	grpc_health_v1.RegisterHealthServer(p.grpc, p.health)
 	return p
@@ -78,13 +81,21 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 
 // handle carries one call of any kind.
 func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
-	err := p.carry(in)
+	id := first(in.Context(), RequestID)
+	if !telemetry.Plain(id) {
+		id = string(telemetry.NewID())
+	}
+	ctx := telemetry.WithRequest(in.Context(), telemetry.ID(id))
+	err := in.SetHeader(metadata.Pairs(RequestID, id))
+	if err == nil {
+		err = p.carry(ctx, in)
+	}
 	if err == nil {
 		return nil
 	}
-	refusal := Refusal(err)
+	refusal := underID(Refusal(err), id)
 	if refusal.Reason == fault.Internal || refusal.Reason == fault.Unavailable {
-		p.config.Log.Warn("a call from outside failed", "error", err)
+		p.config.Log.WarnContext(ctx, "a call from outside failed", "error", err)
 	}
 	if p.config.Refused != nil {
 		method, _ := grpc.MethodFromServerStream(in)
@@ -93,7 +104,7 @@ func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
 	return refusal
 }
 
-func (p *Proxy) carry(in grpc.ServerStream) error {
+func (p *Proxy) carry(asked context.Context, in grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(in)
 	row, ok := p.table[method]
 	if !ok || !row.Public() {
@@ -103,7 +114,7 @@ func (p *Proxy) carry(in grpc.ServerStream) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(outgoing(in.Context()))
+	ctx, cancel := context.WithCancel(outgoing(asked))
 	defer cancel()
 	out, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method, grpc.ForceCodecV2(raw{}))
 	if err != nil {
@@ -129,13 +140,14 @@ func (p *Proxy) carry(in grpc.ServerStream) error {
 	}
 }
 
-// outgoing is what goes on of what came in: nothing but the credential, the request's id and its trace.
+// outgoing is what goes on of what came in: nothing but the credential and the request's id. A trace begins anew here.
 func outgoing(ctx context.Context) context.Context {
 	out := metadata.MD{}
-	for _, key := range []string{Authorization, RequestID, "traceparent", "tracestate"} {
-		if value := first(ctx, key); value != "" {
-			out.Set(key, value)
-		}
+	if credential := first(ctx, Authorization); credential != "" {
+		out.Set(Authorization, credential)
+	}
+	if id := telemetry.RequestOf(ctx); id != "" {
+		out.Set(RequestID, id)
 	}
 	if address := host(ctx); address != "" {
 		out.Set(Address, address)

@@ -20,6 +20,7 @@ import (
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/services/internal/pace"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	Metrics     prometheus.Registerer
 	// Pace is how often each client of the outside may call each kind of method, instead of what paces says. For tests.
 	Pace pace.Pace
+	// Trace makes the spans of calls; nil makes none.
+	Trace *telemetry.Tracer
 }
 
 // Server serves one service's methods to those whom the table lets in.
@@ -94,7 +97,8 @@ func NewServer(c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams), pacer: newPacer(c.Pace, c.Now)}
-	s.grpc = grpc.NewServer(append(limits(largest(s.table, c.Service), inside), grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}), grpc.NumStreamWorkers(workers))...)
+	options := append(limits(largest(s.table, c.Service), inside), c.Trace.ServerOptions(false)...)
+	s.grpc = grpc.NewServer(append(options, grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}), grpc.NumStreamWorkers(workers))...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus("live", grpc_health_v1.HealthCheckResponse_SERVING)
 	s.health.SetServingStatus("ready", grpc_health_v1.HealthCheckResponse_NOT_SERVING) // until something is known

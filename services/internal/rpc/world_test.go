@@ -25,6 +25,7 @@ import (
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/internal/who"
 )
@@ -273,7 +274,7 @@ func (g *gate) Check(ctx context.Context, r *gatev1.CheckRequest) (*gatev1.Check
 		return nil, g.fail()
 	}
 	c := who.FromContext(ctx)
-	return &gatev1.CheckResponse{Message: c.Actor(), Emergency: c.Address, Revision: rpc.IDOf(ctx)}, nil
+	return &gatev1.CheckResponse{Message: c.Actor(), Emergency: c.Address, Revision: telemetry.RequestOf(ctx)}, nil
 }
 
 func (g *gate) CheckStream(s grpc.BidiStreamingServer[gatev1.CheckRequest, gatev1.CheckResponse]) error {

@@ -18,6 +18,7 @@ import (
 	"portcullis.dev/services/internal/local"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 const (
@@ -41,6 +42,7 @@ func All(ctx context.Context, entries []Entry, s *Settings, ready func()) error 
 	if err != nil {
 		return err
 	}
+	defer g.export.Close()
 	defer server.Shutdown()
 	defer roomy()()
 	parts, ctx := errgroup.WithContext(ctx)
@@ -60,7 +62,7 @@ func (g *ground) supervise(ctx context.Context, e Entry) error {
 		if ctx.Err() != nil || e.Vital {
 			return err
 		}
-		g.log.Error("a service failed and starts again", "service", e.Name, "in", wait, "error", err)
+		g.log.ErrorContext(ctx, "a service failed and starts again", "service", e.Name, "in", wait, "error", err)
 		g.health.reached(e.Name) // the others don't wait for it
 		if time.Since(began) > steady {
 			wait = againAfter
@@ -122,8 +124,15 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the data folder %s (is another process using it?): %w", own.Data, err)
 	}
+	export, err := telemetry.Open(ctx, os.Environ(), log)
+	if err != nil {
+		server.Shutdown()
+		return nil, nil, err
+	}
+	instance := func(service string) string { return service + "-1" }
 	connect := func(ctx context.Context, name string) (*journal.Journal, error) {
-		return journal.Connect(ctx, journal.Config{InProcess: server.InProcess(), User: name, Password: passwords[name], Name: name, Log: log.With("service", name)})
+		return journal.Connect(ctx, journal.Config{InProcess: server.InProcess(), User: name, Password: passwords[name], Name: name, Log: log.With("service", name),
+			Trace: export.Of(name, instance(name))})
 	}
 	if err := errors.Join(create(ctx, connect, 1), seal.Create(filepath.Join(own.Data, "keys"))); err != nil {
 		server.Shutdown()
@@ -131,9 +140,11 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 	}
 	pipes := rpc.NewPipes()
 	return &ground{
-		settings: s, log: log, registry: newRegistry(), health: h, keys: seal.Open(filepath.Join(own.Data, "keys")),
-		credentials: pipes.Credentials(), instance: func(service string) string { return service + "-1" },
-		journal: connect, dial: func(from, to string) (*grpc.ClientConn, error) { return pipes.Dial(from, to) },
+		settings: s, log: log, export: export, registry: newRegistry(), health: h, keys: seal.Open(filepath.Join(own.Data, "keys")),
+		credentials: pipes.Credentials(), instance: instance,
+		journal: connect, dial: func(from, to string) (*grpc.ClientConn, error) {
+			return pipes.Dial(from, to, export.Of(from, instance(from)).DialOptions()...)
+		},
 		replicas: func(context.Context, string) []string { return []string{""} },
 		doorstep: keeper(own.Data, connect),
 		holds:    func(service string) string { return filepath.Join(own.Data, "holds", service) },

@@ -21,6 +21,7 @@ import (
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -29,6 +30,7 @@ type ground struct {
 	settings    *Settings
 	log         *slog.Logger
 	registry    *prometheus.Registry
+	export      *telemetry.Export
 	health      *health
 	keys        seal.Keys
 	credentials credentials.TransportCredentials
@@ -65,7 +67,7 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 		return fmt.Errorf("starting %s: %w", e.Name, err)
 	}
 	server, err := rpc.NewServer(rpc.Config{Service: e.Name, View: h.Watch, Texts: h.Texts, Credentials: g.credentials,
-		Now: h.Now, Log: h.Log, Metrics: h.Metrics})
+		Now: h.Now, Log: h.Log, Metrics: h.Metrics, Trace: h.Trace})
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", e.Name, err)
 	}
@@ -140,16 +142,22 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 		return nil, nil, fmt.Errorf("starting %s: %w", e.Name, err)
 	}
 	log := g.log.With("service", e.Name)
+	trace := g.trace(e.Name)
 	out := &lines{ground: g, from: e.Name, open: map[string]*grpc.ClientConn{}}
 	h := &Host{
-		Name: e.Name, Instance: g.instance(e.Name), Boot: rand.Text(), Log: log, Journal: j,
+		Name: e.Name, Instance: g.instance(e.Name), Boot: rand.Text(), Log: log, Trace: trace, Journal: j,
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"service": e.Name}, g.registry),
-		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Holds: g.holds(e.Name), Now: clock, Log: log}),
+		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Holds: g.holds(e.Name), Now: clock, Log: log, Trace: trace}),
 		Texts:   g.settings.texts(), Keys: keys, Now: clock, Decode: g.settings.Decode, Dial: out.to, Doors: out.doors, Listen: net.Listen,
 		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}),
 	}
 	g.doorstep.put(e.Name, h.Watch)
 	return h, func() { out.close(); j.Close() }, nil
+}
+
+// trace makes the spans of a service.
+func (g *ground) trace(service string) *telemetry.Tracer {
+	return g.export.Of(service, g.instance(service))
 }
 
 // lines are a service's connections to the others, each made when it is first asked for.

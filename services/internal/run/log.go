@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // newLog writes for people on a terminal, for machines elsewhere.
@@ -27,9 +29,9 @@ func logTo(to io.Writer, format, level string) (*slog.Logger, error) {
 	o.Level = l
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(to, &o)), nil
+		return slog.New(telemetry.Log(slog.NewTextHandler(to, &o))), nil
 	case "", "json":
-		return slog.New(slog.NewJSONHandler(to, &o)), nil
+		return slog.New(telemetry.Log(slog.NewJSONHandler(to, &o))), nil
 	}
 	return nil, fmt.Errorf("reading the configuration: log-format: %q is neither text nor json", format)
 }

@@ -21,6 +21,7 @@ import (
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 const bootstrapAgain = 200 * time.Millisecond
@@ -52,10 +53,11 @@ func alone(ctx context.Context, e Entry, args, environ []string) error {
 	if err != nil {
 		return err
 	}
-	g, own, err := network(s, e)
+	g, own, err := network(ctx, s, e, environ)
 	if err != nil {
 		return err
 	}
+	defer g.export.Close()
 	defer roomy()()
 	parts, ctx := errgroup.WithContext(ctx)
 	if own.Health != "" {
@@ -69,7 +71,7 @@ func alone(ctx context.Context, e Entry, args, environ []string) error {
 }
 
 // network is the ground of a process with one service.
-func network(s *Settings, e Entry) (*ground, apart, error) {
+func network(ctx context.Context, s *Settings, e Entry, environ []string) (*ground, apart, error) {
 	own := apart{}
 	if err := s.Decode(&own); err != nil {
 		return nil, own, err
@@ -82,18 +84,24 @@ func network(s *Settings, e Entry) (*ground, apart, error) {
 	if err != nil {
 		return nil, own, fmt.Errorf("services know each other by their certificates (tls-cert, tls-key, tls-ca): %w", err)
 	}
+	export, err := telemetry.Open(ctx, environ, log)
+	if err != nil {
+		return nil, own, err
+	}
 	return &ground{
-		settings: s, log: log, registry: newRegistry(), health: newHealth([]string{e.Name}, nil), keys: seal.Open(own.Keys),
+		settings: s, log: log, export: export, registry: newRegistry(), health: newHealth([]string{e.Name}, nil), keys: seal.Open(own.Keys),
 		credentials: certificate.Server(), instance: own.instance,
 		journal: func(ctx context.Context, service string) (*journal.Journal, error) {
 			c := own.natsConfig(service, certificate)
-			c.Log = log
+			c.Log, c.Trace = log, export.Of(service, own.instance(service))
 			return journal.Connect(ctx, c)
 		},
-		dial:     func(_, to string) (*grpc.ClientConn, error) { return certificate.Dial(to, own.peer(to)) },
+		dial: func(from, to string) (*grpc.ClientConn, error) {
+			return certificate.Dial(to, own.peer(to), export.Of(from, own.instance(from)).DialOptions()...)
+		},
 		replicas: func(ctx context.Context, service string) []string { return resolved(ctx, own.peer(service)) },
 		dialAt: func(service, address string) (*grpc.ClientConn, error) {
-			return certificate.Dial(service, "passthrough:///"+address)
+			return certificate.Dial(service, "passthrough:///"+address, export.Of(e.Name, own.instance(e.Name)).DialOptions()...)
 		},
 		holds: func(string) string { return own.Holds }, doorstep: newDoorstep(),
 		listen: func(string) (net.Listener, error) { return net.Listen("tcp", own.Listen) },

@@ -15,6 +15,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -53,6 +54,8 @@ type Host struct {
 	Instance string
 	Boot     string
 	Log      *slog.Logger
+	// Trace makes the service's spans; nil makes none.
+	Trace *telemetry.Tracer
 	// Metrics adds the service's name to each metric.
 	Metrics prometheus.Registerer
 	// Journal has this service's own rights and no others.

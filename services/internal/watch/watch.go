@@ -18,6 +18,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -49,6 +50,8 @@ type Config struct {
 	Holds string
 	Now   func() time.Time
 	Log   *slog.Logger
+	// Trace makes a span of each State that takes in what is traced; nil makes none.
+	Trace *telemetry.Tracer
 }
 
 // Watcher follows the journal for one service.
@@ -65,6 +68,7 @@ type Watcher struct {
 	stale       map[string]bool
 	since       time.Time
 	published   map[string]uint64
+	coming      []map[string][]string // headers of the entries of EMERGENCY that the next State takes in
 	waiting     map[chan struct{}]struct{}
 	subscribers map[chan struct{}]struct{}
 }
@@ -108,9 +112,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case errors.Is(err, journal.ErrUnsafe):
 			return err
 		case errors.Is(err, journal.ErrDiverged):
-			w.config.Log.Error("the journal is not the one that was followed; reading it anew, and keeping what was on", "error", err)
+			w.config.Log.ErrorContext(ctx, "the journal is not the one that was followed; reading it anew, and keeping what was on", "error", err)
 		default:
-			w.config.Log.Error("the journal can't be followed; trying again", "error", err)
+			w.config.Log.ErrorContext(ctx, "the journal can't be followed; trying again", "error", err)
 		}
 		select {
 		case <-time.After(anew):
@@ -177,8 +181,9 @@ func (w *Watcher) stream(ctx context.Context, name string, done func()) error {
 func (w *Watcher) entry(name string, e journal.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	ctx := telemetry.From(context.Background(), e.Header)
 	if err := w.fold.put(name, e); err != nil {
-		w.config.Log.Error("an entry was refused", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
+		w.config.Log.ErrorContext(ctx, "an entry was refused", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
 	}
 	for id := range w.holds {
 		if w.fold.recorded[id] {
@@ -187,12 +192,18 @@ func (w *Watcher) entry(name string, e journal.Entry) error {
 	}
 	if tap := w.taps[name]; tap != nil {
 		if err := tap(e); err != nil {
-			w.config.Log.Error("an entry was not understood", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
+			w.config.Log.ErrorContext(ctx, "an entry was not understood", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
 		}
+	}
+	if name == Emergency && e.Header != nil && w.state.Load() != nil && len(w.coming) < tracedMost {
+		w.coming = append(w.coming, e.Header)
 	}
 	w.touch()
 	return nil
 }
+
+// tracedMost is how many entries one State is told of in traces and logs.
+const tracedMost = 16
 
 func (w *Watcher) fresh(name string, fresh bool) {
 	w.mu.Lock()
@@ -236,6 +247,8 @@ func (w *Watcher) publish(ctx context.Context, read <-chan string, streams int) 
 func (w *Watcher) replace() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	ctx, span := w.config.Trace.TakeAll(context.Background(), "hold "+Emergency, Emergency, w.coming)
+	defer span.End()
 	state, err := w.fold.state(w.config.Now())
 	if err != nil {
 		return err
@@ -249,6 +262,10 @@ func (w *Watcher) replace() error {
 	}
 	if w.state.Swap(state) == nil {
 		close(w.ready)
+	}
+	if w.coming != nil {
+		w.coming = nil
+		w.config.Log.DebugContext(ctx, "what is on is held", "revision", state.Emergency.Revision().String())
 	}
 	w.nudge()
 	return nil

@@ -97,7 +97,7 @@ func (n *Notifier) hearEvents(o *parts) func(context.Context, []journal.Task) []
 	return n.hear(func(ctx context.Context, t journal.Task) error {
 		e := new(notificationv1.Event)
 		if err := proto.Unmarshal(t.Data, e); err != nil {
-			n.deps.Log.Error("an event can't be read, and is left out", "sequence", t.Sequence, "error", err)
+			n.deps.Log.ErrorContext(ctx, "an event can't be read, and is left out", "sequence", t.Sequence, "error", err)
 			return nil
 		}
 		return o.planner.Tell(ctx, plan.OfEvent(e, t.Sequence, n.config.Texts))
@@ -126,7 +126,7 @@ func (n *Notifier) followAttempts(ctx context.Context, o *parts) error {
 		return s.Work(ctx, journal.WorkConfig{Name: "notifier", Do: n.hearAttempts(o)})
 	}
 	if ctx.Err() == nil {
-		n.deps.Log.Error("nobody is told of refused ways in", "error", err)
+		n.deps.Log.ErrorContext(ctx, "nobody is told of refused ways in", "error", err)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (n *Notifier) hearAttempts(o *parts) func(context.Context, []journal.Task) 
 	return n.hear(func(ctx context.Context, t journal.Task) error {
 		r := new(gatev1.AttemptRecord)
 		if err := proto.Unmarshal(t.Data, r); err != nil {
-			n.deps.Log.Error("a refused way in can't be read, and is left out", "sequence", t.Sequence, "error", err)
+			n.deps.Log.ErrorContext(ctx, "a refused way in can't be read, and is left out", "sequence", t.Sequence, "error", err)
 			return nil
 		}
 		if n.deps.Now().Sub(r.GetLastTime().AsTime()) > old {
@@ -151,7 +151,9 @@ func (n *Notifier) hear(one func(context.Context, journal.Task) error) func(cont
 	return func(ctx context.Context, tasks []journal.Task) []error {
 		errs := make([]error, len(tasks))
 		for i, t := range tasks {
+			ctx, end := t.Begin(ctx)
 			errs[i] = one(ctx, t)
+			end(errs[i])
 		}
 		return errs
 	}

@@ -85,7 +85,7 @@ func (n *Notifier) wanted(o *parts, s *settings.Snapshot) map[string]wish {
 				name = plan.Sms
 			}
 			if err := o.box.Work(ctx, outbox.LaneConfig{Name: name, Open: open, PerMinute: int(perMinute), Gone: gone}); err != nil {
-				n.deps.Log.Error("nothing goes out by an account any more", "account", id, "error", err)
+				n.deps.Log.ErrorContext(ctx, "nothing goes out by an account any more", "account", id, "error", err)
 			}
 		}}
 	}
@@ -127,7 +127,7 @@ func (n *Notifier) sweep(ctx context.Context, o *parts) error {
 		}
 		s := n.book.Snapshot()
 		if err := o.box.Sweep(ctx, func(lane string) bool { return exists(s, lane) }); err != nil && ctx.Err() == nil {
-			n.deps.Log.Warn("what nobody will try any more can't be given up now", "error", err)
+			n.deps.Log.WarnContext(ctx, "what nobody will try any more can't be given up now", "error", err)
 		}
 	}
 }

@@ -124,10 +124,12 @@ func (l *Lane) do(ctx context.Context, tasks []journal.Task) []error {
 }
 
 // deliver makes one attempt, if the delivery still waits for one.
-func (l *Lane) deliver(ctx context.Context, c *line, t journal.Task, record func(done)) error {
+func (l *Lane) deliver(ctx context.Context, c *line, t journal.Task, record func(done)) (err error) {
+	ctx, end := t.Begin(ctx)
+	defer func() { end(err) }()
 	q := new(notificationv1.QueuedRecord)
 	if err := proto.Unmarshal(t.Data, q); err != nil {
-		l.box.log.Error("a delivery can't be read, and is left out", "sequence", t.Sequence, "error", err)
+		l.box.log.ErrorContext(ctx, "a delivery can't be read, and is left out", "sequence", t.Sequence, "error", err)
 		return nil
 	}
 	if err := l.box.wait(ctx, t.Sequence); err != nil {
@@ -156,6 +158,7 @@ func (l *Lane) deliver(ctx context.Context, c *line, t journal.Task, record func
 		return ctx.Err()
 	}
 	l.learn(err)
+	l.box.log.DebugContext(ctx, "a delivery was tried", "delivery", q.GetDelivery().GetId(), "lane", l.Name, "went", err == nil)
 	d := l.box.became(now, q, answer, err)
 	record(d)
 	return d.again()

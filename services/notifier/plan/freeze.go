@@ -59,7 +59,7 @@ func (t *telling) frozen(ctx context.Context, names []string) ([]*gatev1.Frozen,
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		t.planner.Log.Warn("the access-gate doesn't say what a freeze closes; it is told without", "emergency", t.happening.Emergency, "error", err)
+		t.planner.Log.WarnContext(ctx, "the access-gate doesn't say what a freeze closes; it is told without", "emergency", t.happening.Emergency, "error", err)
 	}
 	return answer.GetFrozen(), nil
 }

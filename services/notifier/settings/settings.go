@@ -117,7 +117,7 @@ func (b *Book) follow(ctx context.Context, stream *journal.Stream, loaded chan<-
 		if !errors.Is(err, journal.ErrDiverged) {
 			return err
 		}
-		b.deps.Log.Error("reading the settings anew", "error", err)
+		b.deps.Log.ErrorContext(ctx, "reading the settings anew", "error", err)
 		b.loading = newSnapshot(b.deps.Box.Opener)
 		b.mu.Lock()
 		b.requests = newRequests()
@@ -150,7 +150,7 @@ func (b *Book) haveKey(ctx context.Context, stream *journal.Stream) error {
 			if _, err := b.deps.Box.Open(r.GetSealed(), subject); err == nil {
 				return nil, journal.ErrUnchanged
 			}
-			b.deps.Log.Warn("the settings were sealed with another key; their secrets have to be entered again", "file", seal.NotifierAEADFile)
+			b.deps.Log.WarnContext(ctx, "the settings were sealed with another key; their secrets have to be entered again", "file", seal.NotifierAEADFile)
 		}
 		return b.newKey(subject)
 	})

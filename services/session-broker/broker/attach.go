@@ -142,7 +142,7 @@ func (b *Broker) reconcile(ctx context.Context, l *link) {
 	defer cancel()
 	rows, err := connectorRows(ctx, b.deps.Index, l.h.id)
 	if err != nil {
-		b.deps.Log.Warn("what the index holds of a connector could not be read", "connector", l.h.id, "error", err)
+		b.deps.Log.WarnContext(ctx, "what the index holds of a connector could not be read", "connector", l.h.id, "error", err)
 		return
 	}
 	l.h.mu.Lock()

@@ -230,7 +230,7 @@ func (b *Broker) sweep(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if _, err := b.deps.Index.Sweep(ctx, b.config.Now().Add(-registry.Kept)); err != nil && ctx.Err() == nil {
-			b.deps.Log.Warn("the index could not be swept", "error", err)
+			b.deps.Log.WarnContext(ctx, "the index could not be swept", "error", err)
 		}
 		b.forget()
 	}

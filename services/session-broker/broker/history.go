@@ -197,7 +197,7 @@ func (b *Broker) putCount(ctx context.Context, records Records, c *sessionv1.Ses
 		_, err = records.AppendBatch(ctx, []journal.Message{{Subject: countSubject(mark), Data: data, Expect: journal.OnSubject(0)}})
 	}
 	if err != nil && !errors.Is(err, journal.ErrConflict) && ctx.Err() == nil {
-		b.deps.Log.Debug("a count of sessions can't be put on record now; trying again until the next", "mark", mark, "error", err)
+		b.deps.Log.DebugContext(ctx, "a count of sessions can't be put on record now; trying again until the next", "mark", mark, "error", err)
 	}
 	return err == nil
 }

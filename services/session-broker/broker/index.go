@@ -105,10 +105,10 @@ func (x *indexer) report(ctx context.Context, err error) {
 	}
 	x.failing = err != nil
 	if x.failing {
-		x.log.Warn("the index of sessions can't be written now; lists may be incomplete", "error", err)
+		x.log.WarnContext(ctx, "the index of sessions can't be written now; lists may be incomplete", "error", err)
 		return
 	}
-	x.log.Info("the index of sessions can be written again")
+	x.log.InfoContext(ctx, "the index of sessions can be written again")
 }
 
 // flush writes what waits. What can't be written is written by a later renewal: the hosts know.

@@ -112,7 +112,7 @@ func (r *recorder) write(ctx context.Context, records Records, entries []entry) 
 			return true
 		}
 		if attempt == 0 && ctx.Err() == nil {
-			r.log.Error("sessions can't be put on record now; they end all the same", "waiting", len(entries), "error", err)
+			r.log.ErrorContext(ctx, "sessions can't be put on record now; they end all the same", "waiting", len(entries), "error", err)
 		}
 		if !pause(ctx, recordRetry) {
 			return false
