@@ -78,6 +78,9 @@ func (s *Stack) Process(name string) *Process { return s.processes[name] }
 // Address is where a service serves the others, by name.
 func (s *Stack) Address(name string) string { return s.addresses[name] }
 
+// Health is where a process answers for its health and its metrics, http://host:port.
+func (s *Stack) Health(name string) string { return strings.TrimSuffix(s.readiness[name], "/readyz") }
+
 // Replica is the name of the i-th process of a service, or of NATS.
 func Replica(service string, i int) string {
 	if i == 0 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/measure"
 )
 
 const (
@@ -19,6 +21,8 @@ const (
 	silence = 3 * time.Second
 	// gone is how long a quiet enforcer stays listed.
 	gone = 24 * time.Hour
+	// missed is how long a silent enforcer counts as stale: by then people know, or it will never be back.
+	missed = time.Hour
 	// partialAfter is how long a termination may run before what is not confirmed makes it PARTIAL.
 	partialAfter = 10 * time.Second
 	// remembered is how many emergencies have their times kept.
@@ -36,6 +40,9 @@ type receipts struct {
 	times     map[string]*timing
 	order     []string
 	heardOne  chan struct{} // closed and replaced at each beat
+	measure   *measure.Measure
+	newest    emergency.Revision // of any emergency
+	newestAt  time.Time
 }
 
 type enforcer struct {
@@ -43,12 +50,14 @@ type enforcer struct {
 	revision emergency.Revision
 	seen     time.Time
 	itself   time.Time // when it spoke for itself; zero if it never did
+	left     bool      // it has said that it ends
 }
 
 // timing is when one emergency was durable, and what was heard of it first when, by this clock alone.
 type timing struct {
 	revision emergency.Revision
 	begun    emergency.Revision // of the entry of its start; zero while there is none
+	created  time.Time          // by the clock of who wrote it
 	durable  time.Time          // zero if it was written before this process could see it
 	held     map[string]time.Time
 	ended    map[string]uint32 // by connector and life
@@ -72,6 +81,9 @@ func (r *receipts) durable(e *emergencyv1.Emergency) {
 	if e.GetStarted() && t.begun.IsZero() {
 		t.begun = latest(e)
 	}
+	if now := latest(e); r.newest.Less(now) {
+		r.newest, r.newestAt = now, r.now()
+	}
 	if len(r.order) > remembered {
 		delete(r.times, r.order[0])
 		r.order = r.order[1:]
@@ -80,13 +92,14 @@ func (r *receipts) durable(e *emergencyv1.Emergency) {
 
 // timing begins with what enforcers have said already: they may be faster than our own acknowledgement.
 func (r *receipts) timing(e *emergencyv1.Emergency) *timing {
-	t := &timing{revision: first(e), held: map[string]time.Time{}, ended: map[string]uint32{}}
+	t := &timing{revision: first(e), created: e.GetCreateTime().AsTime(), held: map[string]time.Time{}, ended: map[string]uint32{}}
 	if !t.revision.Less(latest(e)) {
 		t.durable = r.now()
 	}
 	for key, enforcer := range r.enforcers {
 		if !enforcer.revision.Less(t.revision) {
 			t.held[key] = enforcer.seen
+			r.enforced(enforcer, t, enforcer.seen)
 		}
 		if n := enforcer.progress(e.GetId()).GetEnded(); n > 0 {
 			t.ended[key+"/"+enforcer.beat.GetBootId()] = n
@@ -116,12 +129,17 @@ func (r *receipts) take(beat *emergencyv1.Beat) {
 	if beat.GetUnreachable() {
 		itself = before.spoke()
 	}
-	r.enforcers[key] = &enforcer{beat: beat, revision: revision, seen: now, itself: itself}
+	heard := &enforcer{beat: beat, revision: revision, seen: now, itself: itself}
+	r.enforcers[key] = heard
+	sameLife := before != nil && before.beat.GetBootId() == beat.GetBootId()
 	close(r.heardOne)
 	r.heardOne = make(chan struct{})
 	for _, t := range r.times {
 		if _, held := t.held[key]; !held && !revision.Less(t.revision) {
 			t.held[key] = now
+			if sameLife { // what has just begun was nowhere without it
+				r.enforced(heard, t, now)
+			}
 		}
 	}
 	for _, c := range beat.GetCuts() {
@@ -130,6 +148,45 @@ func (r *receipts) take(beat *emergencyv1.Beat) {
 			t.ended[life], t.lastEnd = c.GetEnded(), now
 		}
 	}
+}
+
+// enforced measures how long after its record an emergency was held. Of one that this process did not see being written
+// nothing is known.
+func (r *receipts) enforced(e *enforcer, t *timing, at time.Time) {
+	if !t.durable.IsZero() && !e.beat.GetUnreachable() {
+		r.measure.Held(e.beat.GetService(), at.Sub(t.created))
+	}
+}
+
+// leaves notes that an enforcer ends in good order.
+func (r *receipts) leaves(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.enforcers[key]; e != nil {
+		e.left = true
+	}
+}
+
+// stale are the enforcers that may let through what the record forbids: they hold an older revision, or nobody hears
+// them. One that has ended decides nothing, nor does a connector without sessions.
+func (r *receipts) stale() []measure.Stale {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	var all []measure.Stale
+	for _, e := range r.enforcers {
+		kind := e.beat.GetService()
+		idle := kind == connectorService && e.beat.GetOpenSessions() == 0
+		switch {
+		case e.reachable(now):
+			if e.revision.Less(r.newest) && now.Sub(r.newestAt) > silence {
+				all = append(all, measure.Stale{Kind: kind, Why: measure.Behind})
+			}
+		case !e.left && !idle && now.Sub(e.seen) <= missed:
+			all = append(all, measure.Stale{Kind: kind, Why: measure.Silent})
+		}
+	}
+	return all
 }
 
 func (e *enforcer) reachable(now time.Time) bool {
@@ -421,6 +478,10 @@ func (r *receipts) behind(revision emergency.Revision) (bool, <-chan struct{}) {
 // hear folds beats until the context ends.
 func (s *Service) hear(ctx context.Context) error {
 	return s.journal.Beats(ctx, "beat.>", func(subject string, data []byte) {
+		if name, ok := strings.CutPrefix(subject, "beat."); ok && len(data) == 0 {
+			s.receipts.leaves(strings.Replace(name, ".", "/", 1))
+			return
+		}
 		if beat := readBeat(subject, data); beat != nil {
 			s.condition.Hear(beat)
 			s.receipts.take(beat)

@@ -1,12 +1,19 @@
 package control
 
 import (
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/measure"
 )
 
 // host is a session host as a service hears of it.
@@ -183,5 +190,62 @@ func TestWhatEndedBeforeTheAcknowledgementIsCountedAtOnce(t *testing.T) {
 	r.durable(e)
 	if r.progress(e, time.Now()); e.GetEnded() != 3 || e.LastEndedMs == nil || e.GetLastEndedMs() != 0 {
 		t.Fatalf("3 have ended already, and it is %v", e)
+	}
+}
+
+// door is a gate as control hears of it.
+func (h host) door(boot, revision string) {
+	h.s.receipts.take(&emergencyv1.Beat{Enforcer: h.id, Service: "access-gate", BootId: boot, Revision: revision})
+}
+
+func TestTheTimeToEnforceIsOfThoseWhoWereThereWithoutTheEmergency(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	r := prometheus.NewRegistry()
+	s.receipts.measure = must(measure.New(r, s.receipts.stale))
+	there, restarted, later := host{s: s, id: "g1"}, host{s: s, id: "g2"}, host{s: s, id: "g3"}
+	there.door("b", "")
+	restarted.door("b", "")
+	l := must(s.ApplyLockdown(p.as("admin"), p.lockdown(0, time.Hour)))
+	p.clock.advance(2 * time.Second)
+	there.door("b", l.GetRevision())
+	there.door("b", l.GetRevision())
+	restarted.door("c", l.GetRevision())
+	later.door("b", l.GetRevision())
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{`_count{kind="access-gate"} 1`, `_bucket{kind="access-gate",le="1"} 0`, `_bucket{kind="access-gate",le="10"} 1`} {
+		if !strings.Contains(answer.Body.String(), "portcullis_enforce_seconds"+want+"\n") {
+			t.Errorf("the metrics lack %q:\n%s", want, answer.Body)
+		}
+	}
+}
+
+func TestWhoIsSilentOrBehindIsStaleAndWhoHasEndedIsNot(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	behind, silent, ended := host{s: s, id: "g1"}, host{s: s, id: "g2"}, host{s: s, id: "g3"}
+	idle, busy := host{s: s, id: "c1"}, host{s: s, id: "c2"}
+	for _, h := range []host{behind, silent, ended} {
+		h.door("b", "")
+	}
+	idle.says("", 0, "", 0, 0)
+	busy.says("", 2, "", 0, 0)
+	must(s.ApplyLockdown(p.as("admin"), p.lockdown(0, time.Hour)))
+	if all := s.receipts.stale(); len(all) != 0 {
+		t.Errorf("within three seconds: %v", all)
+	}
+	s.receipts.leaves("access-gate/g3")
+	p.clock.advance(silence + time.Second)
+	behind.door("b", "")
+	got := s.receipts.stale()
+	slices.SortFunc(got, func(a, b measure.Stale) int { return strings.Compare(a.Kind+a.Why, b.Kind+b.Why) })
+	want := []measure.Stale{{Kind: "access-gate", Why: measure.Behind}, {Kind: "access-gate", Why: measure.Silent}, {Kind: connectorService, Why: measure.Silent}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	p.clock.advance(missed)
+	if all := s.receipts.stale(); len(all) != 0 {
+		t.Errorf("after an hour: %v", all)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"portcullis.dev/pkg/audit"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/emergency-control/measure"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/internal/watch"
@@ -50,10 +51,12 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(c, Deps{
+	s := New(c, Deps{
 		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log, Doors: h.Doors,
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
-	}), nil
+	})
+	s.receipts.measure, err = measure.New(h.Metrics, s.receipts.stale)
+	return s, err
 }
 
 func configOf(h *run.Host) (Config, error) {

@@ -129,6 +129,9 @@ func (f *front) record(e *exchange, r *http.Request, took time.Duration) {
 	pattern := f.pattern(e, r)
 	f.metrics.seen(pattern, r.Method, status, took)
 	notReady := e.route == nil && e.err == nil // asked every second by whatever waits; what is missing logs for itself
+	if f.log.Enabled(r.Context(), slog.LevelDebug) {
+		f.log.DebugContext(r.Context(), "a request was answered", "method", methodLabel(r.Method), "path", pattern, "status", status, "took", took)
+	}
 	if status < http.StatusInternalServerError || status == http.StatusServiceUnavailable && (notReady || fault.Is(e.err, fault.Lockdown)) {
 		return
 	}

@@ -48,7 +48,7 @@ func TestEveryReasonHasItsStatusAndItsShape(t *testing.T) {
 			_ = e.Until("until", time.Date(2022, 8, 9, 22, 54, 0, 0, time.UTC), noon)
 		}
 		p.setRefuse(e)
-		a := p.call(t, "GET", "/v1/devices/db-1", "")
+		a := p.call(t, "GET", "/v1/devices/db-1", "", "X-Request-Id", "incident-7")
 		fmt.Fprintf(&text, "%s: %d", reason, a.status)
 		for _, name := range []string{"Content-Type", "Retry-After", "Www-Authenticate"} {
 			if value := a.header.Get(name); value != "" {

@@ -72,7 +72,7 @@ type Recorder struct {
 // New answers a recorder; Run starts it.
 func New(d Deps) (*Recorder, error) {
 	refused, err1 := register(d.Metrics, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "portcullis_attempts_refused_total", Help: "Ways in that were refused, by door and reason."}, []string{"door", "reason"}))
+		Name: "portcullis_attempts_refused_total", Help: "Ways in that were refused, by door, channel and reason."}, []string{"door", "channel", "reason"}))
 	lost, err2 := register(d.Metrics, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "portcullis_attempts_lost_total", Help: "Of the refused ways in those that could not be written down."}))
 	return &Recorder{deps: d, refused: refused, lost: lost, tally: newTally()}, errors.Join(err1, err2)
@@ -98,7 +98,7 @@ func (r *Recorder) Refused(t Try) {
 	if r == nil {
 		return
 	}
-	r.refused.WithLabelValues(Name(t.Door), t.Reason).Inc()
+	r.refused.WithLabelValues(Name(t.Door), channel(t.Channel), t.Reason).Inc()
 	now := r.deps.Now()
 	r.mu.Lock()
 	noted := r.tally.add(t, now)
@@ -111,6 +111,15 @@ func (r *Recorder) Refused(t Try) {
 // Name is a door's, in metrics and subjects: "sign-in".
 func Name(d gatev1.AttemptRecord_Door) string {
 	return strings.ReplaceAll(strings.ToLower(d.String()), "_", "-")
+}
+
+// channel is a channel's name, in metrics; those that no version of ours knows share one.
+func channel(c gatev1.Channel) string {
+	name, known := gatev1.Channel_name[int32(c)]
+	if !known || c == gatev1.Channel_CHANNEL_UNSPECIFIED {
+		return "unknown"
+	}
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
 const (

@@ -229,7 +229,7 @@ func TestWhatIsLeftIsWrittenWhenTheServiceEnds(t *testing.T) {
 	if len(got) != 1 || got[0].GetCount() != 3 || got[0].GetUser() != "eve" || got[0].GetInstance() != "identity-1" {
 		t.Errorf("on record: %v", got)
 	}
-	shows(t, k.metrics, `portcullis_attempts_refused_total{door="sign-in",reason="LOCKDOWN"} 3`)
+	shows(t, k.metrics, `portcullis_attempts_refused_total{channel="interactive",door="sign-in",reason="LOCKDOWN"} 3`)
 }
 
 func TestAJournalThatIsAwayKeepsNobodyWaitingAndLosesEntriesOnlyAfterAMinute(t *testing.T) {
@@ -294,7 +294,7 @@ func TestAServiceThatStartsAgainCountsOn(t *testing.T) {
 		}
 		r.Refused(signIn("eve"))
 	}
-	shows(t, metrics, `portcullis_attempts_refused_total{door="sign-in",reason="LOCKDOWN"} 2`)
+	shows(t, metrics, `portcullis_attempts_refused_total{channel="interactive",door="sign-in",reason="LOCKDOWN"} 2`)
 }
 
 func BenchmarkRefused(b *testing.B) {

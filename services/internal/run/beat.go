@@ -22,6 +22,11 @@ func (h *Host) Enforce(ctx context.Context, say func() *emergencyv1.Beat) error 
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	var told emergency.Revision
+	defer func() { // an empty one says that it ends; who doesn't hear of it takes it for silent
+		if err := h.Journal.Beat("beat."+h.Name+"."+h.Instance, nil); err != nil {
+			h.Log.DebugContext(ctx, "the last beat was not sent", "error", err)
+		}
+	}()
 	for due := true; ; {
 		if state := h.Watch.State(); state != nil && (due || state.Emergency.Revision() != told) {
 			told = state.Emergency.Revision()

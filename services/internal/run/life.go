@@ -151,6 +151,11 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 		Texts:   g.settings.texts(), Keys: keys, Now: clock, Decode: g.settings.Decode, Dial: out.to, Doors: out.doors, Listen: net.Listen,
 		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}),
 	}
+	if err := follows(h); err != nil {
+		out.close()
+		j.Close()
+		return nil, nil, err
+	}
 	g.doorstep.put(e.Name, h.Watch)
 	return h, func() { out.close(); j.Close() }, nil
 }

@@ -83,6 +83,7 @@ func New(c Config, d Deps) *Notifier {
 		Public: c.Public, Texts: c.Texts, Holds: d.Holds, Now: d.Now,
 	})
 	if d.Metrics != nil {
+		d.Metrics.Unregister(meter{n}) // that of the life before
 		d.Metrics.MustRegister(meter{n})
 	}
 	return n

@@ -26,6 +26,7 @@ const (
 func (b *Broker) beat(ctx context.Context) error {
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
+	defer b.bye(ctx)
 	for {
 		b.beatOwn()
 		now := b.config.Now()
@@ -44,6 +45,13 @@ func (b *Broker) beat(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// bye says that this replica ends: with an empty beat.
+func (b *Broker) bye(ctx context.Context) {
+	if err := b.deps.Pulse.Beat(subjectBeat+b.config.Instance, nil); err != nil {
+		b.deps.Log.DebugContext(ctx, "the last beat was not sent", "error", err)
 	}
 }
 

@@ -1,0 +1,45 @@
+package measure
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+func TestWhatIsStaleIsAskedEachTimeAndMadeUpKindsShareASeries(t *testing.T) {
+	var stale []Stale
+	r := prometheus.NewRegistry()
+	for range 2 { // the service starts again
+		m, err := New(r, func() []Stale { return stale })
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Held("access-gate", 20*time.Millisecond)
+		m.Held("access-gate", -time.Second)
+		m.Held("made-up-1", time.Second)
+		m.Held("made-up-2", time.Second)
+	}
+	stale = []Stale{{"access-gate", Silent}, {"access-gate", Silent}, {"made-up", Behind}}
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	text := answer.Body.String()
+	if n := strings.Count(text, "portcullis_enforce_seconds_count"); n != len(Kinds())+1 {
+		t.Errorf("%d series of the time to enforce", n)
+	}
+	if n := strings.Count(text, "portcullis_enforcers_stale{"); n != len(Kinds())*len(Whys())+1 {
+		t.Errorf("%d series of who is stale", n)
+	}
+	for _, want := range []string{
+		`portcullis_enforce_seconds_count{kind="access-gate"} 2`, `portcullis_enforce_seconds_count{kind="identity"} 0`,
+		`portcullis_enforce_seconds_count{kind="other"} 2`, `portcullis_enforcers_stale{kind="access-gate",why="silent"} 2`,
+		`portcullis_enforcers_stale{kind="access-gate",why="behind"} 0`, `portcullis_enforcers_stale{kind="other",why="behind"} 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("the metrics lack %q:\n%s", want, text)
+		}
+	}
+}
