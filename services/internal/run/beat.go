@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -61,6 +62,22 @@ func (h *Host) beat(held emergency.Revision, say func() *emergencyv1.Beat) error
 	}
 	if err := h.Journal.Beat("beat."+h.Name+"."+h.Instance, data); err != nil {
 		h.Log.Debug("a beat was not sent", "error", err)
+	}
+	return nil
+}
+
+// follows measures whether a service knows what is on: what it knows gets old while it can't follow the journal.
+func follows(h *Host) error {
+	followed := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portcullis_journal_followed", Help: "1 while the service follows the journal, 0 while what it knows may be old."}, func() float64 {
+		if state := h.Watch.State(); state != nil && state.Fresh {
+			return 1
+		}
+		return 0
+	})
+	h.Metrics.Unregister(followed) // that of the service's life before
+	if err := h.Metrics.Register(followed); err != nil {
+		return fmt.Errorf("measuring whether %s follows the journal: %w", h.Name, err)
 	}
 	return nil
 }

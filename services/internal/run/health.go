@@ -59,22 +59,6 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// follows measures whether a service knows what is on: what it knows gets old while it can't follow the journal.
-func follows(h *Host) error {
-	followed := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "portcullis_journal_followed", Help: "1 while the service follows the journal, 0 while what it knows may be old."}, func() float64 {
-		if state := h.Watch.State(); state != nil && state.Fresh {
-			return 1
-		}
-		return 0
-	})
-	h.Metrics.Unregister(followed) // that of the service's life before
-	if err := h.Metrics.Register(followed); err != nil {
-		return fmt.Errorf("measuring whether %s follows the journal: %w", h.Name, err)
-	}
-	return nil
-}
-
 // serve answers /healthz, /readyz and /metrics until the context ends.
 func (h *health) serve(ctx context.Context, address string, r *prometheus.Registry) error {
 	mux := http.NewServeMux()
