@@ -118,6 +118,9 @@ func unanswered(ctx context.Context, err error) error {
 
 // why is an error in the one word that a trace may have of it; empty for none.
 func why(err error) string {
+	if err == nil {
+		return ""
+	}
 	for _, one := range []struct {
 		is   error
 		word string
@@ -126,8 +129,5 @@ func why(err error) string {
 			return one.word
 		}
 	}
-	if err != nil {
-		return "failed"
-	}
-	return ""
+	return "failed"
 }
