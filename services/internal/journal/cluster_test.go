@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +27,11 @@ func cluster(t *testing.T, syncs ...string) []*broker {
 	if syncs == nil {
 		syncs = []string{"always", "always", "always"}
 	}
+	return clusterAt(t, []string{t.TempDir(), t.TempDir(), t.TempDir()}, syncs...)
+}
+
+func clusterAt(t *testing.T, stores []string, syncs ...string) []*broker {
+	t.Helper()
 	addrs := freeAddrs(t, 6)
 	routes := addrs[3:]
 	var all []*broker
@@ -34,7 +41,7 @@ func cluster(t *testing.T, syncs ...string) []*broker {
 server_name: s%d
 jetstream { store_dir: %q, sync_interval: %s }
 cluster { name: c, listen: %q, routes: ["nats://%s"] }
-`, i, t.TempDir(), syncs[i], route, strings.Join(routes, `", "nats://`))+lent)
+`, i, stores[i], syncs[i], route, strings.Join(routes, `", "nats://`))+lent)
 		all = append(all, b)
 		starting.Go(b.start)
 	}
@@ -224,4 +231,26 @@ func load(t *testing.T, s *journal.Stream) func() {
 		})
 	}
 	return func() { cancel(); writers.Wait() }
+}
+
+func TestAServerWhoseDiskIsFullIsNotAccusedOfNotSyncing(t *testing.T) {
+	d := newDisk(t, 24)
+	servers := clusterAt(t, []string{t.TempDir(), t.TempDir(), filepath.Join(d.dir, "data")}, "always", "always", "always")
+	var told bytes.Buffer
+	j := connect(t, journal.Config{URL: servers[0].url(), Log: slog.New(slog.NewTextHandler(&told, nil))})
+	if err := journal.Create(t.Context(), j, []journal.StreamConfig{{Name: "STATE", Subjects: []string{"state.>"}, Replicas: 3, MaxBytes: 4 << 20}}); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, d)
+	for deadline := time.Now().Add(within); !strings.Contains(told.String(), "nobody checked that it syncs"); {
+		s, err := j.Stream(t.Context(), "STATE")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Its streams are off once it has met the full disk. If it leads, this one is not acknowledged.
+		_, _ = s.Append(t.Context(), journal.Message{Subject: "state.a", Data: bytes.Repeat([]byte("x"), 8000)})
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing was said of the server, but %q", told.String())
+		}
+	}
 }

@@ -159,17 +159,10 @@ func (j *Journal) asksAll(ctx context.Context, info *jetstream.StreamInfo) error
 	waiting, heard := j.holders(info), false
 	err := j.servers(ctx, Servers, func(server string, data json.RawMessage) error {
 		heard = true
-		var is struct {
-			Config struct {
-				SyncAlways bool `json:"sync_always"`
-			} `json:"config"`
-		}
-		if err := json.Unmarshal(data, &is); err != nil {
-			return err
-		}
+		is, err := readServer(data)
 		i := slices.Index(waiting, server)
-		if i < 0 {
-			return nil
+		if err != nil || i < 0 || is.Off {
+			return err
 		}
 		if !is.Config.SyncAlways {
 			return fmt.Errorf("%w: the server %s acknowledges before it syncs (set sync_interval: always)", ErrUnsafe, server)
@@ -189,6 +182,19 @@ func (j *Journal) asksAll(ctx context.Context, info *jetstream.StreamInfo) error
 		return errNobody
 	}
 	return j.silent(info, waiting)
+}
+
+// server is what one says of itself. One whose streams are off, because its disk was full, says nothing of how it syncs,
+// and acknowledges nothing either.
+type server struct {
+	Off    bool `json:"disabled"`
+	Config struct {
+		SyncAlways bool `json:"sync_always"`
+	} `json:"config"`
+}
+
+func readServer(data []byte) (is server, err error) {
+	return is, json.Unmarshal(data, &is)
 }
 
 // silent says what it means that some servers that hold a copy do not answer. Where most copies are known to be synced,

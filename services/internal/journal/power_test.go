@@ -119,13 +119,9 @@ func TestThePowerCutShowsAServerThatDoesNotSync(t *testing.T) {
 	}
 }
 
-func TestAFullDiskIsToldFromALostConnection(t *testing.T) {
-	d := newDisk(t, 24)
-	srv := start(t, local.Config{Dir: filepath.Join(d.dir, "data"), MaxStore: 1 << 30})
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Run(t.Context()) }()
-	s := open(t, connect(t, journal.Config{InProcess: srv.InProcess()}), state)
-	appended(t, s, "state.a", "before")
+// fill leaves not one block of a disk.
+func fill(t testing.TB, d *disk) {
+	t.Helper()
 	filler, err := os.Create(filepath.Join(d.dir, "filler"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +132,16 @@ func TestAFullDiskIsToldFromALostConnection(t *testing.T) {
 			_, err = filler.Write(chunk)
 		}
 	}
+}
+
+func TestAFullDiskIsToldFromALostConnection(t *testing.T) {
+	d := newDisk(t, 24)
+	srv := start(t, local.Config{Dir: filepath.Join(d.dir, "data"), MaxStore: 1 << 30})
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Run(t.Context()) }()
+	s := open(t, connect(t, journal.Config{InProcess: srv.InProcess()}), state)
+	appended(t, s, "state.a", "before")
+	fill(t, d)
 	e, err := s.Update(t.Context(), "state.a", func(journal.Entry, bool) ([]byte, error) { return make([]byte, 8000), nil })
 	t.Logf("the update says: %v", err)
 	if err == nil || !errors.Is(err, journal.ErrFull) {
