@@ -29,8 +29,11 @@ type Sink struct {
 }
 
 // Start runs one. It confirms a mail once taken has returned, which several connections may call at once.
-func Start(taken func(Mail)) (*Sink, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func Start(taken func(Mail)) (*Sink, error) { return StartAt("127.0.0.1", taken) }
+
+// StartAt runs one on another address of this machine.
+func StartAt(host string, taken func(Mail)) (*Sink, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("listening for mail: %w", err)
 	}

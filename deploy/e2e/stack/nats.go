@@ -13,7 +13,7 @@ import (
 // startNATS runs real NATS servers that sync before they acknowledge, speak TLS, and let each service do what the
 // product says that it may. It then makes the streams, with as many copies as there are servers.
 func (s *Stack) startNATS(servers, volume int) error {
-	portcullis, err := Binary("portcullis")
+	portcullis, err := s.binary("portcullis")
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (s *Stack) startNATS(servers, volume int) error {
 		return err
 	}
 	for i := range servers {
-		s.brokers = append(s.brokers, loopback(ports[i]))
+		s.brokers = append(s.brokers, s.at(Replica("nats", i), ports[i]))
 	}
 	s.Nats = s.brokers[0]
 	for i := range servers {
@@ -60,28 +60,28 @@ func (s *Stack) startNATS(servers, volume int) error {
 
 // broker starts the i-th NATS server; routes are the ports at which they find each other.
 func (s *Stack) broker(i int, routes []int, accounts string) error {
-	binary, err := Binary("nats-server")
+	binary, err := s.binary("nats-server")
 	if err != nil {
 		return err
 	}
 	name := Replica("nats", i)
 	text := fmt.Sprintf(`listen: %q
 server_name: %s
-jetstream { store_dir: %q, sync_interval: always, max_file_store: 8G }
+jetstream { store_dir: %q, %s }
 tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }
-%s`, s.brokers[i], name, filepath.Join(s.Folder, name), s.authority.file("nats.pem"), s.authority.file("nats.key"), s.authority.file("ca.pem"), accounts)
+%s`, s.brokers[i], name, s.place.Store(name), s.storage(), s.authority.file("nats.pem"), s.authority.file("nats.key"), s.authority.file("ca.pem"), accounts)
 	port, err := FreePort()
 	if err != nil {
 		return err
 	}
-	text += fmt.Sprintf("\nhttp: %q\n", loopback(port))
-	s.readiness[name] = "http://" + loopback(port) + "/healthz" // once it has all that the others have
+	text += fmt.Sprintf("\nhttp: %q\n", s.at(name, port))
+	s.readiness[name] = "http://" + s.at(name, port) + "/healthz" // once it has all that the others have
 	if len(s.brokers) > 1 {
 		var all []string
-		for _, port := range routes {
-			all = append(all, fmt.Sprintf("%q", "nats://"+loopback(port)))
+		for i, port := range routes {
+			all = append(all, fmt.Sprintf("%q", "nats://"+s.at(Replica("nats", i), port)))
 		}
-		text += fmt.Sprintf("\ncluster { name: portcullis, listen: %q, routes: [%s] }\n", loopback(routes[i]), strings.Join(all, ", "))
+		text += fmt.Sprintf("\ncluster { name: portcullis, listen: %q, routes: [%s] }\n", s.at(name, routes[i]), strings.Join(all, ", "))
 	}
 	config := filepath.Join(s.Folder, name+".conf")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -91,13 +91,23 @@ tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }
 	for user, password := range s.passwords {
 		env = append(env, "PORTCULLIS_NATS_PASSWORD_"+strings.ToUpper(strings.ReplaceAll(user, "-", "_"))+"="+password)
 	}
-	s.starts[name] = func() (*Process, error) { return spawn(s.Folder, name, binary, env, "-c", config) }
+	s.starts[name] = func() (*Process, error) { return s.spawn(name, binary, env, "-c", config) }
 	return s.Start(name)
+}
+
+// storage is how a NATS server is told when to sync, and that the streams' limits are no reservations of a small disk.
+func (s *Stack) storage() string {
+	syncs := "sync_interval: always"
+	if s.options.Unsynced {
+		syncs = "sync_interval: 10m"
+	}
+	return syncs + ", max_file_store: 64GB"
 }
 
 // atNATS is what tells a process where NATS is, and who it is there.
 func (s *Stack) atNATS(user string) []string {
 	return []string{
+		"PORTCULLIS_NATS_SYNCED=" + strconv.FormatBool(s.options.Unsynced),
 		"PORTCULLIS_NATS=tls://" + strings.Join(s.brokers, ",tls://"), "PORTCULLIS_NATS_TLS=true",
 		"PORTCULLIS_NATS_USER=" + user, "PORTCULLIS_NATS_PASSWORD=" + s.passwords[user],
 		"PORTCULLIS_TLS_CERT=" + s.authority.file(user+".pem"), "PORTCULLIS_TLS_KEY=" + s.authority.file(user+".key"),

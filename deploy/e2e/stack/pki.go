@@ -23,7 +23,11 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 	certificate *x509.Certificate
 	serial      int64
+	addresses   []net.IP // that certificates are good for, beside loopback
 }
+
+// holds has every certificate hold at an address.
+func (a *authority) holds(host string) { a.addresses = append(a.addresses, net.ParseIP(host)) }
 
 func newAuthority(folder string) (*authority, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -68,7 +72,7 @@ func (a *authority) issue(name string) error {
 	}
 	template := a.template(name)
 	template.URIs = []*url.URL{{Scheme: "spiffe", Host: "portcullis", Path: "/" + name}}
-	template.DNSNames, template.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	template.DNSNames, template.IPAddresses = []string{"localhost"}, append([]net.IP{net.IPv4(127, 0, 0, 1)}, a.addresses...)
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {
 		return err

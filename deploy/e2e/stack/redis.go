@@ -14,9 +14,9 @@ func (s *Stack) startRedis(port int) error {
 	if err != nil {
 		return fmt.Errorf("redis-server %w", errNotThere)
 	}
-	s.Redis = loopback(port)
+	s.Redis = s.at("redis", port)
 	s.starts["redis"] = func() (*Process, error) {
-		return spawn(s.Folder, "redis", binary, environment(), "--bind", "127.0.0.1",
+		return s.spawn("redis", binary, environment(), "--bind", s.place.Host("redis"), "--protected-mode", "no",
 			"--port", strconv.Itoa(port), "--save", "", "--appendonly", "no", "--dir", s.Folder)
 	}
 	if err := s.Start("redis"); err != nil {

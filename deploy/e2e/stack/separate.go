@@ -12,19 +12,23 @@ import (
 // between all of them.
 func Separate(folder string, o Options) (*Stack, error) {
 	s := newStack(folder)
-	s.Separate = true
-	_, err := Binary("portcullis") // building takes its time, and nobody should wait for it once started
+	s.Separate, s.options = true, o
+	if o.Place != nil {
+		s.place = o.Place
+	}
+	_, err := s.binary("portcullis") // building takes its time, and nobody should wait for it once started
 	if err != nil {
 		return s, err
 	}
 	if s.authority, err = newAuthority(filepath.Join(folder, "tls")); err != nil {
 		return s, err
 	}
+	names := s.layOut(o)
 	ports, err := freePorts(4)
 	if err != nil {
 		return s, err
 	}
-	s.HTTP, s.GRPC, s.SSH = "http://"+loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
+	s.HTTP, s.GRPC, s.SSH = "http://"+s.at("gateway", ports[0]), s.at("gateway", ports[1]), s.at("bastion", ports[2])
 	if err := s.startRedis(ports[3]); err != nil {
 		return s, err
 	}
@@ -34,18 +38,12 @@ func Separate(folder string, o Options) (*Stack, error) {
 	if err := s.makeKeys(); err != nil {
 		return s, err
 	}
-	var names []string
-	for _, service := range services {
-		for i := range max(1, o.Replicas[service]) {
-			names = append(names, Replica(service, i))
-		}
-	}
 	for _, name := range names {
 		port, err := FreePort()
 		if err != nil {
 			return s, err
 		}
-		s.addresses[name] = loopback(port)
+		s.addresses[name] = s.at(name, port)
 		if ServiceOf(name) != "gateway" {
 			continue
 		}
@@ -61,6 +59,23 @@ func Separate(folder string, o Options) (*Stack, error) {
 	return s, s.WaitReady()
 }
 
+// layOut names every service's processes, and has certificates hold where any process is.
+func (s *Stack) layOut(o Options) []string {
+	var names []string
+	for _, service := range services {
+		for i := range max(1, o.Replicas[service]) {
+			names = append(names, Replica(service, i))
+		}
+	}
+	for i := range max(1, o.Brokers) {
+		s.authority.holds(s.place.Host(Replica("nats", i)))
+	}
+	for _, name := range names {
+		s.authority.holds(s.place.Host(name))
+	}
+	return names
+}
+
 // replicas are the addresses of a service's processes.
 func (s *Stack) replicas(service string) string {
 	var all []string
@@ -71,7 +86,7 @@ func (s *Stack) replicas(service string) string {
 }
 
 func (s *Stack) makeKeys() error {
-	portcullis, err := Binary("portcullis")
+	portcullis, err := s.binary("portcullis")
 	if err != nil {
 		return err
 	}
@@ -86,7 +101,7 @@ func (s *Stack) keys(service string) string { return filepath.Join(s.Folder, "ke
 // service starts one replica of a service.
 func (s *Stack) service(name string, o Options) error {
 	kind := ServiceOf(name)
-	binary, err := Binary(kind)
+	binary, err := s.binary(kind)
 	if err != nil {
 		return err
 	}
@@ -103,14 +118,14 @@ func (s *Stack) service(name string, o Options) error {
 	}
 	env := environment(s.atNATS(kind)...)
 	env = append(env,
-		"PORTCULLIS_INSTANCE="+name+"-1", "PORTCULLIS_LISTEN="+s.addresses[name], "PORTCULLIS_HEALTH="+loopback(port),
+		"PORTCULLIS_INSTANCE="+name+"-1", "PORTCULLIS_LISTEN="+s.addresses[name], "PORTCULLIS_HEALTH="+s.at(name, port),
 		"PORTCULLIS_PEERS="+strings.Join(peers, ","), "PORTCULLIS_KEYS="+s.keys(kind),
 		"PORTCULLIS_HOLDS="+filepath.Join(s.Folder, "holds", name),
 	)
 	env = append(append(env, s.own(name)...), o.Environment...)
 	s.binaries[name] = binary
-	s.starts[name] = func() (*Process, error) { return spawn(s.Folder, name, s.binaries[name], env) }
-	s.readiness[name] = "http://" + loopback(port) + "/readyz"
+	s.starts[name] = func() (*Process, error) { return s.spawn(name, s.binaries[name], env) }
+	s.readiness[name] = "http://" + s.at(name, port) + "/readyz"
 	return s.Start(name)
 }
 
@@ -122,7 +137,7 @@ func (s *Stack) gateway(name string) error {
 		if err != nil {
 			return err
 		}
-		g.HTTP, g.GRPC = "http://"+loopback(ports[0]), loopback(ports[1])
+		g.HTTP, g.GRPC = "http://"+s.at(name, ports[0]), s.at(name, ports[1])
 	}
 	s.Gateways = append(s.Gateways, g)
 	return nil

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
@@ -26,7 +28,31 @@ type Options struct {
 	Brokers int
 	// Volume is the size of each NATS server's disk, in MiB; they have the folder's, if unset.
 	Volume int
+	// Place is where separate processes run; side by side on loopback, if unset.
+	Place Place
+	// Programs is a folder of programs to start instead of those that Binary builds.
+	Programs string
+	// Unsynced has NATS acknowledge before it syncs, and an operator who gives his word that it doesn't: what no
+	// installation may be, for showing what a power cut then takes.
+	Unsynced bool
 }
+
+// Place is where a stack's processes run.
+type Place interface {
+	// Host is a process's own address.
+	Host(process string) string
+	// Enter changes how a process is started: its command line and environment.
+	Enter(process string, command, environment []string) ([]string, []string)
+	// Store is the folder in which a NATS server keeps its streams.
+	Store(process string) string
+}
+
+// beside is this machine's loopback.
+type beside struct{ folder string }
+
+func (beside) Host(string) string                                 { return "127.0.0.1" }
+func (beside) Enter(_ string, c, e []string) ([]string, []string) { return c, e }
+func (b beside) Store(process string) string                      { return filepath.Join(b.folder, process) }
 
 // Administrator is the first one, whom the empty data folder is started with.
 type Administrator struct{ User, Password, TOTPSecret string }
@@ -56,6 +82,8 @@ type Stack struct {
 	passwords map[string]string // of NATS users
 	brokers   []string          // host:port of each NATS server
 	volumes   []string          // what is mounted
+	options   Options
+	place     Place
 }
 
 // Gateway is one replica of the gateway, and its public addresses.
@@ -68,8 +96,27 @@ func newStack(folder string) *Stack {
 			User: "admin", Password: "correct horse battery staple", TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
 		},
 		processes: map[string]*Process{}, starts: map[string]func() (*Process, error){}, readiness: map[string]string{},
-		addresses: map[string]string{}, passwords: map[string]string{}, binaries: map[string]string{},
+		addresses: map[string]string{}, passwords: map[string]string{}, binaries: map[string]string{}, place: beside{folder},
 	}
+}
+
+// at is an address of a process.
+func (s *Stack) at(process string, port int) string {
+	return net.JoinHostPort(s.place.Host(process), strconv.Itoa(port))
+}
+
+// binary is the path of a program.
+func (s *Stack) binary(name string) (string, error) {
+	if s.options.Programs != "" {
+		return filepath.Join(s.options.Programs, name), nil
+	}
+	return Binary(name)
+}
+
+// spawn starts a process of this stack where it has its place.
+func (s *Stack) spawn(name, binary string, environment []string, arguments ...string) (*Process, error) {
+	command, environment := s.place.Enter(name, append([]string{binary}, arguments...), environment)
+	return spawn(s.Folder, name, command[0], environment, command[1:]...)
 }
 
 // Process answers a process by name: a service, "portcullis", "nats" or "redis".

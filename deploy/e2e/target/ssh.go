@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 
 // Door is the bastion as a person's ssh sees it.
 type Door struct {
+	// Host is its address; loopback's, if unset.
+	Host string
 	Port int
 	// Folder holds the known_hosts file.
 	Folder string
@@ -38,7 +41,7 @@ func (d Door) Dial(user, device string, key Key, command ...string) (*Session, e
 	if err != nil {
 		return nil, ErrMissing
 	}
-	arguments := append(d.options(key), "-l", user+"%"+device, "127.0.0.1")
+	arguments := append(d.options(key), "-l", user+"%"+device, cmp.Or(d.Host, "127.0.0.1"))
 	s := &Session{cmd: exec.Command(ssh, append(arguments, command...)...), ended: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if s.in, err = s.cmd.StdinPipe(); err != nil {

@@ -37,6 +37,11 @@ type Server struct {
 
 // StartServer runs sshd in a folder on a loopback port.
 func StartServer(folder string, port int) (*Server, error) {
+	return StartServerAt(folder, "127.0.0.1", port)
+}
+
+// StartServerAt runs sshd in a folder on another address of this machine.
+func StartServerAt(folder, address string, port int) (*Server, error) {
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
 		if sshd, err = exec.LookPath("/usr/sbin/sshd"); err != nil {
@@ -59,11 +64,11 @@ func StartServer(folder string, port int) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Host: "127.0.0.1", Port: port, HostKey: host.Public, User: me.Username, PrivateKey: login.Private,
+		Host: address, Port: port, HostKey: host.Public, User: me.Username, PrivateKey: login.Private,
 		log: filepath.Join(folder, "sshd.log"),
 	}
 	config := filepath.Join(folder, "sshd_config")
-	if err := os.WriteFile(config, []byte(serverConfig(folder, port)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(serverConfig(folder, address, port)), 0o600); err != nil {
 		return nil, err
 	}
 	if os.Getuid() == 0 { // where privilege separation wants its folder, an image without systemd lacks it
@@ -77,9 +82,9 @@ func StartServer(folder string, port int) (*Server, error) {
 	return s, s.await()
 }
 
-func serverConfig(folder string, port int) string {
+func serverConfig(folder, address string, port int) string {
 	return fmt.Sprintf(`Port %d
-ListenAddress 127.0.0.1
+ListenAddress %[3]s
 HostKey %[2]s/host_key
 AuthorizedKeysFile %[2]s/authorized_keys
 PidFile none
@@ -94,7 +99,7 @@ UseDNS no
 PrintMotd no
 PrintLastLog no
 Subsystem sftp internal-sftp
-`, port, folder)
+`, port, folder, address)
 }
 
 func (s *Server) await() error {
