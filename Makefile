@@ -33,8 +33,8 @@ bench: ## every speed beside its limit, measured in the same run; JSON lines in 
 	@mkdir -p build
 	cd deploy/e2e && go run ./bench -out ../../build/bench.jsonl
 
-chaos: ## breaks a cluster at random for three minutes a seed, and compares: make chaos SEED=1 SEEDS=10
-	cd deploy/e2e && go run ./chaos -seed $(or $(SEED),1) -seeds $(or $(SEEDS),1)
+chaos: ## breaks a cluster at random for three minutes a seed, and compares: make chaos SEED=1 SEEDS=10; BAD=clock or unsynced has to be noticed
+	cd deploy/e2e && go run ./chaos -seed $(or $(SEED),1) -seeds $(or $(SEEDS),1) -bad "$(BAD)"
 
 generate: $(BUF) build/third_party ## Go and OpenAPI from proto/
 	rm -rf build/gen build/openapi

@@ -1,126 +1,191 @@
+//go:build linux
+
 package main
 
 import (
-	"fmt"
-	"math/rand/v2"
+	"errors"
+	"os"
 	"syscall"
 	"time"
 
-	"portcullis.dev/deploy/e2e/stack"
+	"portcullis.dev/deploy/e2e/chaos/disk"
+	"portcullis.dev/deploy/e2e/chaos/plan"
+	"portcullis.dev/deploy/e2e/chaos/wire"
 )
-
-// fault is one thing that breaks, and for how long.
-type fault struct {
-	at, lasts time.Duration
-	kind      kind
-	process   string
-}
-
-type kind int
-
-const (
-	killed  kind = iota // kill -9, and started again
-	stopped             // SIGSTOP: it is there, and says nothing
-	wiped               // Redis has forgotten everything
-)
-
-func (k kind) String() string { return [...]string{"kill -9", "SIGSTOP", "FLUSHALL"}[k] }
-
-// replicas are how many of each service there are: two of what is not at the edge.
-func replicas() map[string]int {
-	return map[string]int{"emergency-control": 2, "identity": 2, "access-gate": 2, "session-broker": 2, "notifier": 2}
-}
-
-const brokers = 3
-
-func processes() []string {
-	all := []string{"bastion", "gateway", "redis"}
-	for _, service := range []string{"emergency-control", "identity", "access-gate", "session-broker", "notifier"} {
-		all = append(all, service, stack.Replica(service, 1))
-	}
-	for i := range brokers {
-		all = append(all, stack.Replica("nats", i))
-	}
-	return all
-}
-
-// schedule is what a seed breaks: a fault each second or so, some of them at the same time.
-func schedule(seed uint64, lasts time.Duration) []fault {
-	r := rand.New(rand.NewPCG(seed, 0))
-	names := processes()
-	busy := map[string]time.Duration{} // until when
-	var all []fault
-	for at := time.Second; at < lasts; at += time.Duration(r.Int64N(int64(2 * time.Second))) {
-		f := fault{at: at, process: names[r.IntN(len(names))], kind: kind(r.IntN(2))}
-		f.lasts = 100*time.Millisecond + time.Duration(r.Int64N(int64(5*time.Second)))
-		if f.process == "redis" && r.IntN(3) == 0 {
-			f.kind, f.lasts = wiped, 0
-		}
-		if busy[f.process] > at {
-			continue // what is broken can't be broken again
-		}
-		busy[f.process] = at + f.lasts + 4*time.Second // it takes its time to come back
-		all = append(all, f)
-	}
-	return all
-}
 
 // breakThings makes the faults at their times, and ends each.
-func (w *world) breakThings(faults []fault) (int, error) {
+func (w *world) breakThings(faults []plan.Fault) error {
 	began, over := time.Now(), make(chan error, len(faults))
 	for _, f := range faults {
-		time.Sleep(time.Until(began.Add(f.at)))
-		w.say("%6.1fs %s %s for %s", f.at.Seconds(), f.kind, f.process, f.lasts.Round(time.Millisecond))
+		time.Sleep(time.Until(began.Add(f.At)))
+		w.say("%s", f)
 		go func() { over <- w.breakOne(f) }()
 	}
+	var wrong error
 	for range faults {
-		if err := <-over; err != nil {
-			return len(faults), err
-		}
+		wrong = errors.Join(wrong, <-over)
 	}
-	return len(faults), nil
+	return wrong
 }
 
-func (w *world) breakOne(f fault) error {
-	switch f.kind {
-	case wiped:
+func (w *world) breakOne(f plan.Fault) error {
+	switch f.Kind {
+	case plan.Wiped:
 		_ = w.Wipe() // it may be down
 		return nil
-	case stopped:
-		if err := w.signal(f.process, syscall.SIGSTOP); err != nil {
-			return err
-		}
-		time.Sleep(f.lasts)
-		return w.signal(f.process, syscall.SIGCONT)
+	case plan.Apart, plan.OneWay, plan.Lossy:
+		return w.partFor(f)
 	}
-	w.mu.Lock()
-	p := w.Process(f.process)
-	w.mu.Unlock()
-	p.Kill()
-	time.Sleep(f.lasts)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.Start(f.process)
+	for _, process := range brokenBy(f) { // a machine that is busy takes longer than planned
+		w.site.broken[process].Lock()
+		defer w.site.broken[process].Unlock()
+	}
+	switch f.Kind {
+	case plan.Stopped:
+		return w.stopFor(f)
+	case plan.Power:
+		return w.powerCut(f)
+	case plan.Full:
+		return w.fillFor(f)
+	case plan.Slow:
+		return w.slowFor(f)
+	case plan.Clock:
+		return w.clockFor(f)
+	}
+	w.kill(f.Process)
+	time.Sleep(f.Lasts)
+	return w.start(f.Process)
 }
 
+func (w *world) stopFor(f plan.Fault) error {
+	if err := w.signal(f.Process, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	time.Sleep(f.Lasts)
+	return w.signal(f.Process, syscall.SIGCONT)
+}
+
+func (w *world) partFor(f plan.Fault) error {
+	how := wire.Lost
+	if f.Kind == plan.Lossy {
+		how = wire.Holey
+	}
+	there, err := w.site.net.Spoil(f.Process, f.Other, how)
+	if err != nil || f.Kind == plan.OneWay {
+		time.Sleep(f.Lasts)
+		return errors.Join(err, there())
+	}
+	back, err := w.site.net.Spoil(f.Other, f.Process, how)
+	time.Sleep(f.Lasts)
+	return errors.Join(err, there(), back())
+}
+
+// powerCut ends brokers at one moment, and starts them from what was on their disks then.
+func (w *world) powerCut(f plan.Fault) error {
+	var wrong []error
+	for _, broker := range brokenBy(f) {
+		wrong = append(wrong, w.signal(broker, syscall.SIGSTOP))
+	}
+	for _, broker := range brokenBy(f) {
+		wrong = append(wrong, w.site.disks[broker].Cut())
+	}
+	for _, broker := range brokenBy(f) {
+		w.kill(broker)
+		wrong = append(wrong, w.site.disks[broker].Restore())
+	}
+	time.Sleep(f.Lasts)
+	return errors.Join(append(wrong, w.startAll(f))...)
+}
+
+// fillFor fills disks. A broker that has met it stays without streams until it is started again: as whoever watches its health does.
+func (w *world) fillFor(f plan.Fault) error {
+	return w.onDisks(f, func(d *disk.Disk, _ int) (func() error, error) { return d.Fill() }, func() error {
+		for _, broker := range brokenBy(f) {
+			w.kill(broker)
+		}
+		return w.startAll(f)
+	})
+}
+
+func (w *world) slowFor(f plan.Fault) error {
+	return w.onDisks(f, func(d *disk.Disk, pid int) (func() error, error) { return d.Throttle(pid, f.Amount) }, func() error { return nil })
+}
+
+func (w *world) onDisks(f plan.Fault, spoil func(*disk.Disk, int) (func() error, error), then func() error) error {
+	var mends []func() error
+	var wrong []error
+	for _, broker := range brokenBy(f) {
+		mend, err := spoil(w.site.disks[broker], w.pid(broker))
+		if wrong = append(wrong, err); err == nil {
+			mends = append(mends, mend)
+		}
+	}
+	time.Sleep(f.Lasts)
+	for _, mend := range mends {
+		wrong = append(wrong, mend())
+	}
+	return errors.Join(append(wrong, then())...)
+}
+
+func (w *world) clockFor(f plan.Fault) error {
+	w.kill(f.Process)
+	w.setClock(f.Process, f.Amount)
+	if err := w.start(f.Process); err != nil {
+		return err
+	}
+	time.Sleep(f.Lasts)
+	w.kill(f.Process)
+	w.setClock(f.Process, w.site.clocks[f.Process])
+	return w.start(f.Process)
+}
+
+// brokenBy are the processes that a fault breaks.
+func brokenBy(f plan.Fault) []string {
+	if f.Process == plan.Everywhere {
+		return cluster().Brokers
+	}
+	return []string{f.Process}
+}
+
+func (w *world) kill(process string) {
+	w.mu.Lock()
+	p := w.Process(process)
+	w.mu.Unlock()
+	p.Kill()
+}
+
+func (w *world) pid(process string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Process(process).PID()
+}
+
+func (w *world) start(process string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Start(process)
+}
+
+func (w *world) startAll(f plan.Fault) error {
+	var wrong []error
+	for _, process := range brokenBy(f) {
+		wrong = append(wrong, w.start(process))
+	}
+	return errors.Join(wrong...)
+}
+
+// signal reaches a process unless it has ended by itself.
 func (w *world) signal(process string, s syscall.Signal) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.Process(process).Signal(s); err != nil {
-		return fmt.Errorf("%s has ended by itself: %w\n%s", process, err, w.Process(process).Tail(20))
+	if err := w.Process(process).Signal(s); !errors.Is(err, os.ErrProcessDone) {
+		return err
 	}
 	return nil
 }
 
-// heal waits until everything is there, and then a second: what was cut is gone by then.
+// heal waits until everything is there.
 func (w *world) heal() error {
-	for _, name := range processes() {
-		select {
-		case <-w.Process(name).Exited():
-			return fmt.Errorf("%s has ended by itself:\n%s", name, w.Process(name).Tail(30))
-		default:
-		}
-	}
 	if err := w.WaitReady(); err != nil {
 		return err
 	}

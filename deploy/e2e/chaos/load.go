@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -26,7 +28,8 @@ type act struct {
 	path     string
 	body     client.Object
 	id       string    // of the answer, empty until there is one
-	answered time.Time // when
+	asked    time.Time // first
+	answered time.Time
 	refused  string
 }
 
@@ -124,6 +127,7 @@ func (w *world) actOn(over <-chan struct{}) {
 			continue
 		}
 		delete(a.body, "purpose")
+		a.asked = time.Now()
 		a.body["grant"] = grant
 		w.mu.Lock()
 		w.acts = append(w.acts, a)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"portcullis.dev/deploy/e2e/chaos/wire"
 	"portcullis.dev/deploy/e2e/client"
 	"portcullis.dev/deploy/e2e/sink"
 	"portcullis.dev/deploy/e2e/stack"
@@ -26,16 +29,18 @@ const (
 // world is a product on clusters, with people and devices in it, and what was seen of it.
 type world struct {
 	*stack.Stack
-	seed  uint64
-	first *client.Person
-	crew  []*client.Person
-	alice target.Key
-	door  target.Door
-	sshd  *target.Server
-	mails *sink.Sink
-	asks  client.Client // an enforcer's
-	began time.Time
-	calm  time.Time // when everything was there again
+	site     *site
+	seed     uint64
+	programs string // their folder
+	first    *client.Person
+	crew     []*client.Person
+	alice    target.Key
+	door     target.Door
+	sshd     *target.Server
+	mails    *sink.Sink
+	asks     client.Client // an enforcer's
+	began    time.Time
+	calm     time.Time // when everything was there again
 
 	mu       sync.Mutex // guards all below, and what starts and ends processes
 	acts     []*act
@@ -43,15 +48,24 @@ type world struct {
 	checks   []check
 	arrived  map[string]int // mails by Message-ID
 	refusal  error          // why a session did not open last
+	skews    []skew         // clocks that were set
+	ended    []string       // processes that ended by themselves
 }
 
-func newWorld(seed uint64) (*world, error) {
+func newWorld(seed uint64, programs string, unsynced bool) (*world, error) {
 	folder, err := os.MkdirTemp("", "portcullis-chaos-")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{seed: seed, arrived: map[string]int{}, began: time.Now()}
-	w.Stack, err = stack.Separate(folder, stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}, Replicas: replicas(), Brokers: brokers})
+	w := &world{seed: seed, programs: programs, arrived: map[string]int{}, began: time.Now()}
+	if w.site, err = newSite(seed, w.clock); err != nil {
+		return w, err
+	}
+	w.say("logs are in %s; clocks are wrong by %v seconds", folder, w.site.clocks)
+	w.Stack, err = stack.Separate(folder, stack.Options{
+		Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}, Replicas: replicas(), Brokers: brokers,
+		Place: w.site, Programs: programs, Unsynced: unsynced,
+	})
 	if err != nil {
 		return w, err
 	}
@@ -67,7 +81,7 @@ func newWorld(seed uint64) (*world, error) {
 	return w, nil
 }
 
-func (w *world) close() {
+func (w *world) close(keepLogs bool) {
 	if w.mails != nil {
 		_ = w.mails.Stop()
 	}
@@ -76,7 +90,9 @@ func (w *world) close() {
 	}
 	if w.Stack != nil {
 		w.Stop()
-		_ = os.RemoveAll(w.Folder)
+		if !keepLogs {
+			_ = os.RemoveAll(w.Folder)
+		}
 	}
 	if w.sshd != nil {
 		w.sshd.Stop()
@@ -104,10 +120,10 @@ func (w *world) devices() error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	if w.sshd, err = target.StartServer(folder, port); err != nil {
+	if w.sshd, err = target.StartServerAt(folder, wire.Router, port); err != nil {
 		return err
 	}
-	w.door = target.Door{Port: w.SSHPort(), Folder: folder}
+	w.door = target.Door{Host: w.site.Host("bastion"), Port: w.SSHPort(), Folder: folder}
 	if w.alice, err = target.NewKey(filepath.Join(folder, "alice")); err != nil {
 		return err
 	}
@@ -133,7 +149,7 @@ func (w *world) devices() error {
 // telling has alice told of everything by e-mail.
 func (w *world) telling() error {
 	var err error
-	w.mails, err = sink.Start(func(m sink.Mail) {
+	w.mails, err = sink.StartAt(wire.Router, func(m sink.Mail) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.arrived[m.MessageID]++
@@ -148,7 +164,7 @@ func (w *world) telling() error {
 		}
 	}
 	err = answered(w.first.Call(http.MethodPost, "/v1/smtp-accounts", client.Object{"name": "Sink", "enabled": true, "sender": "brake@sink.test",
-		"host": "127.0.0.1", "port": w.mails.Port, "requestId": uuid.NewString()}))
+		"host": wire.Router, "port": w.mails.Port, "requestId": uuid.NewString()}))
 	if err != nil {
 		return err
 	}
