@@ -8,7 +8,7 @@ OPENAPI  := services/gateway/gateway/openapi.json
 WEB      := services/gateway/web
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench chaos generate console lint vulnerabilities release reproduce clean $(SERVICES)
+.PHONY: help run test build bench chaos generate console lint vulnerabilities release reproduce images clean $(SERVICES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ release: ## build/release: binaries, SBOMs, checksums; signed with KEY=file (doc
 
 reproduce: ## builds a release twice, in two folders, and compares
 	deploy/release/reproduce.sh
+
+images: ## an image of each service by ko, built twice and compared; the first time builds ko, for some minutes
+	deploy/docker/twice.sh
 
 clean: ## removes bin/ and build/, never data/
 	rm -rf bin build

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"portcullis.dev/services/internal/rpc"
 )
 
 // health knows which services the process still waits for.
@@ -59,7 +61,7 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// serve answers /healthz, /readyz and /metrics until the context ends.
+// serve answers /healthz, /readyz, /metrics and, in the clear, grpc.health.v1 until the context ends.
 func (h *health) serve(ctx context.Context, address string, r *prometheus.Registry) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -75,7 +77,10 @@ func (h *health) serve(ctx context.Context, address string, r *prometheus.Regist
 	if err != nil {
 		return fmt.Errorf("listening for health: %w", err)
 	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	mux.Handle("POST /grpc.health.v1.Health/", rpc.Probe(h.Ready))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(l); ctx.Err() == nil {

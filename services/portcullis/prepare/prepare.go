@@ -4,8 +4,12 @@ package prepare
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +24,7 @@ const patience = 30 * time.Second
 
 // Commands answers `portcullis prepare …`.
 func Commands(a *app.App) []*cobra.Command {
-	return []*cobra.Command{app.Group("prepare", "make what services in processes of their own need", accounts(), streams(a), keys(a))}
+	return []*cobra.Command{app.Group("prepare", "make what services in processes of their own need", accounts(), streams(a), keys(a), certs(a), inSecrets(a))}
 }
 
 func accounts() *cobra.Command {
@@ -57,4 +61,74 @@ func keys(a *app.App) *cobra.Command {
 			}
 			return a.Tell(new(emptypb.Empty), "The keys are in %s.", args[0])
 		}}
+}
+
+func certs(a *app.App) *cobra.Command {
+	command := &cobra.Command{Use: "certificates FOLDER", Short: "make a CA, and a certificate for each service", Args: cobra.ExactArgs(1),
+		Long: "Makes a folder for each service with " + certFile + ", " + keyFile + " and " + caFile + ", and the folder \"" + authorityName + "\" of the CA, which no\n" +
+			"service needs. Run it again to make anew those that have less than a third of their year left: a service reads\n" +
+			"its files at each handshake."}
+	dns := command.Flags().StringArray("dns", nil, "a host name of a server that is not ours: nats=nats-1.example.com (repeatable)")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		hosts, err := hostNames(*dns)
+		if err != nil {
+			return err
+		}
+		all := certificates{shelf: folders(args[0]), set: func(name string) string { return name }, dns: hosts, now: time.Now()}
+		if err := all.make(command.Context()); err != nil {
+			return err
+		}
+		return a.Tell(new(emptypb.Empty), "The certificates are in %s.", args[0])
+	}
+	return command
+}
+
+func inSecrets(a *app.App) *cobra.Command {
+	command := &cobra.Command{Use: "secrets KIND…", Short: "make certificates, keys and passwords as Kubernetes Secrets, from a Pod", Args: cobra.MinimumNArgs(1),
+		Long: "Makes what is missing of certificates, keys, nats, redis, admin and bastion, as Secrets of the Pod's namespace. What is\n" +
+			"there stays, save for certificates with less than a third of their year left. The Helm chart's Job runs it."}
+	prefix := command.Flags().String("prefix", "portcullis-", "what the Secrets' names begin with")
+	labels := command.Flags().StringToString("label", nil, "labels of the Secrets: name=value")
+	dns := command.Flags().StringArray("dns", nil, "a host name of a server that is not ours: nats=*.nats.example.svc (repeatable)")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		hosts, err := hostNames(*dns)
+		if err != nil {
+			return err
+		}
+		s, err := inCluster(account, server, *prefix, *labels)
+		if err != nil {
+			return err
+		}
+		if err := fillAll(command.Context(), kinds(s, hosts), args); err != nil {
+			return err
+		}
+		return a.Tell(new(emptypb.Empty), "The Secrets are there.")
+	}
+	return command
+}
+
+// fillAll makes each kind that is asked for; one that fails does not keep the others from being made.
+func fillAll(ctx context.Context, of map[string]func(context.Context) error, names []string) error {
+	var wrong []error
+	for _, name := range names {
+		make := of[name]
+		if make == nil {
+			return app.Usagef("there is no kind %q: it is one of %s", name, strings.Join(slices.Sorted(maps.Keys(of)), ", "))
+		}
+		wrong = append(wrong, make(ctx))
+	}
+	return errors.Join(wrong...)
+}
+
+// hostNames reads server=name, each of them once or more.
+func hostNames(said []string) (map[string][]string, error) {
+	all := map[string][]string{}
+	for _, one := range said {
+		server, host, ok := strings.Cut(one, "=")
+		if !ok || server == "" || host == "" {
+			return nil, app.Usagef("--dns %q is not of the form nats=host.example.com", one)
+		}
+		all[server] = append(all[server], host)
+	}
+	return all, nil
 }

@@ -1,0 +1,202 @@
+// Package chart_test holds the Helm chart against Kubernetes's own types, and against the services that it runs.
+package chart_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	chart "helm.sh/helm/v4/pkg/chart/v2"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	"helm.sh/helm/v4/pkg/engine"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	kubernetes "k8s.io/client-go/kubernetes/scheme"
+
+	"portcullis.dev/deploy/e2e/stack"
+)
+
+const (
+	release   = "portcullis"
+	namespace = "doors"
+)
+
+var services = []string{"access-gate", "bastion", "emergency-control", "gateway", "identity", "notifier", "session-broker"}
+
+func folder() string { return filepath.Join(stack.Root(), "deploy", "helm", "portcullis") }
+
+var loaded = sync.OnceValues(func() (*chart.Chart, error) { return loader.Load(folder()) })
+
+// decoder refuses fields that Kubernetes, the Prometheus operator and cert-manager don't know.
+var decoder = sync.OnceValues(func() (runtime.Decoder, error) {
+	scheme := runtime.NewScheme()
+	err := errors.Join(kubernetes.AddToScheme(scheme), monitoring.AddToScheme(scheme), certmanager.AddToScheme(scheme))
+	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer(), err
+})
+
+// values are said as a person says them: "nats.inChart": false.
+type values map[string]any
+
+func (v values) nested() map[string]any {
+	top := map[string]any{}
+	for name, value := range v {
+		at := top
+		parts := strings.Split(name, ".")
+		for _, part := range parts[:len(parts)-1] {
+			if at[part] == nil {
+				at[part] = map[string]any{}
+			}
+			at = at[part].(map[string]any)
+		}
+		at[parts[len(parts)-1]] = value
+	}
+	return top
+}
+
+// render answers what Helm would send to a cluster that knows Prometheus's kinds, as text by file.
+func render(v values) (map[string]string, error) {
+	c, err := loaded()
+	if err != nil {
+		return nil, err
+	}
+	known := common.DefaultCapabilities.Copy()
+	known.APIVersions = append(slices.Clone(known.APIVersions), "monitoring.coreos.com/v1")
+	all, err := util.ToRenderValues(c, v.nested(), common.ReleaseOptions{Name: release, Namespace: namespace, Revision: 1, IsInstall: true}, known)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Render(c, all)
+}
+
+// objects are what a choice of values makes, decoded strictly.
+func objects(t *testing.T, v values) []runtime.Object {
+	t.Helper()
+	files, err := render(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict, err := decoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []runtime.Object
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if path.Ext(name) != ".yaml" {
+			continue
+		}
+		documents := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(files[name])))
+		for {
+			text, err := documents.Read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(bytes.TrimSpace(stripped(text))) == 0 {
+				continue
+			}
+			object, _, err := strict.Decode(text, nil, nil)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, text)
+			}
+			all = append(all, object)
+		}
+	}
+	return all
+}
+
+// stripped is a document without its comments.
+func stripped(text []byte) []byte {
+	var kept [][]byte
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
+		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) && !bytes.Equal(line, []byte("---")) {
+			kept = append(kept, line)
+		}
+	}
+	return bytes.Join(kept, []byte("\n"))
+}
+
+// of are those of a kind, by name.
+func of[T any](all []runtime.Object) map[string]*T {
+	found := map[string]*T{}
+	for _, object := range all {
+		if one, ok := object.(any).(*T); ok {
+			found[object.(metav1.Object).GetName()] = one
+		}
+	}
+	return found
+}
+
+// choices are the ways in which people install it.
+func choices() map[string]values {
+	certificates, keys := map[string]any{}, map[string]any{}
+	for _, service := range services {
+		certificates[service], keys[service] = "my-tls-"+service, "my-keys-"+service
+	}
+	certificates["bootstrap"] = "my-tls-bootstrap"
+	return map[string]values{
+		"as it is": {},
+		"alone": {
+			"defaults.replicas": 1, "nats.server.replicas": 1, "networkPolicy.enabled": false,
+			"monitoring.dashboard.enabled": false, "monitoring.rules.enabled": false, "monitoring.serviceMonitor.enabled": false,
+		},
+		"bring your own": {
+			"nats.inChart": false, "nats.urls": []any{"tls://n1.example.com:4222", "tls://n2.example.com:4222"}, "nats.existingSecret": "my-nats",
+			"redis.inChart": false, "redis.url": "rediss://r.example.com:6379/0", "redis.existingSecret": "my-redis", "redis.caSecret": "my-ca", "redis.sentinelPassword": true,
+			"certificates.source": "existing", "certificates.existingSecrets": certificates, "keys.existingSecrets": keys,
+			"admin.existingSecret": "my-admin", "ssh.hostKey.existingSecret": "my-host-key",
+			"oidc.existingSecret": "my-provider", "oidc.ca": true, "services.identity.config.oidc-roles": map[string]any{"oncall": "operator"},
+		},
+		"cert-manager": {"certificates.source": "cert-manager"},
+		"a company's issuer": {
+			"certificates.source": "cert-manager", "certificates.certManager.issuer.name": "corp", "certificates.certManager.issuer.kind": "ClusterIssuer",
+		},
+		"open to the world": {
+			"public.type": "LoadBalancer", "ssh.type": "LoadBalancer", "ssh.annotations": map[string]any{"a": "b"}, "public.ingress.enabled": true, "public.ingress.host": "doors.example.com",
+			"public.ingress.className": "x", "public.ingress.tlsSecret": "cert", "services.access-gate.autoscaling.enabled": true,
+			"services.access-gate.nodeSelector": map[string]any{"a": "b"}, "services.access-gate.podAnnotations": map[string]any{"a": "b"},
+			"services.gateway.config.trusted-proxies": []any{"10.0.0.0/8"}, "image.registry": "registry.example.com", "image.pullSecrets": []any{map[string]any{"name": "pull"}},
+			"image.digests.access-gate": "sha256:" + strings.Repeat("a", 64), "networkPolicy.publicFrom": []any{map[string]any{"ipBlock": map[string]any{"cidr": "10.0.0.0/8"}}},
+		},
+	}
+}
+
+func eachChoice(t *testing.T, look func(t *testing.T, v values, all []runtime.Object)) {
+	for name, v := range choices() {
+		t.Run(name, func(t *testing.T) { look(t, v, objects(t, v)) })
+	}
+}
+
+func secretsOf(pod corev1.PodSpec) []string {
+	var names []string
+	for _, volume := range pod.Volumes {
+		if volume.Secret != nil {
+			names = append(names, volume.Secret.SecretName)
+		}
+	}
+	for _, c := range pod.Containers {
+		for _, e := range c.Env {
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				names = append(names, e.ValueFrom.SecretKeyRef.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
