@@ -65,7 +65,6 @@ func TestTheNetworkLetsThroughWhoMayCallAndNobodyElse(t *testing.T) {
 	if diff := cmp.Diff(want, in); diff != "" {
 		t.Error("who comes in (-table +chart)", diff)
 	}
-	out["gateway"] = []string{}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error("who goes out (-table +chart)", diff)
 	}
@@ -134,7 +133,7 @@ func podLabels(all []runtime.Object) map[string]map[string]string {
 // TestEveryServiceIsToldWhereThoseAreWhomItCalls holds the configuration against the same table.
 func TestEveryServiceIsToldWhereThoseAreWhomItCalls(t *testing.T) {
 	all := objects(t, values{})
-	found := map[string][]string{"gateway": {}}
+	found := map[string][]string{}
 	for _, service := range services {
 		c := struct {
 			Peers map[string]string `json:"peers"`

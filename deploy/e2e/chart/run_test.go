@@ -91,7 +91,12 @@ type node struct {
 }
 
 func newNode(t *testing.T, all []runtime.Object) *node {
-	n := &node{t: t, all: all, dir: t.TempDir()}
+	dir, err := os.MkdirTemp("", "chart-") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	n := &node{t: t, all: all, dir: dir}
 	hosts := "127.0.0.1 localhost kubernetes.default.svc\n"
 	add := func(owner, name string, spec corev1.PodSpec, more ...string) {
 		p := &pod{name: name, address: fmt.Sprintf("127.0.1.%d", len(n.pods)+1), spec: spec}

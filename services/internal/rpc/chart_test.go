@@ -14,13 +14,20 @@ import (
 // TestTheChartKnowsWhoCallsWhom holds the table against what the chart makes its NetworkPolicies of.
 func TestTheChartKnowsWhoCallsWhom(t *testing.T) {
 	const file = "../../../deploy/helm/portcullis/files/callers.yaml"
-	callers := map[string]map[string]bool{rpc.Gateway: {}}
+	callers := map[string]map[string]bool{}
+	every := []string{rpc.Control, rpc.Identity, rpc.Gate, rpc.Broker, rpc.Bastion, rpc.Notifier, rpc.Gateway}
+	for _, owner := range every {
+		callers[owner] = map[string]bool{}
+	}
 	for _, row := range rpc.Table() {
-		if callers[row.Owner] == nil {
-			callers[row.Owner] = map[string]bool{}
+		owners := []string{row.Owner}
+		if row.Owner == rpc.Every {
+			owners = every
 		}
-		for _, caller := range slices.Concat(row.Carry, row.Own) {
-			callers[row.Owner][caller] = true
+		for _, owner := range owners {
+			for _, caller := range slices.Concat(row.Carry, row.Own) {
+				callers[owner][caller] = true
+			}
 		}
 	}
 	want := "# Who calls whom, as services/internal/rpc/table.go has it; a test there says what belongs here.\n"

@@ -25,7 +25,7 @@ func kinds(s shelf, dns map[string][]string) map[string]func(context.Context) er
 		"certificates": certificates{shelf: s, set: func(name string) string { return "tls-" + name }, dns: dns, now: time.Now()}.make,
 		"keys":         func(ctx context.Context) error { return shareKeys(ctx, s) },
 		"nats": func(ctx context.Context) error {
-			return fill(ctx, s, "nats", password, append(run.Services(), "bootstrap")...)
+			return fill(ctx, s, "nats", password, append(run.Services(), "bootstrap", "backup")...)
 		},
 		"redis":   func(ctx context.Context) error { return fill(ctx, s, "redis", password, "password") },
 		"admin":   func(ctx context.Context) error { return fill(ctx, s, "admin", secret, "password", "totp-secret") },

@@ -58,7 +58,7 @@ topologySpreadConstraints:
 {{- $c := dict "product" $v.product "timezone" $v.timezone "log-level" $v.logLevel "log-format" "json"
   "listen" ":7443" "health" ":7480" "peers" $peers
   "tls-cert" "/etc/portcullis/tls/tls.crt" "tls-key" "/etc/portcullis/tls/tls.key" "tls-ca" "/etc/portcullis/tls/ca.crt"
-  "keys" "/etc/portcullis/keys"
+  "keys" "/etc/portcullis/keys" "holds" "/var/lib/portcullis/holds"
   "nats" (include "portcullis.nats" $root) "nats-tls" (eq (include "portcullis.natsTLS" $root) "true")
   "nats-password-file" "/etc/portcullis/nats/password" "nats-synced" (and (not $v.nats.inChart) $v.nats.synced) -}}
 {{- if eq $service "gateway" -}}
