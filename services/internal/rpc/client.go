@@ -13,8 +13,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/resolver"
-	"google.golang.org/grpc/resolver/manual"
 
 	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/who"
@@ -27,20 +25,14 @@ func (p *Pipes) Dial(from, to string, more ...grpc.DialOption) (*grpc.ClientConn
 	}))...)
 }
 
-// Dial answers a connection to a service at an address: host:port, or any target that gRPC knows, or several
-// of host:port with semicolons between them. Calls are spread over all of them, and over all replicas that a name
-// resolves to. It connects when it is used.
+// Dial answers a connection to a service at an address: host:port, or several of them with semicolons between them, or
+// any target that gRPC knows. Calls are spread over all of them, and over all replicas that a name stands for at the time.
+// It connects when it is used.
 func (t *TLS) Dial(service, address string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
-	if !strings.Contains(address, ";") {
+	if scheme, _, ok := strings.Cut(address, ":///"); ok && scheme != "dns" {
 		return dial(address, t.Client(service), more...)
 	}
-	replicas := manual.NewBuilderWithScheme("replicas")
-	var all []resolver.Address
-	for one := range strings.SplitSeq(address, ";") {
-		all = append(all, resolver.Address{Addr: strings.TrimSpace(one)})
-	}
-	replicas.InitialState(resolver.State{Addresses: all})
-	return dial("replicas:///"+service, t.Client(service), append(more, grpc.WithResolvers(replicas))...)
+	return dial("replicas:///"+service, t.Client(service), append(more, grpc.WithResolvers(newReplicas(address)))...)
 }
 
 func dial(target string, c credentials.TransportCredentials, more ...grpc.DialOption) (*grpc.ClientConn, error) {
