@@ -4,11 +4,14 @@ BUF      := build/node/node_modules/.bin/buf
 # From outside nothing is cached: go does not see what those tests build and start.
 # Tests that the race detector does not make slow. The browser is by itself: it times what a person waits for.
 RACE     := -e /pkg/ -e /services/internal/
+# command:package of what a node of Kubernetes takes besides.
+NODE     := etcd:etcd-server runc:runc iptables:iptables /usr/lib/cni/ptp:containernetworking-plugins ip:iproute2 \
+            sshd:openssh-server ssh:openssh-client redis-server:redis-server mount:mount unshare:util-linux
 OPENAPI  := services/gateway/gateway/openapi.json
 WEB      := services/gateway/web
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench chaos generate console lint vulnerabilities release reproduce images clean $(SERVICES)
+.PHONY: help run test test-kubernetes build bench chaos generate console lint vulnerabilities release reproduce images clean $(SERVICES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -22,6 +25,12 @@ test: ## every test; on Debian as root, installs what is lacking
 	go test -race $$(go list ./... | grep $(RACE))
 	go test $$(go list ./... | grep -v $(RACE))
 	cd deploy/e2e && go test -count=1 -timeout 20m ./browser && go test -count=1 $$(go list ./... | grep -v /browser)
+
+# A cluster is several servers, which have to be built: not a part of make test.
+test-kubernetes: ## the chart on a real node of Kubernetes, as root; the first time builds Kubernetes, for some minutes
+	deploy/ci/prepare.sh $(NODE)
+	programs=$$(deploy/e2e/kubernetes/build.sh) && cd deploy/e2e && go vet -tags kubernetes ./kubernetes && \
+		PATH="$$programs$$PATH:/usr/sbin:/sbin" go test -tags kubernetes -count=1 -timeout 60m -v ./kubernetes
 
 build: $(SERVICES) ## bin/<service> for every service
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs that the tests run against, on Debian as root; elsewhere
-# says which they are. A test whose program is missing skips, saying so.
+# says which they are. A test whose program is missing skips, saying so. Arguments
+# are what to install instead of them.
 set -euo pipefail
 
 # command:package
@@ -24,6 +25,7 @@ wanted=(
   node:nodejs
   npm:npm
 )
+[ $# -eq 0 ] || wanted=("$@")
 
 PATH="$PATH:/usr/sbin:/sbin"
 # sshd wants its folder, which a machine without an init does not make.

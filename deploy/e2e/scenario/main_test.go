@@ -107,7 +107,8 @@ var quick = stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}}
 var devicesOf = map[string]func() *target.Server{"db-1": databases, "db-2": databases, "web-1": websites}
 
 var (
-	servers   string // folder
+	servers   string        // folder
+	here      = "127.0.0.1" // where the product reaches this machine
 	databases = sync.OnceValue(func() *target.Server { return startServer("databases") })
 	websites  = sync.OnceValue(func() *target.Server { return startServer("websites") })
 	running   []*target.Server
@@ -122,7 +123,7 @@ func startServer(name string) *target.Server {
 	if err != nil {
 		panic(err)
 	}
-	s, err := target.StartServer(folder, port)
+	s, err := target.StartServerAt(folder, here, port)
 	if err != nil {
 		panic(err)
 	}

@@ -36,18 +36,29 @@ type world struct {
 func newWorld(t *testing.T, start func(string, stack.Options) (*stack.Stack, error), o stack.Options, roots int) *world {
 	t.Helper()
 	s := stack.ForTest(t, start, o)
-	w := &world{T: t, Stack: s, keys: map[string]target.Key{}, door: target.Door{Port: s.SSHPort(), Folder: t.TempDir()}}
+	w := emptyWorld(t, s, target.Door{Port: s.SSHPort(), Folder: t.TempDir()})
+	w.populate(roots)
+	return w
+}
+
+func emptyWorld(t *testing.T, s *stack.Stack, door target.Door) *world {
+	w := &world{T: t, Stack: s, keys: map[string]target.Key{}, door: door}
 	w.first = &client.Person{
 		Client: client.Client{Base: s.HTTP}, Name: s.Admin.User, Password: s.Admin.Password, Secret: s.Admin.TOTPSecret,
 	}
-	w.must(w.first.SignIn())
 	w.crew = &client.Crew{Password: password, Key: w.key}
+	return w
+}
+
+// populate makes people, devices and groups, and so many administrators who act.
+func (w *world) populate(roots int) {
+	w.Helper()
+	w.must(w.first.SignIn())
 	var err error
 	if w.idle, err = w.crew.Grow(w.first, roots); err != nil {
-		t.Fatal(err)
+		w.Fatal(err)
 	}
 	w.must(w.first.Call(http.MethodPost, "/v1/directory:import", object{"document": text(w.directory()), "requestId": requestID()}))
-	return w
 }
 
 // key makes the SSH key of a person.
