@@ -82,9 +82,9 @@ func (c *Condition) ask(ctx context.Context, takes func(context.Context) error) 
 		return err
 	}
 	if err != nil {
-		c.log.Error("the journal takes nothing new; what is on stays on", "state", is, "error", err)
+		c.log.ErrorContext(ctx, "the journal takes nothing new; what is on stays on", "state", is, "error", err)
 	} else if !c.since.IsZero() {
-		c.log.Info("the journal takes new entries again")
+		c.log.InfoContext(ctx, "the journal takes new entries again")
 	}
 	c.health, c.since = is, c.now()
 	return err

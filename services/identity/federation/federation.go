@@ -124,7 +124,7 @@ func (s *Service) BeginProviderSignIn(ctx context.Context, r *identityv1.BeginPr
 	}
 	at, err := s.provider.reach(ctx)
 	if err != nil {
-		return nil, s.down(err)
+		return nil, s.down(ctx, err)
 	}
 	f := s.begin(LocalPath(r.GetTo()))
 	sealed, err := s.seal(f)
@@ -173,21 +173,21 @@ func (s *Service) identify(ctx context.Context, r *identityv1.FinishProviderSign
 		return nil, "", lostFlow()
 	}
 	if r.GetError() != "" {
-		return nil, "", s.denied(r.GetError())
+		return nil, "", s.denied(ctx, r.GetError())
 	}
 	at, err := s.provider.metadata(ctx)
 	if err != nil {
-		return nil, "", s.down(err)
+		return nil, "", s.down(ctx, err)
 	}
 	claims, err := s.provider.exchange(ctx, at, r.GetCode(), f)
 	var wrong *wrongAnswer
 	if errors.As(err, &wrong) {
-		s.deps.Log.Warn("the OpenID provider's answer was refused", "error", err)
+		s.deps.Log.WarnContext(ctx, "the OpenID provider's answer was refused", "error", err)
 		return nil, "", fault.New(fault.Unauthenticated, "The provider's answer could not be verified. Begin again; the log here says what is wrong with it").
 			With("rule", "providerAnswer").Because(err)
 	}
 	if err != nil {
-		return nil, "", s.down(err)
+		return nil, "", s.down(ctx, err)
 	}
 	a := s.arrival(claims)
 	a.Time = timestamppb.New(s.deps.Now())
@@ -195,20 +195,20 @@ func (s *Service) identify(ctx context.Context, r *identityv1.FinishProviderSign
 }
 
 // denied is what the provider says instead of a code.
-func (s *Service) denied(reason string) error {
+func (s *Service) denied(ctx context.Context, reason string) error {
 	switch reason {
 	case "temporarily_unavailable", "server_error":
-		return s.down(fmt.Errorf("it answered %q", reason))
+		return s.down(ctx, fmt.Errorf("it answered %q", reason))
 	case "access_denied", "login_required", "consent_required", "interaction_required", "account_selection_required":
 		return fault.New(fault.PermissionDenied, "The provider did not let you in. Try again, or sign in with your password").With("rule", "providerDenied")
 	}
-	s.deps.Log.Warn("the OpenID provider refuses this installation", "error", reason)
+	s.deps.Log.WarnContext(ctx, "the OpenID provider refuses this installation", "error", reason)
 	return fault.New(fault.PermissionDenied, "The provider refuses this installation. Its configuration has to be looked at").With("rule", "providerRefuses")
 }
 
 // down tells a person that the provider can't be reached, and the log why.
-func (s *Service) down(err error) error {
-	s.deps.Log.Warn("the OpenID provider can't be used", "issuer", s.config.Issuer, "error", err)
+func (s *Service) down(ctx context.Context, err error) error {
+	s.deps.Log.WarnContext(ctx, "the OpenID provider can't be used", "issuer", s.config.Issuer, "error", err)
 	e := fault.New(fault.Unavailable, "%s can't be reached now. Try again in a moment, or sign in with your password", s.config.Name).With("rule", "provider").Because(err)
 	e.RetryAfter = time.Second
 	return e
@@ -233,7 +233,7 @@ func (s *Service) LeaveProvider(ctx context.Context, _ *identityv1.LeaveProvider
 	}
 	at, err := s.provider.metadata(ctx)
 	if err != nil {
-		return nil, s.down(err)
+		return nil, s.down(ctx, err)
 	}
 	return &identityv1.LeaveProviderResponse{Location: s.provider.leave(at)}, nil
 }
@@ -245,7 +245,7 @@ func (s *Service) EndProviderSignIns(ctx context.Context, r *identityv1.EndProvi
 	}
 	at, err := s.provider.metadata(ctx)
 	if err != nil {
-		return nil, s.down(err)
+		return nil, s.down(ctx, err)
 	}
 	token, err := s.provider.logout(ctx, at, r.GetLogoutToken())
 	if err != nil {
@@ -258,7 +258,7 @@ func (s *Service) EndProviderSignIns(ctx context.Context, r *identityv1.EndProvi
 	if err := s.deps.People.Depart(ctx, token.TokenID, word); err != nil {
 		return nil, err
 	}
-	s.deps.Log.Info("the OpenID provider has ended sign-ins", "subject", token.Subject, "session", token.SessionID != "")
+	s.deps.Log.InfoContext(ctx, "the OpenID provider has ended sign-ins", "subject", token.Subject, "session", token.SessionID != "")
 	return &emptypb.Empty{}, nil
 }
 

@@ -11,15 +11,15 @@ import (
 	"portcullis.dev/services/internal/local"
 )
 
-func TestWhatIsRewrittenAtEveryUseNeverFillsItsStream(t *testing.T) {
+func TestWhatIsRewrittenAtEveryUseIsKeptInItsLatestVersionOnly(t *testing.T) {
 	srv := start(t, local.Config{})
 	s := open(t, connect(t, journal.Config{InProcess: srv.InProcess()}), journal.StreamConfig{
-		Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, MaxBytes: 64 << 10, Latest: true,
+		Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, Latest: true,
 	})
 	other := appended(t, s, "secret.factor.bruno", "rarely used")
 	record := make([]byte, 1<<10)
 	var last journal.Entry
-	for i := range 200 { // three times what fits
+	for i := range 200 {
 		copy(record, fmt.Sprintf("%04d", i))
 		var err error
 		if last, err = s.Update(t.Context(), "secret.factor.alice", func(journal.Entry, bool) ([]byte, error) { return record, nil }); err != nil {
@@ -42,7 +42,7 @@ func TestWhatIsRewrittenAtEveryUseNeverFillsItsStream(t *testing.T) {
 }
 
 func TestAWatchGoesOnWhereWhatItHasWasReplaced(t *testing.T) {
-	s := open(t, connect(t, journal.Config{InProcess: start(t, local.Config{}).InProcess()}), journal.StreamConfig{Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, MaxBytes: 64 << 10, Latest: true})
+	s := open(t, connect(t, journal.Config{InProcess: start(t, local.Config{}).InProcess()}), journal.StreamConfig{Name: "IDENTITY_SECRET", Subjects: []string{"secret.>"}, Latest: true})
 	put := func(subject, text string) journal.Entry {
 		e, err := s.Update(t.Context(), subject, func(journal.Entry, bool) ([]byte, error) { return []byte(text), nil })
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
 	"google.golang.org/grpc"
 
 	"portcullis.dev/services/internal/journal"
@@ -186,4 +189,29 @@ func natsFrom(environ []string) (func(ctx context.Context, user string) (*journa
 	return func(ctx context.Context, user string) (*journal.Journal, error) {
 		return journal.Connect(ctx, own.natsConfig(user, certificate))
 	}, nil
+}
+
+// newLog writes for people on a terminal, for machines elsewhere.
+func newLog(to *os.File, p process) (*slog.Logger, error) {
+	format := p.LogFormat
+	if format == "" && term.IsTerminal(int(to.Fd())) {
+		format = "text"
+	}
+	return logTo(to, format, p.LogLevel)
+}
+
+func logTo(to io.Writer, format, level string) (*slog.Logger, error) {
+	var o slog.HandlerOptions
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("reading the configuration: log-level: %w", err)
+	}
+	o.Level = l
+	switch format {
+	case "text":
+		return slog.New(telemetry.Log(slog.NewTextHandler(to, &o))), nil
+	case "", "json":
+		return slog.New(telemetry.Log(slog.NewJSONHandler(to, &o))), nil
+	}
+	return nil, fmt.Errorf("reading the configuration: log-format: %q is neither text nor json", format)
 }

@@ -144,7 +144,7 @@ func (r *recorder) append(ctx context.Context, records Records, entries []entry)
 			return fmt.Errorf("writing session %s: %w", e.id, err)
 		}
 		if len(data) > recordLargest {
-			r.log.Warn("a session is too large to be put on record", "session", e.id, "connector", e.h.id, "bytes", len(data))
+			r.log.WarnContext(ctx, "a session is too large to be put on record", "session", e.id, "connector", e.h.id, "bytes", len(data))
 			continue
 		}
 		messages = append(messages, journal.Message{Subject: subjectRecord + e.id, Data: data})
