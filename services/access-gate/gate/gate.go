@@ -19,6 +19,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/access-gate/guards"
 	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/seal"
@@ -51,6 +52,7 @@ type Service struct {
 	// writing lets one edit at a time at the directory, so that those of one gate don't conflict.
 	writing *semaphore.Weighted
 	posture atomic.Pointer[picture]
+	guards  *guards.Service
 }
 
 // streams are what the gate writes to; it may not read CREDENTIAL.
@@ -61,7 +63,8 @@ func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce, attempts: d.Attempts,
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
-		ready: make(chan struct{}),
+		ready:  make(chan struct{}),
+		guards: guards.New(guards.Deps{Watch: d.Watch, Beat: d.Journal.Beat, Now: d.Now, Log: d.Log}),
 	}
 	d.Watch.Tap(watch.Directory, s.seen.directory)
 	d.Watch.Tap(watch.Identity, s.seen.identity)
@@ -75,6 +78,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	gatev1.RegisterDevicesServer(r, s)
 	gatev1.RegisterAccessGroupsServer(r, s)
 	gatev1.RegisterDirectoryServer(r, s)
+	gatev1.RegisterGuardsServer(r, s.guards)
 }
 
 // Run tells what the gate holds, finishes imports that are committed, and takes deleted users out of

@@ -58,6 +58,7 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 		gatev1.RegisterDevicesServer(r, gatev1.UnimplementedDevicesServer{})
 		gatev1.RegisterAccessGroupsServer(r, gatev1.UnimplementedAccessGroupsServer{})
 		gatev1.RegisterDirectoryServer(r, gatev1.UnimplementedDirectoryServer{})
+		gatev1.RegisterGuardsServer(r, gatev1.UnimplementedGuardsServer{})
 	},
 	rpc.Broker: func(r grpc.ServiceRegistrar) {
 		sessionv1.RegisterSessionsServer(r, sessionv1.UnimplementedSessionsServer{})

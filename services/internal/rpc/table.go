@@ -184,8 +184,10 @@ func gateRows() map[string]Row {
 	manage := Row{Owner: Gate, Carry: public, Need: []string{who.ManageDevices}}
 	read := Row{Owner: Gate, Carry: public, Need: []string{who.Read, who.ManageDevices}}
 	return map[string]Row{
-		"gate.v1.Access/Check":         check,
-		"gate.v1.Access/CheckStream":   checks,
+		"gate.v1.Access/Check":       check,
+		"gate.v1.Access/CheckStream": checks,
+		// Programs that decide in process come through the gateway with an enforcer's token.
+		"gate.v1.Guards/Attach":        {Owner: Gate, Carry: public, Need: []string{Enforcers}, Many: true},
 		"gate.v1.Posture/GetPosture":   posture,
 		"gate.v1.Posture/WatchPosture": posture,
 

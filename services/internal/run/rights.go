@@ -43,7 +43,8 @@ func rights(service string) (right, error) {
 			beat: []string{own}, keys: []string{seal.TrustFile, seal.AEADFile}}, nil
 	case rpc.Gate:
 		return right{write: []string{"directory.>", "credential.>", "attempt.>"}, read: []string{emergency, identity, directory}, blind: []string{"CREDENTIAL", "ATTEMPT"},
-			beat: []string{own}, keys: []string{seal.TrustFile, seal.SealerFile}}, nil
+			// It speaks for the guards that are attached to it.
+			beat: []string{own, "beat.guard.>"}, keys: []string{seal.TrustFile, seal.SealerFile}}, nil
 	case rpc.Broker:
 		return right{write: []string{"session.>"}, read: []string{emergency, identity, directory, "SESSION"},
 			// It speaks for the connectors that are attached to it.

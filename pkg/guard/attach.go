@@ -1,0 +1,177 @@
+package guard
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+
+	"portcullis.dev/pkg/emergency"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+)
+
+const (
+	reportEvery = 500 * time.Millisecond
+	silence     = 3 * time.Second
+	minBackoff  = 50 * time.Millisecond
+	maxBackoff  = time.Second
+	maxUpdate   = 8 << 20
+)
+
+var errSilent = errors.New("the gate has not been heard for a while")
+
+// dial prepares the connection. A token goes over the network under TLS only.
+func dial(c Config) (*grpc.ClientConn, error) {
+	host, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reading Address %q, which must be host:port: %w", c.Address, err)
+	}
+	transport := insecure.NewCredentials()
+	if at := net.ParseIP(host); c.TLS != nil || host != "localhost" && (at == nil || !at.IsLoopback()) {
+		config := c.TLS
+		if config == nil {
+			config = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		transport = credentials.NewTLS(config)
+	}
+	return grpc.NewClient(c.Address, grpc.WithTransportCredentials(transport), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxUpdate)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: silence}))
+}
+
+// stayAttached attaches again and again. The wait grows to a second and no further.
+func (g *Guard) stayAttached(ctx context.Context) {
+	wait := minBackoff
+	for ctx.Err() == nil {
+		heard, err := g.attach(ctx)
+		if heard {
+			wait = minBackoff
+		}
+		if ctx.Err() == nil {
+			g.config.Log.Warn("detached from the gate", "guard", g.config.Name, "error", err, "again", wait)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, maxBackoff)
+	}
+}
+
+// attach lives as long as one stream, and reports whether a gate was heard on it.
+func (g *Guard) attach(ctx context.Context) (heard bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	deaf := time.AfterFunc(silence, func() { cancel(errSilent) })
+	defer deaf.Stop()
+	outgoing := metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+g.config.Token)
+	stream, err := gatev1.NewGuardsClient(g.conn).Attach(outgoing)
+	if err != nil {
+		return false, fmt.Errorf("attaching: %w", err)
+	}
+	if err := stream.Send(g.hello()); err != nil {
+		return false, fmt.Errorf("saying hello: %w", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cancel(g.listen(stream, deaf, &heard))
+	}()
+	err = g.report(ctx, stream)
+	cancel(err)
+	<-done
+	return heard, context.Cause(ctx)
+}
+
+func (g *Guard) hello() *gatev1.GuardReport {
+	r := g.state()
+	r.Name, r.BootId, r.Devices, r.Mode = g.config.Name, g.boot, g.config.Devices, g.config.Mode.proto()
+	return r
+}
+
+// state is how the guard is.
+func (g *Guard) state() *gatev1.GuardReport {
+	live, oldest := g.oldest()
+	var held emergency.Revision
+	if r := g.held.Load(); r != nil {
+		held = *r
+	}
+	return &gatev1.GuardReport{HeldRevision: held.String(), Live: live, OldestAdmission: oldest.String(), Cuts: g.progress.proto()}
+}
+
+// report says how the guard is, at every change and twice a second.
+func (g *Guard) report(ctx context.Context, stream gatev1.Guards_AttachClient) error {
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-g.changed:
+		case <-tick.C:
+		}
+		if err := stream.Send(g.state()); err != nil {
+			return fmt.Errorf("reporting: %w", err)
+		}
+	}
+}
+
+func (g *Guard) listen(stream gatev1.Guards_AttachClient, deaf *time.Timer, heard *bool) error {
+	var f folder
+	for {
+		u, err := stream.Recv()
+		if err != nil {
+			return fmt.Errorf("listening: %w", err)
+		}
+		deaf.Reset(silence)
+		*heard = true
+		change, complete, err := f.take(u)
+		switch {
+		case err != nil:
+			return fmt.Errorf("listening: %w", err)
+		case complete:
+			g.learn(&f, change, u.GetFresh())
+		}
+	}
+}
+
+// learn replaces the view where there is something new, vouches for it where the gate does, and cuts what may not go on.
+func (g *Guard) learn(f *folder, c emergency.Change, fresh bool) {
+	now, v := g.config.Now(), g.view.Load()
+	if f.builder == nil || !c.Empty() || c.Revision != v.snapshot.Revision() {
+		keepStricter(&c, v, now)
+		next := &view{snapshot: f.apply(c, now)}
+		next.cuts = next.snapshot.Cuts()
+		if v != nil {
+			next.heard.Store(v.heard.Load())
+		}
+		v = next
+	}
+	if fresh {
+		v.vouch(now)
+	}
+	if g.view.Swap(v) == v {
+		return
+	}
+	g.once.Do(func() { close(g.ready) })
+	g.sweep(now)
+	g.remember(v)
+	held := v.snapshot.Revision()
+	g.held.Store(&held)
+	g.nudge()
+}
+
+func (g *Guard) nudge() {
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+}

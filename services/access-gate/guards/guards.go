@@ -1,0 +1,207 @@
+// Package guards tells programs that decide in process what they must know, and speaks for them: it is the gate's end of the package
+// guard. A guard hears what concerns the devices behind it, and nothing that concerns nobody at a door.
+package guards
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	"portcullis.dev/services/internal/watch"
+	"portcullis.dev/services/internal/who"
+)
+
+const (
+	service   = "guard"
+	pulse     = 500 * time.Millisecond
+	silence   = 5 * time.Second
+	usersPart = 4096 // in a message
+)
+
+// Deps is what the package works with.
+type Deps struct {
+	Watch *watch.Watcher
+	// Beat tells control how a guard is: a subject, and an emergencyv1.Beat.
+	Beat func(subject string, data []byte) error
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// Service serves guards.
+type Service struct {
+	gatev1.UnimplementedGuardsServer
+	deps Deps
+}
+
+// New answers the service.
+func New(d Deps) *Service { return &Service{deps: d} }
+
+var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+
+// Attach lives as long as a guard does, or its token.
+func (s *Service) Attach(stream gatev1.Guards_AttachServer) error {
+	hello, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if !name.MatchString(hello.GetName()) {
+		return fault.New(fault.InvalidArgument, "name: take 1 to 64 letters, digits, - and _").With("field", "name")
+	}
+	held, err := emergency.ParseRevision(hello.GetHeldRevision())
+	if err != nil {
+		return fault.New(fault.InvalidArgument, "heldRevision: %v", err).With("field", "heldRevision")
+	}
+	l := &link{service: s, stream: stream, hello: hello, once: held, id: hello.GetName() + "@" + who.FromContext(stream.Context()).Token}
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	var listening sync.WaitGroup
+	listening.Go(func() { cancel(l.listen(ctx)) })
+	err = l.tell(ctx)
+	cancel(err)
+	// Receive ends with the stream, which ends when this returns.
+	return err
+}
+
+// link is one guard that is attached.
+type link struct {
+	service *Service
+	stream  gatev1.Guards_AttachServer
+	hello   *gatev1.GuardReport
+	id      string
+	once    emergency.Revision
+	told    *emergency.Snapshot
+}
+
+var errSilent = fault.New(fault.Unavailable, "The guard has not been heard for a while. Attach again")
+
+// listen passes on how the guard is.
+func (l *link) listen(ctx context.Context) error {
+	reports := make(chan *gatev1.GuardReport)
+	failed := make(chan error, 1)
+	go func() {
+		for {
+			r, err := l.stream.Recv()
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case reports <- r:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	deaf := time.NewTimer(silence)
+	defer deaf.Stop()
+	for r := l.hello; ; {
+		l.service.beat(l.id, l.hello, r)
+		select {
+		case r = <-reports:
+			deaf.Reset(silence)
+		case err := <-failed:
+			return err
+		case <-deaf.C:
+			return errSilent
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// beat tells control how a guard is, as the guard says it. What gets lost is said again.
+func (s *Service) beat(id string, hello, r *gatev1.GuardReport) {
+	data, err := proto.Marshal(&emergencyv1.Beat{
+		Enforcer: id, Service: service, BootId: hello.GetBootId(), Revision: r.GetHeldRevision(), Mode: hello.GetMode(),
+		OpenSessions: proto.Uint32(r.GetLive()), OldestAdmission: r.GetOldestAdmission(), Cuts: r.GetCuts(),
+	})
+	if err == nil {
+		err = s.deps.Beat("beat."+service+"."+id, data)
+	}
+	if err != nil {
+		s.deps.Log.Debug("a guard's receipt was not sent; the next one says the same", "guard", id, "error", err)
+	}
+}
+
+// tell says what has changed, at every change; and twice a second whether what was said is whole.
+func (l *link) tell(ctx context.Context) error {
+	changed, stop := l.service.deps.Watch.Subscribe()
+	defer stop()
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	for due := true; ; {
+		state := l.service.deps.Watch.State()
+		if state != nil && (due || state.Emergency != l.told) {
+			if err := l.send(state); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+			due = state == nil || l.service.deps.Watch.State().Fresh != state.Fresh
+		case <-tick.C:
+			due = true
+		case <-ctx.Done():
+			return cause(ctx)
+		}
+	}
+}
+
+func cause(ctx context.Context) error {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// send tells of a State in as many messages as it takes.
+func (l *link) send(state *watch.State) error {
+	change := state.Emergency.Since(l.told, l.hello.GetDevices(), l.once)
+	whole := change.Proto()
+	whole.Emergencies = reduced(whole.GetEmergencies())
+	whole.Policy = reducedPolicy(whole.GetPolicy())
+	for users := whole.GetUsers(); len(users) > usersPart; users = whole.GetUsers() {
+		if err := l.stream.Send(&gatev1.GuardUpdate{Whole: whole.GetWhole(), More: true, Users: users[:usersPart]}); err != nil {
+			return err
+		}
+		whole.Users = users[usersPart:]
+	}
+	whole.Fresh, whole.Time = state.Fresh, timestamppb.New(l.service.deps.Now())
+	l.told, l.once = state.Emergency, change.Revision
+	return l.stream.Send(whole)
+}
+
+// reduced are emergencies with what concerns a door.
+func reduced(all []*emergencyv1.Emergency) []*emergencyv1.Emergency {
+	few := make([]*emergencyv1.Emergency, len(all))
+	for i, e := range all {
+		few[i] = &emergencyv1.Emergency{
+			Id: e.GetId(), Kind: e.GetKind(), StartTime: e.GetStartTime(), EndTime: e.GetEndTime(), Duration: e.GetDuration(), CreateTime: e.GetCreateTime(),
+			CancelTime: e.GetCancelTime(), Revision: e.GetRevision(), CutoffRevision: e.GetCutoffRevision(), Started: e.GetStarted(), Hold: e.GetHold(),
+			Selector: e.GetSelector(), EndLiveSessions: e.EndLiveSessions, BreakGlassUsers: e.GetBreakGlassUsers(), BreakGlassTokens: e.GetBreakGlassTokens(),
+			RevokeTokens: e.RevokeTokens, SparedSignIn: e.GetSparedSignIn(), JustificationPublic: e.GetJustificationPublic(),
+		}
+		if e.GetJustificationPublic() {
+			few[i].Justification = e.GetJustification()
+		}
+	}
+	return slices.Clip(few)
+}
+
+func reducedPolicy(p *emergencyv1.Policy) *emergencyv1.Policy {
+	if p == nil {
+		return nil
+	}
+	return &emergencyv1.Policy{BreakGlassUsers: p.GetBreakGlassUsers(), BreakGlassTokens: p.GetBreakGlassTokens()}
+}
