@@ -52,6 +52,7 @@ var scenarios = []struct {
 	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2, true},
 	{"AHoldShutsEveryDoorWithTheJournalGone", heldWithoutJournal, separately, 1, false},
 	{"TheLossOfAnyOneIsNotNoticed", anyOneLost, onReplicas, 2, true},
+	{"AGuardedServiceIsShutInProcess", guardedService, anywhere, 1, true},
 	{"ABackupBringsBackAllThatWasAnswered", backupRestored, anywhere, 3, true},
 	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2, true},
 	{"KillingAnyProcessLosesNothing", anyProcessKilled, separately, 2, false},
