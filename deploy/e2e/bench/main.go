@@ -19,6 +19,7 @@ var measurements = []struct {
 }{
 	{"decide", decide},
 	{"check", checks},
+	{"guard", guards},
 	{"apply", applies},
 	{"watchers", watchers},
 	{"resume", resume},
