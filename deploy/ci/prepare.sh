@@ -21,6 +21,8 @@ wanted=(
   /usr/lib/dovecot/imap:dovecot-imapd
   /usr/lib/dovecot/pop3:dovecot-pop3d
   /usr/lib/dovecot/lmtp:dovecot-lmtpd
+  nginx:nginx-light
+  caddy:caddy
   chromium:chromium
   node:nodejs
   npm:npm

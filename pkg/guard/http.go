@@ -3,7 +3,6 @@ package guard
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -13,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -95,20 +92,8 @@ func (g *Guard) told(err error) (status int, body []byte, after int) {
 	if until, err := time.Parse(time.RFC3339Nano, f.Details["until"]); f.Reason == fault.Lockdown && err == nil {
 		return http.StatusServiceUnavailable, g.config.Texts.LockdownBody(until), after
 	}
-	body, _ = json.Marshal(map[string]any{"code": codeName(f), "reason": f.Reason, "message": f.Message, "details": f.Details}) // texts always marshal
-	return runtime.HTTPStatusFromCode(f.Code), body, after
-}
-
-// codeName is the gRPC code as the API writes it: FAILED_PRECONDITION.
-func codeName(f *fault.Error) string {
-	var b strings.Builder
-	for i, c := range f.Code.String() {
-		if i > 0 && 'A' <= c && c <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(c)
-	}
-	return strings.ToUpper(b.String())
+	status, body = f.HTTP()
+	return status, body, after
 }
 
 // answer is what a handler writes to. Once it is cut nothing of the handler's comes through any more.

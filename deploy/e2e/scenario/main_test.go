@@ -52,6 +52,8 @@ var scenarios = []struct {
 	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2, true},
 	{"AHoldShutsEveryDoorWithTheJournalGone", heldWithoutJournal, separately, 1, false},
 	{"TheLossOfAnyOneIsNotNoticed", anyOneLost, onReplicas, 2, true},
+	{"ProxiesAskTheGateAndTellTheirClients", proxiesAsk, anywhere, 2, false},
+	{"KubernetesIsToldNoOrNothing", kubernetesIsTold, anywhere, 2, false},
 	{"AGuardedServiceIsShutInProcess", guardedService, anywhere, 1, true},
 	{"ABackupBringsBackAllThatWasAnswered", backupRestored, anywhere, 3, true},
 	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2, true},

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -19,6 +20,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/access-gate/door"
 	"portcullis.dev/services/access-gate/guards"
 	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
@@ -53,6 +55,7 @@ type Service struct {
 	writing *semaphore.Weighted
 	posture atomic.Pointer[picture]
 	guards  *guards.Service
+	doors   *door.Service
 }
 
 // streams are what the gate writes to; it may not read CREDENTIAL.
@@ -65,6 +68,7 @@ func New(c Config, d Deps) *Service {
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
 		ready:  make(chan struct{}),
 		guards: guards.New(guards.Deps{Watch: d.Watch, Beat: d.Journal.Beat, Now: d.Now, Log: d.Log}),
+		doors:  door.New(door.Deps{View: d.Watch, Texts: c.Texts, Attempts: d.Attempts, Now: d.Now}),
 	}
 	d.Watch.Tap(watch.Directory, s.seen.directory)
 	d.Watch.Tap(watch.Identity, s.seen.identity)
@@ -79,6 +83,8 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	gatev1.RegisterAccessGroupsServer(r, s)
 	gatev1.RegisterDirectoryServer(r, s)
 	gatev1.RegisterGuardsServer(r, s.guards)
+	gatev1.RegisterDoorsServer(r, s.doors)
+	authv3.RegisterAuthorizationServer(r, s.doors.Envoy())
 }
 
 // Run tells what the gate holds, finishes imports that are committed, and takes deleted users out of

@@ -106,7 +106,7 @@ func (l *link) listen(ctx context.Context) error {
 	deaf := time.NewTimer(silence)
 	defer deaf.Stop()
 	for r := l.hello; ; {
-		l.service.beat(l.id, l.hello, r)
+		l.service.beat(ctx, l.id, l.hello, r)
 		select {
 		case r = <-reports:
 			deaf.Reset(silence)
@@ -121,7 +121,7 @@ func (l *link) listen(ctx context.Context) error {
 }
 
 // beat tells control how a guard is, as the guard says it. What gets lost is said again.
-func (s *Service) beat(id string, hello, r *gatev1.GuardReport) {
+func (s *Service) beat(ctx context.Context, id string, hello, r *gatev1.GuardReport) {
 	data, err := proto.Marshal(&emergencyv1.Beat{
 		Enforcer: id, Service: service, BootId: hello.GetBootId(), Revision: r.GetHeldRevision(), Mode: hello.GetMode(),
 		OpenSessions: proto.Uint32(r.GetLive()), OldestAdmission: r.GetOldestAdmission(), Cuts: r.GetCuts(),
@@ -130,7 +130,7 @@ func (s *Service) beat(id string, hello, r *gatev1.GuardReport) {
 		err = s.deps.Beat("beat."+service+"."+id, data)
 	}
 	if err != nil {
-		s.deps.Log.Debug("a guard's receipt was not sent; the next one says the same", "guard", id, "error", err)
+		s.deps.Log.DebugContext(ctx, "a guard's receipt was not sent; the next one says the same", "guard", id, "error", err)
 	}
 }
 
@@ -195,6 +195,7 @@ func reduced(all []*emergencyv1.Emergency) []*emergencyv1.Emergency {
 		if e.GetJustificationPublic() {
 			few[i].Justification = e.GetJustification()
 		}
+		few[i].ProtoReflect().SetUnknown(e.ProtoReflect().GetUnknown()) // by which a guard knows what it can't know all of
 	}
 	return slices.Clip(few)
 }

@@ -15,6 +15,7 @@ import (
 
 	"portcullis.dev/pkg/fault"
 	"portcullis.dev/services/gateway/console"
+	"portcullis.dev/services/gateway/doors"
 	"portcullis.dev/services/internal/telemetry"
 )
 
@@ -42,8 +43,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			e.browser.forget(w)
 		}
 	}
-	if !plainly(r) {
-		strip(r.Header) // the plain panel's calls come through here again, and lose it then
+	if !plainly(r) && !strings.HasPrefix(r.URL.Path, doors.Under) {
+		strip(r.Header) // the plain panel's calls come through here again, and lose it then; doors are believed what they prove
 	}
 	maps.Copy(w.Header(), f.strict)
 	w.Header().Set("X-Request-Id", e.id)

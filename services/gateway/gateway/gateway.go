@@ -22,8 +22,10 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"portcullis.dev/pkg/emergency"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/gateway/console"
+	"portcullis.dev/services/gateway/doors"
 	"portcullis.dev/services/gateway/federation"
 	"portcullis.dev/services/gateway/plain"
 	"portcullis.dev/services/internal/attempt"
@@ -122,9 +124,16 @@ func New(c Config, d Deps) (*Gateway, error) {
 	}
 	maps.Copy(pages, (&federation.Pages{
 		Identity: identityv1.NewProviderSignInsClient(identity), Browser: jar{}, Now: d.Now,
-		Outgoing: func(ctx context.Context) context.Context {
-			return metadata.NewOutgoingContext(ctx, accompany(ctx, nil))
-		},
+		Outgoing: beside,
+	}).All())
+	gate, err := d.Dial(rpc.Gate)
+	if err != nil {
+		return nil, fmt.Errorf("joining access-gate: %w", err)
+	}
+	maps.Copy(pages, (&doors.Pages{
+		Gate: gatev1.NewDoorsClient(gate), Outgoing: beside,
+		Address: func(ctx context.Context) string { return exchangeOf(ctx).address },
+		Refuse:  func(w http.ResponseWriter, err error) { r.read(err).write(w) },
 	}).All())
 	web, err := console.New()
 	if err != nil {
@@ -140,6 +149,11 @@ func New(c Config, d Deps) (*Gateway, error) {
 	}
 	f.plain = &plain.Panel{API: f, Texts: d.Texts}
 	return &Gateway{config: c, deps: d, trusted: trusted, stop: api.stop, front: f}, nil
+}
+
+// beside tells a service where a request of a page comes from.
+func beside(ctx context.Context) context.Context {
+	return metadata.NewOutgoingContext(ctx, accompany(ctx, nil))
 }
 
 // limits is how large the body of each call may be.

@@ -227,7 +227,8 @@ func TestEveryPublicRPCHasARowAndNoOtherHas(t *testing.T) {
 	}
 	for method, row := range table {
 		bidirectional := strings.HasSuffix(method, "/CheckStream") || strings.HasSuffix(method, "/Attach")
-		if row.Public() && !served[method] && !bidirectional {
+		ours := strings.HasPrefix(method, "/portcullis.")
+		if row.Public() && ours && !served[method] && !bidirectional {
 			t.Errorf("%s is public and has no REST row", method)
 		}
 	}

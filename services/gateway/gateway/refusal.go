@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -12,7 +10,6 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -102,24 +99,14 @@ func seconds(delay time.Duration) int { return int((max(delay, 0) + time.Second 
 
 // shape is a refusal's body. Its details name the request, as the header X-Request-Id does.
 func shape(e *fault.Error, id string) []byte {
-	details := map[string]string{}
-	maps.Copy(details, e.Details)
+	named := *e
+	named.Details = map[string]string{}
+	maps.Copy(named.Details, e.Details)
 	if id != "" {
-		details["requestId"] = id
+		named.Details["requestId"] = id
 	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(struct {
-		Code    string            `json:"code"`
-		Reason  string            `json:"reason"`
-		Message string            `json:"message"`
-		Details map[string]string `json:"details"`
-	}{code.Code(e.Code).String(), e.Reason, e.Message, details})
-	if err != nil {
-		panic(err) // strings always encode
-	}
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	_, body := named.HTTP()
+	return body
 }
 
 // tries notes whom a lockdown refuses at the API, REST and gRPC. Who it is was verified by the service that

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -59,6 +60,8 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 		gatev1.RegisterAccessGroupsServer(r, gatev1.UnimplementedAccessGroupsServer{})
 		gatev1.RegisterDirectoryServer(r, gatev1.UnimplementedDirectoryServer{})
 		gatev1.RegisterGuardsServer(r, gatev1.UnimplementedGuardsServer{})
+		gatev1.RegisterDoorsServer(r, gatev1.UnimplementedDoorsServer{})
+		authv3.RegisterAuthorizationServer(r, &authv3.UnimplementedAuthorizationServer{})
 	},
 	rpc.Broker: func(r grpc.ServiceRegistrar) {
 		sessionv1.RegisterSessionsServer(r, sessionv1.UnimplementedSessionsServer{})

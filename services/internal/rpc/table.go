@@ -69,6 +69,8 @@ func Table() map[string]Row {
 			table["/portcullis."+method] = row
 		}
 	}
+	// Envoy's own protocol; Envoy comes through the gateway with an enforcer's token.
+	table["/envoy.service.auth.v3.Authorization/Check"] = Row{Owner: Gate, Carry: []string{Gateway}, Need: []string{Enforcers}}
 	return table
 }
 
@@ -186,6 +188,8 @@ func gateRows() map[string]Row {
 	return map[string]Row{
 		"gate.v1.Access/Check":       check,
 		"gate.v1.Access/CheckStream": checks,
+		// What proxies and Kubernetes ask proves by itself who asks; /authz/… of the gateway.
+		"gate.v1.Doors/AnswerQuestion": {Owner: Gate, Own: public},
 		// Programs that decide in process come through the gateway with an enforcer's token.
 		"gate.v1.Guards/Attach":        {Owner: Gate, Carry: public, Need: []string{Enforcers}, Many: true},
 		"gate.v1.Posture/GetPosture":   posture,
