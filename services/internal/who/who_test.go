@@ -20,12 +20,12 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // directory is a builder with a key and an administrator.
 type directory struct {
-	t       *testing.T
+	t       testing.TB
 	builder *who.Builder
 	signer  who.Signer
 }
 
-func newDirectory(t *testing.T) *directory {
+func newDirectory(t testing.TB) *directory {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
