@@ -49,7 +49,7 @@ func paces() [classes][kinds]pace.Pace {
 		checks:   {person: {PerSecond: 200, Burst: 1000}, program: {PerSecond: 5000, Burst: 10_000}, enforcer: {PerSecond: 100_000, Burst: 100_000}},
 		feeds:    {person: {PerSecond: 20, Burst: 100}, program: {PerSecond: 100, Burst: 1000}, enforcer: {PerSecond: 200, Burst: 2000}},
 		signIns:  {stranger: {PerSecond: 20, Burst: 200}, person: {PerSecond: 10, Burst: 100}, program: {PerSecond: 10, Burst: 100}, enforcer: {PerSecond: 10, Burst: 100}},
-		open:     {stranger: {PerSecond: 200, Burst: 2000}, person: {PerSecond: 100, Burst: 1000}, program: {PerSecond: 200, Burst: 2000}, enforcer: {PerSecond: 200, Burst: 2000}},
+		open:     {stranger: {PerSecond: 200, Burst: 2000}, person: {PerSecond: 200, Burst: 4000}, program: {PerSecond: 200, Burst: 2000}, enforcer: {PerSecond: 200, Burst: 2000}},
 		rejected: {stranger: {PerSecond: 50, Burst: 500}},
 	}
 }
@@ -58,7 +58,7 @@ const (
 	mostStrangers = 20_000 // networks that are remembered
 	mostKnown     = 20_000 // and sign-ins and tokens, which no stranger can push out
 
-	mostStreams       = 1024 // of a client, open at one replica
+	mostStreams       = 2048 // of a client, open at one replica
 	mostStreamsOfDoor = 10_240
 )
 
