@@ -29,7 +29,7 @@ go version | cut -d' ' -f3 >"$out/GO"
 echo "$version" >"$out/VERSION"
 if [ "${SBOM:-yes}" != no ]; then
   for binary in "$out"/*/*; do
-    GOFLAGS= go run "$sbom" bin -json -noserial -notimestamp -version "$version" -output "$binary.cdx.json" "$binary" 2>/dev/null
+    GOFLAGS= go run -trimpath -buildvcs=false "$sbom" bin -json -noserial -notimestamp -version "$version" -output "$binary.cdx.json" "$binary" 2>/dev/null
     chmod a-x "$binary.cdx.json"
   done
 fi
