@@ -169,7 +169,7 @@ func (w *Watcher) keptHold(file string) error {
 	if err := protojson.Unmarshal(text, e); err != nil {
 		return err
 	}
-	if w.holdFile(e.GetId()) != file || e.GetKind() != emergencyv1.Emergency_LOCKDOWN {
+	if e.GetId()+".json" != filepath.Base(file) || e.GetKind() != emergencyv1.Emergency_LOCKDOWN {
 		return errors.New("it is not what is kept under this name")
 	}
 	if now := w.config.Now(); now.Sub(e.GetEndTime().AsTime()) < holdKept {
