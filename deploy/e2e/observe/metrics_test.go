@@ -26,7 +26,7 @@ func (m metric) String() string { return m.kind + " of " + strings.Join(m.labels
 var (
 	row    = regexp.MustCompile("(?m)^\\| `(portcullis_[a-z_]+)` \\| ([a-z]+) \\| ([a-z, ]*) ?\\| ([a-z, -]+) \\|")
 	family = regexp.MustCompile(`^# TYPE (\S+) (\S+)$`)
-	sample = regexp.MustCompile(`^([a-z_]+)\{([^}]*)\}`)
+	sample = regexp.MustCompile(`^([a-z_]+)\{(.*)\} `)
 	label  = regexp.MustCompile(`([a-z_]+)="`)
 )
 

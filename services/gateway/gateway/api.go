@@ -127,7 +127,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx, span := a.trace.Edge(r.Context(), e.route.verb+" "+e.route.pattern, r.Header, e.believed)
-	defer func() { ended(span, e) }()
+	e.span = span
+	defer e.ended()
 	r = r.WithContext(ctx)
 	done, err := a.prepare(w, r, e)
 	defer done()

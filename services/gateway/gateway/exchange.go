@@ -27,6 +27,8 @@ type exchange struct {
 	sent, body []byte
 	query      map[string][]string
 	answer     *answer
+	// span is the call's, nil if it is none.
+	span trace.Span
 	// err is what a service answered instead, for the log.
 	err error
 }
@@ -39,6 +41,14 @@ func withExchange(ctx context.Context, e *exchange) context.Context {
 
 // RequestID names the request.
 func (e *exchange) RequestID() string { return e.id }
+
+// traced answers a context in which lines name the trace too, where there is one.
+func (e *exchange) traced(ctx context.Context) context.Context {
+	if e.span == nil || !e.span.SpanContext().IsValid() {
+		return ctx
+	}
+	return trace.ContextWithSpan(ctx, e.span)
+}
 
 // exchangeOf is the exchange that a context belongs to; an empty one if none.
 func exchangeOf(ctx context.Context) *exchange {
@@ -93,15 +103,15 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (a *answer) begun() bool { return a.status != 0 }
 
 // ended ends the span of a call with what was answered, and nothing that was said.
-func ended(span trace.Span, e *exchange) {
-	if !span.IsRecording() {
+func (e *exchange) ended() {
+	if !e.span.IsRecording() {
 		return
 	}
-	span.SetAttributes(attribute.String("http.request.method", e.route.verb), attribute.String("http.route", e.route.pattern),
+	e.span.SetAttributes(attribute.String("http.request.method", e.route.verb), attribute.String("http.route", e.route.pattern),
 		attribute.Int("http.response.status_code", e.answer.status))
 	why := ""
 	if e.answer.status >= http.StatusInternalServerError {
 		why = strconv.Itoa(e.answer.status)
 	}
-	telemetry.Failed(span, why)
+	telemetry.Failed(e.span, why)
 }

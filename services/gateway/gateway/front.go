@@ -130,13 +130,14 @@ func (f *front) record(e *exchange, r *http.Request, took time.Duration) {
 	pattern := f.pattern(e, r)
 	f.metrics.seen(pattern, r.Method, status, took)
 	notReady := e.route == nil && e.err == nil // asked every second by whatever waits; what is missing logs for itself
-	if f.log.Enabled(r.Context(), slog.LevelDebug) {
-		f.log.DebugContext(r.Context(), "a request was answered", "method", methodLabel(r.Method), "path", pattern, "status", status, "took", took)
+	ctx := e.traced(r.Context())
+	if f.log.Enabled(ctx, slog.LevelDebug) {
+		f.log.DebugContext(ctx, "a request was answered", "method", methodLabel(r.Method), "path", pattern, "status", status, "took", took)
 	}
 	if status < http.StatusInternalServerError || status == http.StatusServiceUnavailable && (notReady || fault.Is(e.err, fault.Lockdown)) {
 		return
 	}
-	f.log.ErrorContext(r.Context(), "a call failed", "method", r.Method, "path", pattern, "status", status,
+	f.log.ErrorContext(ctx, "a call failed", "method", r.Method, "path", pattern, "status", status,
 		"took", took, "err", e.err)
 }
 
