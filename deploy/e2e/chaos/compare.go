@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,26 +43,40 @@ func (w *world) compare() error {
 		{"checks", w.compareChecks(entries)}, {"record", w.verify()}, {"cuts", w.compareCuts()}, {"mails", w.compareMails()}, {"panics", w.comparePanics()},
 	} {
 		if c.err != nil {
-			wrong = append(wrong, fmt.Errorf("noticed by the comparison of %s:\n%w", c.name, c.err))
+			wrong = append(wrong, difference{c.name, c.err})
 		}
 	}
 	return errors.Join(wrong...)
 }
 
+// difference is what one comparison has noticed.
+type difference struct {
+	by string
+	error
+}
+
+func (d difference) Error() string {
+	return "noticed by the comparison of " + d.by + ":\n" + d.error.Error()
+}
+
+// noticed reports whether a comparison noticed something.
+func noticed(err error, by string) bool {
+	if d, one := err.(difference); one {
+		return d.by == by
+	}
+	several, joined := err.(interface{ Unwrap() []error })
+	return joined && slices.ContainsFunc(several.Unwrap(), func(err error) bool { return noticed(err, by) })
+}
+
 // compareLoad refuses a run in which too little happened to show anything.
 func (w *world) compareLoad() error {
-	let, answered := 0, 0
+	let, answered := 0, w.answers()
 	for _, c := range w.checks {
 		if c.allowed {
 			let++
 		}
 	}
-	for _, a := range w.acts {
-		if a.id != "" {
-			answered++
-		}
-	}
-	if len(w.sessions) < 2*keepers || let < 100 || answered < 5 || len(w.arrived) < 5 {
+	if len(w.sessions) < keepers || let < 100 || answered < 5 || len(w.arrived) < 5 {
 		return fmt.Errorf("too little happened to show anything: %s; a session did not open last because: %v", w.summary(), w.refusal)
 	}
 	return nil
@@ -203,11 +218,9 @@ func (w *world) verify() error {
 }
 
 func (w *world) summary() string {
-	n, refused := 0, 0
+	refused := 0
 	for _, a := range w.acts {
-		if a.id != "" {
-			n++
-		} else if a.refused != "" {
+		if a.refused != "" {
 			refused++
 		}
 	}
@@ -218,5 +231,5 @@ func (w *world) summary() string {
 		}
 	}
 	return fmt.Sprintf("%d of %d emergencies answered (%d refused), %d sessions, %d checks (%d let in), %d mails; %d times a process ended by itself",
-		n, len(w.acts), refused, len(w.sessions), len(w.checks), let, len(w.arrived), len(w.ended))
+		w.answers(), len(w.acts), refused, len(w.sessions), len(w.checks), let, len(w.arrived), len(w.ended))
 }

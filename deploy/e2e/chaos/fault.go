@@ -80,9 +80,13 @@ func (w *world) partFor(f plan.Fault) error {
 	return errors.Join(err, there(), back())
 }
 
-// powerCut ends brokers at one moment, and starts them from what was on their disks then.
+// powerCut ends brokers at one moment, and starts them from what was on their disks then. It ends all of them as soon as somebody
+// has been answered: what is acknowledged before it is synced is lost then.
 func (w *world) powerCut(f plan.Fault) error {
 	var wrong []error
+	if f.Process == plan.Everywhere {
+		w.awaitAnswer()
+	}
 	for _, broker := range brokenBy(f) {
 		wrong = append(wrong, w.signal(broker, syscall.SIGSTOP))
 	}
@@ -137,6 +141,14 @@ func (w *world) clockFor(f plan.Fault) error {
 	w.kill(f.Process)
 	w.setClock(f.Process, w.site.clocks[f.Process])
 	return w.start(f.Process)
+}
+
+// awaitAnswer waits until somebody is told that an emergency is on record, but not for ever.
+func (w *world) awaitAnswer() {
+	before := w.answers()
+	for deadline := time.Now().Add(patience / 2); w.answers() == before && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // brokenBy are the processes that a fault breaks.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,10 +139,10 @@ func (w *world) actOn(over <-chan struct{}) {
 
 func (w *world) draft(r *rand.Rand, p *client.Person, n int) *act {
 	a := &act{by: p, body: client.Object{"justification": fmt.Sprintf("chaos %d-%d", w.seed, n), "requestId": uuid.NewString()}}
-	switch at := r.IntN(20); {
-	case at < 11:
+	switch at := r.IntN(30); {
+	case at < 17:
 		a.path, a.body["purpose"], a.body["selector"] = "/v1/terminations", "terminate", client.Object{"devices": []string{[]string{"db-1", "web-1"}[r.IntN(2)]}}
-	case at < 19:
+	case at < 29:
 		a.path, a.body["purpose"], a.body["duration"], a.body["endLiveSessions"] = "/v1/freezes", "freeze", "60s", r.IntN(2) == 0
 	default:
 		a.path, a.body["purpose"], a.body["duration"] = "/v1/lockdowns", "lockdown", "60s"
@@ -179,6 +180,19 @@ func (w *world) send(a *act) {
 	}
 }
 
+// answers is how many emergencies were answered.
+func (w *world) answers() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, a := range w.acts {
+		if a.id != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // cancelOne lifts a window now and then, so that doors open again.
 func (w *world) cancelOne(r *rand.Rand) {
 	p := w.crew[r.IntN(len(w.crew))]
@@ -196,8 +210,11 @@ func (w *world) cancelOne(r *rand.Rand) {
 	if len(on) == 0 {
 		return
 	}
+	one := on[r.IntN(len(on))]
+	if i := slices.IndexFunc(on, func(a *act) bool { return a.path == "/v1/lockdowns" }); i >= 0 {
+		one = on[i] // it keeps everybody out
+	}
 	if grant, err := p.Grant("cancel"); err == nil {
-		one := on[r.IntN(len(on))]
 		_, _ = p.Call(http.MethodPost, one.path+"/"+one.id+":cancel", client.Object{"justification": "Again", "grant": grant, "requestId": uuid.NewString()})
 	}
 }

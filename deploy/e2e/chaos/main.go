@@ -31,10 +31,13 @@ import (
 )
 
 // bads are the ways of being wrong that a run has to notice.
-var bads = map[string][]string{
-	"":         {"offset"},
-	"clock":    {"offset", "clock"}, // a cut by when a door's clock says that a session began, not by the record
-	"unsynced": {"offset"},          // a journal that acknowledges before it syncs
+var bads = map[string]struct {
+	changes []string // of sources
+	shows   string   // the comparison that has to notice
+}{
+	"":         {[]string{"offset"}, ""},
+	"clock":    {[]string{"offset", "clock"}, "cuts"}, // by when a door's clock says that a session began, not by the record
+	"unsynced": {[]string{"offset"}, "emergencies"},   // a journal that acknowledges before it syncs
 }
 
 type flags struct {
@@ -66,11 +69,11 @@ func (f flags) run() error {
 		}
 		return nil
 	}
-	changes, known := bads[f.bad]
+	bad, known := bads[f.bad]
 	if !known {
 		return fmt.Errorf("-bad is clock or unsynced, not %q", f.bad)
 	}
-	programs, err := build.Programs(stack.Root(), changes...)
+	programs, err := build.Programs(stack.Root(), bad.changes...)
 	if err != nil {
 		return err
 	}
@@ -105,6 +108,9 @@ func run(f flags) (err error) {
 	unwatched()
 	if err == nil {
 		err = w.compare()
+	}
+	if shows := bads[f.bad].shows; shows != "" {
+		err = fmt.Errorf("%w\nwith %s wrong, it has to be noticed by the comparison of %s: it is %t", err, f.bad, shows, noticed(err, shows))
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s\nlogs are in %s", err, w.summary(), w.Folder)

@@ -22,7 +22,7 @@ import (
 
 const (
 	password = "a password of some length"
-	crewSize = 10
+	crewSize = 6
 	patience = 90 * time.Second
 )
 
