@@ -18,6 +18,26 @@ func ShareKeys(dir string) error {
 	if err := seal.Create(all); err != nil {
 		return err
 	}
+	return share(dir, all)
+}
+
+// AddKeys and UseKeys are the two steps of a rotation in a folder that ShareKeys made, each to be rolled out before the
+// next: see seal.Add and seal.Use.
+func AddKeys(dir string) error { return inAll(dir, seal.Add) }
+
+// UseKeys is the second.
+func UseKeys(dir string) error { return inAll(dir, seal.Use) }
+
+func inAll(dir string, step func(string) error) error {
+	all := filepath.Join(dir, "all")
+	if err := step(all); err != nil {
+		return err
+	}
+	return share(dir, all)
+}
+
+// share gives each service its own.
+func share(dir, all string) error {
 	for _, service := range Services() {
 		may, err := rights(service)
 		if err != nil {

@@ -24,7 +24,7 @@ const patience = 30 * time.Second
 
 // Commands answers `portcullis prepare …`.
 func Commands(a *app.App) []*cobra.Command {
-	return []*cobra.Command{app.Group("prepare", "make what services in processes of their own need", accounts(), streams(a), keys(a), certs(a), inSecrets(a))}
+	return []*cobra.Command{app.Group("prepare", "make what services in processes of their own need", accounts(), streams(a), keys(a), rotate(a), certs(a), inSecrets(a))}
 }
 
 func accounts() *cobra.Command {
@@ -131,4 +131,24 @@ func hostNames(said []string) (map[string][]string, error) {
 		all[server] = append(all[server], host)
 	}
 	return all, nil
+}
+func rotate(a *app.App) *cobra.Command {
+	command := &cobra.Command{Use: "rotate FOLDER", Short: "rotate the keys, in two steps", Args: cobra.ExactArgs(1),
+		Long: "Rotates the keys in a folder that `prepare keys` made. Without --use it adds a key of each kind, which opens and verifies\n" +
+			"only: give everybody their folder and restart them. Then --use has the new keys seal and sign: give everybody their\n" +
+			"folder again and restart them. The keys before stay there, for what they sealed and signed; see docs/keys.md."}
+	use := command.Flags().Bool("use", false, "the second step, once everybody has the first one's keys")
+	command.RunE = func(_ *cobra.Command, args []string) error {
+		if *use {
+			if err := run.UseKeys(args[0]); err != nil {
+				return err
+			}
+			return a.Tell(new(emptypb.Empty), "The new keys in %s seal and sign. Give each service its folder, and restart it.", args[0])
+		}
+		if err := run.AddKeys(args[0]); err != nil {
+			return err
+		}
+		return a.Tell(new(emptypb.Empty), "A key of each kind was added in %s. Give each service its folder, restart it, and then rotate with --use.", args[0])
+	}
+	return command
 }
