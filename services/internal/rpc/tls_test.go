@@ -199,3 +199,44 @@ func TestANewCertificateCountsFromTheNextConnectionOn(t *testing.T) {
 		t.Error("a broken certificate was taken at the start")
 	}
 }
+
+func TestACAIsFollowedByAnotherWithBothAcceptedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	before, after := newAuthority(t), newAuthority(t)
+	server, client := t.TempDir(), t.TempDir()
+	gate, control := "spiffe://portcullis/access-gate", "spiffe://portcullis/emergency-control"
+	serverTLS, err := rpc.OpenTLS(before.issue(server, gate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clientTLS, err := rpc.OpenTLS(before.issue(client, control))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := w.serveTLS(serverTLS.Server())
+	trust := func(dir string, authorities ...*authority) {
+		var all []byte
+		for _, a := range authorities {
+			all = append(all, a.pem...)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "ca.pem"), all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []func(){
+		func() {},
+		func() { trust(server, before, after) },
+		func() { trust(client, before, after) },
+		func() { after.issue(server, gate); trust(server, before, after) },
+		func() { after.issue(client, control); trust(client, before, after) },
+		func() { trust(client, after) },
+		func() { trust(server, after) },
+	} {
+		step()
+		conn, err := clientTLS.Dial(rpc.Gate, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, fault.Unimplemented, members(t, conn)) // they have spoken
+	}
+}
