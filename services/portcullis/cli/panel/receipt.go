@@ -3,6 +3,8 @@ package panel
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,9 +111,38 @@ func (p panel) enforcers() *cobra.Command {
 		if err := p.Get(command.Context(), "/v1/enforcers", answer); err != nil {
 			return err
 		}
+		if p.ForPeople() {
+			for _, line := range trouble(answer) {
+				fmt.Fprintln(p.Term.Out, line)
+			}
+		}
 		return p.Print(answer, func() *screen.Table { return p.enforcerTable(answer.GetEnforcers()) })
 	}
 	return app.Group("enforcer", "who shuts the doors", list)
+}
+
+// trouble is what keeps anything new from being put on record, in sentences.
+func trouble(of *emergencyv1.ListEnforcersResponse) []string {
+	var all []string
+	const rest = " What is on stays on; portcullis hold shuts the doors meanwhile."
+	switch of.GetJournal().GetState() {
+	case emergencyv1.JournalHealth_FULL:
+		all = append(all, screen.Closed.Render("The journal is full and takes nothing new.")+rest)
+	case emergencyv1.JournalHealth_UNREACHABLE:
+		all = append(all, screen.Closed.Render("The journal can't be reached and takes nothing new.")+rest)
+	}
+	wrong := map[string]time.Duration{}
+	for _, e := range of.GetEnforcers() {
+		wrong[e.GetId()] = e.GetClockSkew().AsDuration()
+	}
+	wrong["emergency-control"] = of.GetClockSkew().AsDuration()
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		if off := wrong[name]; off != 0 {
+			way := map[bool]string{true: "fast", false: "slow"}[off > 0]
+			all = append(all, screen.Closed.Render(fmt.Sprintf("The clock of %s is %s %s: no freeze and no lockdown is applied until it is right.", name, off.Abs().Round(time.Second), way))+rest)
+		}
+	}
+	return all
 }
 
 func (p panel) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {

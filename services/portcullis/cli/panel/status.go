@@ -24,6 +24,7 @@ func (p panel) status() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		p.warn(command.Context())
 		return p.showPosture(state)
 	}
 	return command
@@ -42,6 +43,18 @@ func (p panel) posture(ctx context.Context) (*gatev1.PostureState, error) {
 
 func overForUs(err error) bool {
 	return api.IsRefusal(err, fault.Unauthenticated) || api.IsRefusal(err, fault.Lockdown)
+}
+
+// warn tells those who may know of it what keeps anything new from being put on record. It keeps nobody from what else
+// there is to say.
+func (p panel) warn(ctx context.Context) {
+	answer := new(emergencyv1.ListEnforcersResponse)
+	if !p.ForPeople() || p.Get(ctx, "/v1/enforcers", answer) != nil {
+		return
+	}
+	for _, line := range trouble(answer) {
+		fmt.Fprintln(p.Term.Out, line)
+	}
 }
 
 func (p panel) showPosture(state *gatev1.PostureState) error {
