@@ -125,7 +125,7 @@ func shortened(c jetstream.StreamConfig) []string {
 	if c.MaxAge != 0 && c.MaxAge != longer(c.MaxAge, want.MaxAge) {
 		wrong = append(wrong, fmt.Sprintf("forgets after %s", c.MaxAge))
 	}
-	if want.MaxBytes == 0 && c.MaxBytes > 0 {
+	if want.MaxBytes == 0 && c.MaxBytes > 0 && !want.Latest { // an earlier version's had one, which Create takes away
 		wrong = append(wrong, fmt.Sprintf("ends at %d bytes", c.MaxBytes))
 	}
 	if c.Discard == jetstream.DiscardOld && !want.DropOldest {
