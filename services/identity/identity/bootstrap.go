@@ -45,8 +45,9 @@ func (b Bootstrap) LogValue() slog.Value { return slog.StringValue(b.String()) }
 
 func (s *Service) product() string { return cmp.Or(s.deps.Texts.Product, "Portcullis") }
 
-// openKey opens the key that signs sign-ins and grants, made at the first start, and publishes its public
-// half. Of several replicas that start together one makes it.
+// openKey opens the key that signs sign-ins and grants, made at the first start and again when it has grown old, and
+// publishes its public half. Of several replicas that start together one makes it. Those that run already go on with the
+// one before, which verifies for good.
 func (s *Service) openKey(ctx context.Context, v *vault) error {
 	made, err := s.newKey()
 	if err != nil {
@@ -54,11 +55,10 @@ func (s *Service) openKey(ctx context.Context, v *vault) error {
 	}
 	record := new(identityv1.SigningKeyRecord)
 	err = update(ctx, v.secret, keySubject, record, func() error {
-		if record.GetId() != "" {
+		if age := s.deps.Now().Sub(record.GetCreateTime().AsTime()); record.GetId() != "" && (s.config.TokenKeyAge == 0 || age < s.config.TokenKeyAge) {
 			return journal.ErrUnchanged
 		}
-		proto.Merge(record, made)
-		return nil
+		return s.succeed(record, made)
 	})
 	if err != nil {
 		return err
@@ -71,10 +71,43 @@ func (s *Service) openKey(ctx context.Context, v *vault) error {
 		return errors.New("the sealed seed has a wrong length")
 	}
 	v.signer = who.Signer{KeyID: record.GetId(), Key: ed25519.NewKeyFromSeed(seed)}
-	if v.hashKey, err = hkdf.Key(sha256.New, seed, nil, "portcullis request hash", sha256.Size); err != nil {
+	first, err := s.hashSeed(record)
+	if err != nil {
+		return err
+	}
+	if v.hashKey, err = hkdf.Key(sha256.New, first, nil, "portcullis request hash", sha256.Size); err != nil {
 		return err
 	}
 	return s.publishKey(ctx, v, record)
+}
+
+// hashSubject is what the first key's seed is sealed for, once it signs nothing any more.
+const hashSubject = keySubject + " requests"
+
+// succeed puts a key in the place of the one before. The first one's seed stays: by it a request is known again, whichever
+// replica it comes to.
+func (s *Service) succeed(record, made *identityv1.SigningKeyRecord) error {
+	next := proto.CloneOf(made)
+	if record.GetId() != "" {
+		first, err := s.hashSeed(record)
+		if err != nil {
+			return err
+		}
+		if next.SealedHashSeed, err = s.deps.Box.Seal(first, hashSubject); err != nil {
+			return err
+		}
+	}
+	proto.Reset(record)
+	proto.Merge(record, next)
+	return nil
+}
+
+// hashSeed is the first key's.
+func (s *Service) hashSeed(record *identityv1.SigningKeyRecord) ([]byte, error) {
+	if len(record.GetSealedHashSeed()) > 0 {
+		return s.deps.Box.Open(record.GetSealedHashSeed(), hashSubject)
+	}
+	return s.deps.Box.Open(record.GetSealedSeed(), keySubject+" "+record.GetId())
 }
 
 func (s *Service) newKey() (*identityv1.SigningKeyRecord, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -126,5 +127,42 @@ func TestRecoveringAnAdministratorOnTheHost(t *testing.T) {
 	}
 	if err := w.try("berta", password, "", away); !fault.Is(err, fault.CodeInvalid) {
 		t.Errorf("berta was changed: %v", err)
+	}
+}
+
+func TestAKeyThatHasGrownOldIsFollowedAtTheNextStartAndStillVerifies(t *testing.T) {
+	w := newWorld(t, func(c *identity.Config) { c.TokenKeyAge = 10 * time.Minute })
+	w.clock.advance(9 * time.Minute)
+	before, text, id := w.admin(), password, "0b54ee96-7c69-4d5f-a9c7-8f5a3f6e8f10"
+	made := &identityv1.CreateUserRequest{User: &identityv1.User{Name: "alice", Password: &text, RequestId: &id}}
+	if _, err := w.CreateUser(before, made); err != nil {
+		t.Fatal(err)
+	}
+	keys := func() int { return strings.Count(w.everything(t, "IDENTITY"), "identity.key.") }
+	old := w.replica
+	w.replica = w.start()
+	if n := keys(); n != 1 {
+		t.Errorf("%d keys, and the first is not old yet", n)
+	}
+	w.clock.advance(2 * time.Minute)
+	for range 2 { // of which the second finds a young one
+		w.replica = w.start()
+	}
+	if n := keys(); n != 2 {
+		t.Errorf("%d keys, want the old one and its follower", n)
+	}
+	after := w.signIn(w.first.User, w.first.Password, w.next(w.first.Secret), home)
+	if w.as(after, home); !w.verified(after) {
+		t.Error("what the new key has signed does not verify")
+	}
+	text = password
+	if _, err := w.CreateUser(w.as(after, home), made); err != nil {
+		t.Errorf("the same request is another one to a replica with the new key: %v", err)
+	}
+	w.replica = old // it has not started since
+	late := w.signIn(w.first.User, w.first.Password, w.next(w.first.Secret), home)
+	w.replica = w.start()
+	if !w.verified(late) || !w.verified(after) {
+		t.Error("what one of the keys has signed verifies at one replica and not at another")
 	}
 }

@@ -27,6 +27,7 @@ type Config struct {
 	AdminPassword   string        `koanf:"admin-password" help:"and the password; made up and shown if not given"`
 	AdminTOTPSecret string        `koanf:"admin-totp-secret" help:"and the MFA secret, in base32; made up and shown if not given"`
 	MFAMinAge       time.Duration `koanf:"mfa-min-age" help:"how old an MFA must be to open the emergency panel"`
+	TokenKeyAge     time.Duration `koanf:"token-key-age" help:"how old the key that signs sign-ins and grants gets, until the next start makes another"`
 
 	OIDCIssuer       string            `koanf:"oidc-issuer" help:"the OpenID provider that people sign in at, https://…; empty for none"`
 	OIDCName         string            `koanf:"oidc-name" help:"what people call it"`
@@ -46,7 +47,7 @@ type Config struct {
 // Defaults is the configuration of a process that was told nothing.
 func Defaults() Config {
 	return Config{
-		AdminUser: "admin", MFAMinAge: time.Hour, OIDCScopes: []string{"profile", "email", "groups"}, OIDCNameClaim: "preferred_username",
+		AdminUser: "admin", MFAMinAge: time.Hour, TokenKeyAge: 90 * 24 * time.Hour, OIDCScopes: []string{"profile", "email", "groups"}, OIDCNameClaim: "preferred_username",
 		OIDCGroupsClaim: "groups", OIDCCreateUsers: true,
 	}
 }
@@ -74,6 +75,9 @@ func (c Config) check() error {
 	}
 	if c.MFAMinAge < 0 {
 		return fmt.Errorf("mfa-min-age: %s is less than nothing", c.MFAMinAge)
+	}
+	if c.TokenKeyAge < 0 {
+		return fmt.Errorf("token-key-age: %s is less than nothing", c.TokenKeyAge)
 	}
 	return nil
 }

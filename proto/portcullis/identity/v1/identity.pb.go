@@ -3505,10 +3505,12 @@ type SigningKeyRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The sealed seed of the Ed25519 key.
-	SealedSeed    []byte                 `protobuf:"bytes,2,opt,name=sealed_seed,json=sealedSeed,proto3" json:"sealed_seed,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SealedSeed []byte                 `protobuf:"bytes,2,opt,name=sealed_seed,json=sealedSeed,proto3" json:"sealed_seed,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The sealed seed of the first key, which tells requests apart for good; empty where that is this one.
+	SealedHashSeed []byte `protobuf:"bytes,4,opt,name=sealed_hash_seed,json=sealedHashSeed,proto3" json:"sealed_hash_seed,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SigningKeyRecord) Reset() {
@@ -3558,6 +3560,13 @@ func (x *SigningKeyRecord) GetSealedSeed() []byte {
 func (x *SigningKeyRecord) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *SigningKeyRecord) GetSealedHashSeed() []byte {
+	if x != nil {
+		return x.SealedHashSeed
 	}
 	return nil
 }
@@ -4057,13 +4066,14 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x0epending_secret\x18\b \x01(\fR\rpendingSecret\x12\x10\n" +
 	"\x03uid\x18\t \x01(\tR\x03uid\x12\x14\n" +
 	"\x05nonce\x18\n" +
-	" \x01(\tR\x05nonce\"\x80\x01\n" +
+	" \x01(\tR\x05nonce\"\xaa\x01\n" +
 	"\x10SigningKeyRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vsealed_seed\x18\x02 \x01(\fR\n" +
 	"sealedSeed\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x9b\x01\n" +
+	"createTime\x12(\n" +
+	"\x10sealed_hash_seed\x18\x04 \x01(\fR\x0esealedHashSeed\"\x9b\x01\n" +
 	"\x0fBootstrapRecord\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12'\n" +
