@@ -18,6 +18,7 @@ import (
 	_ "portcullis.dev/proto/portcullis/identity/v1"
 	_ "portcullis.dev/proto/portcullis/notification/v1"
 	_ "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // FuzzAnyRequestIsReadAndValidatedOrRefused takes any bytes for the request of any public method.
@@ -73,7 +74,7 @@ func FuzzMetadataOfTheOutsideNamesNobody(f *testing.F) {
 		if b := BearerOf(metadata.MD{Authorization: {one}}); b != "" && !strings.EqualFold(one[:6], "bearer") {
 			t.Fatalf("%q is the bearer %q", one, b)
 		}
-		if plain(one) && strings.ContainsAny(one, "\r\n\x00 \"=") {
+		if telemetry.Plain(one) && strings.ContainsAny(one, "\r\n\x00 \"=") {
 			t.Fatalf("%q may stand in a log", one)
 		}
 	})
