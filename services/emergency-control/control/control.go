@@ -4,7 +4,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -85,6 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the record: %w", err)
 	}
+	ended := ctx.Err
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.ledger.run(ctx, stream) })
 	g.Go(func() error { return s.hear(ctx) })
@@ -102,8 +102,7 @@ func (s *Service) Run(ctx context.Context) error {
 		close(s.ready)
 		return s.schedule(ctx)
 	})
-	err = g.Wait()
-	if errors.Is(err, context.Canceled) {
+	if err = g.Wait(); ended() != nil { // what broke off then did so because of it
 		return nil
 	}
 	return err
