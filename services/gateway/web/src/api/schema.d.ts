@@ -1736,6 +1736,8 @@ export interface components {
         /** @description Enforcer is whatever shuts a door: a gate, a broker, a connector, a guard. */
         Enforcer: {
             bootId?: string;
+            /** @description How far its clock is ahead of most others', where that is more than 5 s; unset otherwise. */
+            clockSkew?: string;
             /** @description Whether it was heard within the last three seconds. */
             fresh?: boolean;
             id?: string;
@@ -1862,6 +1864,16 @@ export interface components {
             text?: string;
             type?: string;
         };
+        JournalHealth: {
+            /**
+             * Format: date-time
+             * @description Since when it is so.
+             */
+            sinceTime?: string;
+            state?: components["schemas"]["JournalHealth.State"];
+        };
+        /** @enum {string} */
+        "JournalHealth.State": "STATE_UNSPECIFIED" | "READY" | "FULL" | "UNREACHABLE";
         /** @description KeptHold is what one process has said of a hold. */
         KeptHold: {
             /** @description The replica; its address while it has never answered. */
@@ -1900,7 +1912,14 @@ export interface components {
             nextPageToken?: string;
         };
         ListEnforcersResponse: {
+            /**
+             * @description How far the clock of who answers is ahead of most others', where that is more than 5 s; unset otherwise. While any
+             *     clock is that wrong no freeze and no lockdown is applied.
+             */
+            clockSkew?: string;
             enforcers?: components["schemas"]["Enforcer"][];
+            /** @description Whether anything new can be put on record. What is on stays on whatever it says. */
+            journal?: components["schemas"]["JournalHealth"];
         };
         ListEntriesResponse: {
             entries?: components["schemas"]["AuditEntry"][];

@@ -1,4 +1,5 @@
 import IconAlert from '@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs'
+import IconHold from '@tabler/icons-react/dist/esm/icons/IconHandStop.mjs'
 import IconLock from '@tabler/icons-react/dist/esm/icons/IconLock.mjs'
 import IconSnowflake from '@tabler/icons-react/dist/esm/icons/IconSnowflake.mjs'
 import IconTarget from '@tabler/icons-react/dist/esm/icons/IconTarget.mjs'
@@ -13,9 +14,10 @@ const panel = [
   ['/emergency/terminate', 'terminate', IconTarget, 't'],
   ['/emergency/freeze', 'freezing', IconSnowflake, 'f'],
   ['/emergency/lockdown', 'lockdown', IconLock, 'l'],
+  ['/emergency/hold', 'hold', IconHold, 'h'],
 ] as const
 
-/** The way to the three acts, for those who may. Written by hand: it is in every page's first paint, for three lines. */
+/** The way to the acts, for those who may. Written by hand: it is in every page's first paint, for a few lines. */
 export function Panel() {
   const t = shell.useTexts()
   const box = useRef<HTMLDivElement>(null)

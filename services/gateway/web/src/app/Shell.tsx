@@ -24,7 +24,7 @@ import { Find } from './Find'
 import { countdown, dateTime, time } from './format'
 import { Keys } from './keys'
 import { useMe } from './me'
-import { FrozenNote, MfaNote } from './notes'
+import { FrozenNote, MfaNote, TroubleNote } from './notes'
 import { Panel } from './Panel'
 import { lockdownUntil, ongoing, usePosture } from './posture'
 import { useCrumbs } from './title'
@@ -74,6 +74,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <Top menu={() => setOpen(!open)} open={open} />
       {open && <button type="button" className="veil" aria-label={t('closeMenu')} onClick={() => setOpen(false)} />}
       <main className="main" id="main" tabIndex={-1} inert={open}>
+        <TroubleNote at={at} />
         <FrozenNote />
         <MfaNote at={at} />
         {children}

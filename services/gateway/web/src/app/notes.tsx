@@ -1,9 +1,11 @@
+import IconAlert from '@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs'
 import IconShield from '@tabler/icons-react/dist/esm/icons/IconShieldLock.mjs'
 import IconSnowflake from '@tabler/icons-react/dist/esm/icons/IconSnowflake.mjs'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { useNow } from './clock'
-import { countdown, time } from './format'
+import { stuck, useDoors, wrongClocks } from './doors'
+import { countdown, span, time } from './format'
 import { useIsAdministrator, useMay, useMe } from './me'
 import { ongoing, usePosture } from './posture'
 import { shell } from './text'
@@ -25,6 +27,29 @@ export function FrozenNote() {
         {frozen.length > 8 && ` ${t('andMore', { count: frozen.length - 8 })}`}
       </div>
       <span className="left" role="timer" aria-live="off">{countdown(until - now)}</span>
+    </div>
+  )
+}
+
+const askAgain = 5000
+
+/** Tells who may use the panel that nothing new can be put on record, why, and what can be done all the same (H7, E9). */
+export function TroubleNote({ at }: { at: string }) {
+  const t = shell.useTexts()
+  const controls = useMay('System.EmergencyPanel.Control')
+  const { data } = useDoors(controls, askAgain)
+  const journal = stuck(data)
+  const clocks = wrongClocks(data)
+  if (!controls || !(journal || clocks.length)) return null
+  const say = ({ name, ahead }: { name: string; ahead: number }) => t(ahead > 0 ? 'clockFast' : 'clockSlow', { name: `\u2068${name}\u2069`, span: span(Math.abs(ahead)) })
+  return (
+    <div className="note refusal" role="alert">
+      <IconAlert className="i" stroke={1.6} aria-hidden />
+      <div>
+        <b>{journal ? t(journal === 'FULL' ? 'journalFull' : 'journalAway') : t('clocksTitle')}</b>{' '}
+        {journal ? t('journalText') : <>{clocks.map(say).join(', ')}. {t('clocksText')}</>}
+      </div>
+      {at !== '/emergency/hold' && <Link to="/emergency/hold" className="btn sm">{t('hold')}</Link>}
     </div>
   )
 }

@@ -30,6 +30,7 @@ const routes = [
   page('/emergency/terminate', () => import('../pages/apply/Apply'), 'Terminate'),
   page('/emergency/freeze', () => import('../pages/apply/Apply'), 'Freeze'),
   page('/emergency/lockdown', () => import('../pages/apply/Apply'), 'Lockdown'),
+  page('/emergency/hold', () => import('../pages/hold/Hold'), 'Hold'),
   page('/emergencies/$id', () => import('../pages/live/Live'), 'Live'),
   page('/emergencies/$id/cancel', () => import('../pages/apply/Cancel'), 'Cancel'),
   page('/emergencies/$id/shorten', () => import('../pages/apply/Shorten'), 'Shorten'),

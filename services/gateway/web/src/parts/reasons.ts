@@ -32,7 +32,7 @@ function permission(name: string): string {
 /** The most exact text that there is for a refusal. */
 function textOf({ reason, details }: Refusal, field?: string): string | undefined {
   const of = (key: string) => (typeof details[key] === 'string' && details[key] !== '' ? key : undefined)
-  const ways = [details.rule, of('names'), of('pattern'), field, details.status, of('permission'), of('name') && 'called', of('requestId'), of('until'), of('acted')]
+  const ways = [details.rule, details.cause, of('names'), of('pattern'), field, details.status, of('permission'), of('name') && 'called', of('requestId'), of('until'), of('acted')]
   const key = ways.map((way) => `${reason}-${way}`).find((one) => known.has(one))
   return key ?? (known.has(reason) ? reason : undefined)
 }

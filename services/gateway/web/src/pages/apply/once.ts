@@ -28,7 +28,7 @@ function keep<B>(key: string, intent: Intent<B>): Intent<B> {
 
 /** Whether an answer leaves open what came of the request. */
 function open(error: unknown): boolean {
-  return !(error instanceof Refusal) || error.status === 0 || (error.status >= 500 && error.reason !== 'STALE' && error.reason !== 'LOCKDOWN')
+  return !(error instanceof Refusal) || error.status === 0 || (error.status >= 500 && !['STALE', 'LOCKDOWN', 'CLOCK_SKEWED'].includes(error.reason))
 }
 
 /** Whether nobody may ask any more: the sign-in is over. What was asked stays open until somebody signs in again. */

@@ -1,6 +1,6 @@
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { api, ask, type Schemas } from '../../api/client'
-import { serverNow } from '../../app/clock'
+import { useDoors } from '../../app/doors'
 import { useMay } from '../../app/me'
 import { type Emergency, usePosture } from '../../app/posture'
 
@@ -33,14 +33,9 @@ function holds(view: string | undefined, wanted: string | undefined): boolean {
 export function useEnforcers() {
   const { posture } = usePosture()
   const may = useMay('System.Read')
-  const query = useQuery({
-    queryKey: ['overview', 'enforcers'],
-    queryFn: async () => ({ list: (await ask(api.GET('/v1/enforcers'))).enforcers ?? [], at: serverNow() }),
-    refetchInterval: enforcersEvery,
-    enabled: may,
-  })
+  const query = useDoors(may, enforcersEvery)
   const at = query.data?.at ?? 0
-  const list = query.data?.list.map((e): Seen => {
+  const list = query.data && (query.data.enforcers ?? []).map((e): Seen => {
     const seen = Date.parse(e.lastSeenTime ?? '')
     const stand = !e.fresh ? 'stale' : holds(e.revision, posture?.revision) ? 'fresh' : 'behind'
     return { ...e, stand, age: Number.isNaN(seen) ? undefined : Math.max(0, at - seen) }
