@@ -76,6 +76,7 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	running, rest := context.WithCancel(failed)
 	serving, leaving := context.WithCancel(ctx)
+	defer leaving()
 	defer context.AfterFunc(failed, leaving)()
 	parts.Go(func() error { return lasting(running, "following the journal for "+e.Name, h.Watch.Run) })
 	parts.Go(func() error {
