@@ -22,6 +22,9 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
 
+// mostLines is how much of what one comparison noticed is said: a panic's trace, and not every check of a minute.
+const mostLines = 40
+
 // compare says what the record and what was seen don't agree on.
 func (w *world) compare() error {
 	for _, a := range w.unanswered() {
@@ -56,7 +59,11 @@ type difference struct {
 }
 
 func (d difference) Error() string {
-	return "noticed by the comparison of " + d.by + ":\n" + d.error.Error()
+	lines := strings.Split(d.error.Error(), "\n")
+	if more := len(lines) - mostLines; more > 0 {
+		lines = append(lines[:mostLines], fmt.Sprintf("… and %d lines more", more))
+	}
+	return "noticed by the comparison of " + d.by + ":\n" + strings.Join(lines, "\n")
 }
 
 // noticed reports whether a comparison noticed something.

@@ -118,8 +118,8 @@ func (w *world) cutAtOnce() error {
 	if err := answered(p.Call(http.MethodPost, "/v1/terminations", body)); err != nil {
 		return err
 	}
-	if !s.ssh.Wait(grace) {
-		return fmt.Errorf("alice's session on %s of %s is alive %s after a termination that was asked for later", s.device, s.opened.UTC(), grace)
+	if !s.ssh.Wait(3 * grace) {
+		return fmt.Errorf("alice's session on %s of %s is alive %s after a termination that was asked for later", s.device, s.opened.UTC(), 3*grace)
 	}
 	return nil
 }
