@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -104,9 +105,15 @@ func (w *world) say(format string, values ...any) {
 }
 
 func (w *world) people() error {
-	crew := client.Crew{Password: password}
-	_, err := crew.Grow(w.first, crewSize)
-	w.crew = crew.All
+	var err error
+	for try := range 4 { // this machine may be too busy to answer in time
+		crew := client.Crew{Password: password, Prefix: fmt.Sprintf("root%d", try)}
+		if _, err = crew.Grow(w.first, crewSize); err == nil {
+			w.crew = crew.All
+			return nil
+		}
+		w.say("making people: %v", err)
+	}
 	return err
 }
 
@@ -143,7 +150,8 @@ func (w *world) devices() error {
 	if err != nil {
 		return err
 	}
-	return answered(w.first.Call(http.MethodPost, "/v1/directory:import", client.Object{"document": string(document), "requestId": uuid.NewString()}))
+	_, err = w.ask("/v1/directory:import", client.Object{"document": string(document)})
+	return err
 }
 
 // telling has alice told of everything by e-mail.
@@ -163,13 +171,14 @@ func (w *world) telling() error {
 			types = append(types, "emergency."+kind+"."+what)
 		}
 	}
-	err = answered(w.first.Call(http.MethodPost, "/v1/smtp-accounts", client.Object{"name": "Sink", "enabled": true, "sender": "brake@sink.test",
-		"host": wire.Router, "port": w.mails.Port, "requestId": uuid.NewString()}))
+	_, err = w.ask("/v1/smtp-accounts", client.Object{"name": "Sink", "enabled": true, "sender": "brake@sink.test",
+		"host": wire.Router, "port": w.mails.Port})
 	if err != nil {
 		return err
 	}
-	return answered(w.first.Call(http.MethodPost, "/v1/notifications", client.Object{"name": "All", "enabled": true, "methods": []string{"EMAIL"},
-		"types": types, "contacts": []string{"alice"}, "requestId": uuid.NewString()}))
+	_, err = w.ask("/v1/notifications", client.Object{"name": "All", "enabled": true, "methods": []string{"EMAIL"},
+		"types": types, "contacts": []string{"alice"}})
+	return err
 }
 
 // enforcer is who asks the gates, whatever is on.
@@ -178,13 +187,22 @@ func (w *world) enforcer() error {
 	if err != nil {
 		return err
 	}
-	a, err := w.first.Call(http.MethodPost, "/v1/tokens", client.Object{"name": "chaos", "channel": "ENFORCER", "grant": grant,
-		"requestId": uuid.NewString()})
-	if err := answered(a, err); err != nil {
+	a, err := w.ask("/v1/tokens", client.Object{"name": "chaos", "channel": "ENFORCER", "grant": grant})
+	if err != nil {
 		return err
 	}
 	w.asks = client.Client{Base: w.HTTP, Token: a.Text("token")}
 	return nil
+}
+
+// ask has the first administrator prepare something, again and again until it is answered.
+func (w *world) ask(path string, body client.Object) (a *client.Answer, err error) {
+	body["requestId"] = uuid.NewString()
+	late := w.await("preparing "+path, func() bool {
+		a, err = w.first.Call(http.MethodPost, path, body)
+		return err == nil && a.Status < http.StatusInternalServerError
+	})
+	return a, errors.Join(late, answered(a, err))
 }
 
 // signIn signs somebody in, if they are not.

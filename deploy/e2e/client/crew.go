@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -12,6 +13,8 @@ import (
 // They are signed in, with an MFA app of their own.
 type Crew struct {
 	Password string
+	// Prefix is what their names begin with; root, if unset.
+	Prefix string
 	// Key answers the authorized_keys line of a new one; nil for none.
 	Key func(name string) (string, error)
 
@@ -41,7 +44,7 @@ func (c *Crew) Grow(first *Person, size int) ([]*Person, error) {
 
 // Make adds one, signed in by password alone.
 func (c *Crew) Make(by *Person) (*Person, error) {
-	p := &Person{Client: Client{Base: by.Base}, Name: fmt.Sprintf("root-%d", len(c.All)+1), Password: c.Password}
+	p := &Person{Client: Client{Base: by.Base}, Name: fmt.Sprintf("%s-%d", cmp.Or(c.Prefix, "root"), len(c.All)+1), Password: c.Password}
 	grant, err := by.Grant("user")
 	if err != nil {
 		return nil, err
