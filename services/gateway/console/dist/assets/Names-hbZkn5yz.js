@@ -1,1 +1,0 @@
-export{t as Field}from"./Names-BE8uJ3m8.js";

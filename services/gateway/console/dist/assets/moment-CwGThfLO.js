@@ -1,0 +1,1 @@
+function e(e,t=!1){let n=new Date(e),r=e=>String(e).padStart(2,`0`);return`${n.getFullYear()}-${r(n.getMonth()+1)}-${r(n.getDate())}T${r(n.getHours())}:${r(n.getMinutes())}${t?`:${r(n.getSeconds())}`:``}`}export{e as t};
