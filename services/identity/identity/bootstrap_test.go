@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"portcullis.dev/pkg/fault"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/identity/identity"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/local"
 )
 
 func TestTheConfiguredAdministratorIsTaken(t *testing.T) {
@@ -164,5 +167,42 @@ func TestAKeyThatHasGrownOldIsFollowedAtTheNextStartAndStillVerifies(t *testing.
 	w.replica = w.start()
 	if !w.verified(late) || !w.verified(after) {
 		t.Error("what one of the keys has signed verifies at one replica and not at another")
+	}
+}
+
+func TestAJournalThatIsLostAtTheStartIsAwaited(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := emptyWorld(t)
+	w.address = free.Addr().String()
+	_ = free.Close()
+	folder := t.TempDir()
+	serve := func() *local.Server {
+		server, err := local.Start(local.Config{Dir: folder, Listen: w.address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Shutdown)
+		return server
+	}
+	server := serve()
+	if err := journal.Create(t.Context(), w.connect(), journal.Streams(1)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r, running := w.watching(ctx, cancel)
+	w.clock.meanwhile(1, server.Shutdown) // once what it keeps has been opened
+	ended := make(chan error, 1)
+	running.Go(func() { ended <- r.Run(ctx) })
+	w.until("identity to say that it waits", func() bool { return strings.Contains(w.log.String(), "starting once it can") })
+	serve()
+	select {
+	case <-r.Ready():
+	case err := <-ended:
+		t.Fatalf("it ended: %v", err)
+	case <-time.After(within):
+		t.Fatal("it does not start")
 	}
 }

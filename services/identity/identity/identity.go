@@ -114,15 +114,9 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // Run opens the streams, makes the key and the first administrator where there are none yet, and blocks
 // until the context ends.
 func (s *Service) Run(ctx context.Context) error {
-	v, err := s.open(ctx)
+	v, err := s.begin(ctx)
 	if err != nil {
 		return orEnded(ctx, err)
-	}
-	if err := s.bootstrap(ctx, v); err != nil {
-		return orEnded(ctx, fmt.Errorf("making the first administrator: %w", err))
-	}
-	if err := s.announce(ctx, v); err != nil {
-		return orEnded(ctx, fmt.Errorf("showing the first administrator: %w", err))
 	}
 	s.vault.Store(v)
 	close(s.ready)
@@ -137,6 +131,39 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Ready is closed once people can sign in.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// begin makes what identity needs to serve. A journal that is out of reach is awaited: it comes back by itself, and
+// what would start this anew waits longer each time.
+func (s *Service) begin(ctx context.Context) (*vault, error) {
+	for {
+		v, err := s.prepare(ctx)
+		if !errors.Is(err, journal.ErrUnavailable) && !errors.Is(err, journal.ErrUnknown) {
+			return v, err
+		}
+		s.deps.Log.WarnContext(ctx, "the journal can't be reached; starting once it can", "error", err)
+		select {
+		case <-time.After(beginAgain):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+const beginAgain = 500 * time.Millisecond
+
+func (s *Service) prepare(ctx context.Context) (*vault, error) {
+	v, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bootstrap(ctx, v); err != nil {
+		return nil, fmt.Errorf("making the first administrator: %w", err)
+	}
+	if err := s.announce(ctx, v); err != nil {
+		return nil, fmt.Errorf("showing the first administrator: %w", err)
+	}
+	return v, nil
+}
 
 func orEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

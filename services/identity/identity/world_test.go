@@ -79,6 +79,7 @@ func (c *clock) advance(d time.Duration) {
 type world struct {
 	t       *testing.T
 	server  *local.Server
+	address string // of the server, where it has one
 	log     *locked
 	clock   *clock
 	box     seal.Box
@@ -145,7 +146,11 @@ func emptyWorld(t *testing.T, change ...func(*identity.Config)) *world {
 
 func (w *world) connect() *journal.Journal {
 	w.t.Helper()
-	j, err := journal.Connect(w.t.Context(), journal.Config{InProcess: w.server.InProcess(), Name: "test", User: "identity"})
+	c := journal.Config{InProcess: w.server.InProcess(), Name: "test", User: "identity"}
+	if w.address != "" {
+		c.InProcess, c.URL = nil, "nats://"+w.address
+	}
+	j, err := journal.Connect(w.t.Context(), c)
 	if err != nil {
 		w.t.Fatal(err)
 	}

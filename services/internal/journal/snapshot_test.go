@@ -315,7 +315,7 @@ func TestASnapshotOfAHundredMegabytesTakesFewOfThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("heap %d MiB before, %d MiB at most; taken in %s, restored in %s", before>>20, peak>>20, took, time.Since(began))
-	if peak > before+48<<20 { // the server keeps a block of 8 MiB and another
+	if peak > before+80<<20 { // the server, which is in this process, keeps blocks of 8 MiB for some seconds each
 		t.Errorf("the heap grew by %d MiB", (peak-before)>>20)
 	}
 	if last := must(must(to.Stream(t.Context(), c.Name))(t).LastSequence(t.Context()))(t); last != 200 {

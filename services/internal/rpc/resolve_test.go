@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,13 +32,20 @@ func (c *told) ReportError(err error) { c.said = append(c.said, err.Error()) }
 
 func TestAReplicaIsFoundOrForgottenWhileAllConnectionsHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		found, wrong := []string{"10.0.0.2", "10.0.0.1"}, error(nil)
+		type answer struct {
+			found []string
+			wrong error
+		}
+		var dns atomic.Pointer[answer]
+		says := func(wrong error, found ...string) { dns.Store(&answer{found, wrong}) }
+		says(nil, "10.0.0.2", "10.0.0.1")
 		r := newReplicas("dns:///access-gate:7443")
 		r.lookup = func(_ context.Context, host string) ([]string, error) {
 			if host != "access-gate" {
 				t.Error(host)
 			}
-			return found, wrong
+			a := dns.Load()
+			return slices.Clone(a.found), a.wrong
 		}
 		conn := &told{}
 		looking, err := r.Build(resolver.Target{}, conn, resolver.BuildOptions{})
@@ -46,11 +55,11 @@ func TestAReplicaIsFoundOrForgottenWhileAllConnectionsHold(t *testing.T) {
 		next := func() { time.Sleep(resolveAgain); synctest.Wait() }
 		synctest.Wait()
 		next() // nothing is new
-		found = []string{"10.0.0.3", "10.0.0.2"}
+		says(nil, "10.0.0.3", "10.0.0.2")
 		next()
-		wrong, found = errors.New("no DNS"), nil
+		says(errors.New("no DNS"))
 		next()
-		wrong, found = nil, []string{"10.0.0.3"}
+		says(nil, "10.0.0.3")
 		next()
 		looking.Close()
 		want := []string{"10.0.0.1:7443 10.0.0.2:7443 ", "10.0.0.2:7443 10.0.0.3:7443 ", "no DNS", "10.0.0.3:7443 "}
