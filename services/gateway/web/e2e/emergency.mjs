@@ -251,7 +251,7 @@ test('The live page follows by one stream: numbers and titles change, and nothin
   const { status, body: made } = await call(context, 'POST', '/v1/freezes', body)
   assert.equal(status, 200, JSON.stringify(made))
   const asked = []
-  page.on('request', (r) => /\/v1\/(emergencies|freezes|enforcers)\b/.test(r.url()) && asked.push(new URL(r.url()).pathname))
+  page.on('request', (r) => /\/v1\/(emergencies|freezes)\b/.test(r.url()) && asked.push(new URL(r.url()).pathname)) // who enforces is asked of by the frame, on every page
   await page.goto(`${base}/emergencies/${made.id}`)
   await page.getByRole('heading', { level: 1, name: 'Freeze planned' }).waitFor()
   await page.getByRole('heading', { level: 1, name: 'Frozen. Every door confirmed.' }).waitFor()

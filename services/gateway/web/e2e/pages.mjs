@@ -76,7 +76,7 @@ test('By keyboard: past the menu, into the panel, through Find and the list of k
   await page.keyboard.type('ge')
   await focused(page.getByRole('menuitem', { name: 'Terminate sessions' }))
   await page.keyboard.press('ArrowUp')
-  await focused(page.getByRole('menuitem', { name: 'Lockdown' }))
+  await focused(page.getByRole('menuitem', { name: 'Hold the doors' }))
   await page.keyboard.press('Escape')
   await focused(range)
   await page.keyboard.press('?')
