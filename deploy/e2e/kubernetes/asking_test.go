@@ -44,7 +44,7 @@ type way struct {
 	slowest              time.Duration
 	lastGood             time.Time
 	gap                  time.Duration // the longest time without a good answer
-	first                string        // what went wrong first
+	said                 []string      // what went wrong
 }
 
 // ask starts asking for carol; root writes, too.
@@ -180,8 +180,8 @@ func (w *way) took(began time.Time, failed bool, wrong string) {
 	default:
 		w.wrong++
 	}
-	if w.first == "" {
-		w.first = now.Format("15:04:05.000 ") + wrong
+	if len(w.said) < 10 {
+		w.said = append(w.said, fmt.Sprintf("\n    %s after %v: %s", now.Format("15:04:05.000"), now.Sub(began).Round(time.Millisecond), wrong))
 	}
 }
 
@@ -192,8 +192,8 @@ func (a *asking) told() string {
 	var all strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(a.ways)) {
 		w := a.ways[name]
-		fmt.Fprintf(&all, "\n  %s: %d asked, %d failed, %d wrong, slowest %v, longest without an answer %v %s", name, w.asked, w.failed, w.wrong,
-			w.slowest.Round(time.Millisecond), w.gap.Round(time.Millisecond), w.first)
+		fmt.Fprintf(&all, "\n  %s: %d asked, %d failed, %d wrong, slowest %v, longest without an answer %v%s", name, w.asked, w.failed, w.wrong,
+			w.slowest.Round(time.Millisecond), w.gap.Round(time.Millisecond), strings.Join(w.said, ""))
 	}
 	return all.String()
 }
@@ -206,7 +206,7 @@ func (a *asking) end() {
 	for name, w := range a.ways {
 		check := !strings.HasPrefix(name, "a write") && !strings.HasPrefix(name, "a refresh")
 		if check && (w.asked < 100 || w.wrong > 0 || w.failed > 0) {
-			a.n.Errorf("%s: %d of %d failed, %d were wrong, first %s", name, w.failed, w.asked, w.wrong, w.first)
+			a.n.Errorf("%s: %d of %d failed, %d were wrong%s", name, w.failed, w.asked, w.wrong, strings.Join(w.said, ""))
 		}
 	}
 }

@@ -59,6 +59,7 @@ clusterDNS: [NODE]
 resolvConf: PLACE/resolv.conf
 tlsCertFile: PKI/kubelet.crt
 tlsPrivateKeyFile: PKI/kubelet.key
+imageGCHighThresholdPercent: 100 # what it removed, nobody could pull
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 enforceNodeAllocatable: [pods]
 healthzBindAddress: 127.0.0.1

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"portcullis.dev/services/internal/pace"
 )
@@ -165,4 +167,58 @@ type counted struct {
 func (c *counted) Close() error {
 	c.leave()
 	return c.Conn.Close()
+}
+
+// leaveWithin is how long clients have to give up the connections that they keep. One that asks less often may lose a request.
+const leaveWithin = 500 * time.Millisecond
+
+// leave closes connections that clients keep without breaking a request: to close one between two requests is to lose
+// the second, for it may be under way. So each answer says that it is its connection's last.
+type leave struct {
+	http.Handler
+	last atomic.Bool
+
+	mu   sync.Mutex
+	open int
+	none chan struct{} // closed when the last connection is, once somebody waits for it
+}
+
+func (l *leave) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if l.last.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	l.Handler.ServeHTTP(w, r)
+}
+
+// count follows a server's connections.
+func (l *leave) count(_ net.Conn, s http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch s {
+	case http.StateNew:
+		l.open++
+	case http.StateClosed, http.StateHijacked:
+		l.open--
+		if l.open == 0 && l.none != nil {
+			close(l.none)
+			l.none = nil
+		}
+	}
+}
+
+// wait returns when no connection is open any more, or after leaveWithin.
+func (l *leave) wait() {
+	l.last.Store(true)
+	none := make(chan struct{})
+	l.mu.Lock()
+	if l.open == 0 {
+		l.mu.Unlock()
+		return
+	}
+	l.none = none
+	l.mu.Unlock()
+	select {
+	case <-none:
+	case <-time.After(leaveWithin):
+	}
 }

@@ -199,8 +199,9 @@ func (g *Gateway) listen(address string) (net.Listener, error) {
 }
 
 func (g *Gateway) serveHTTP(ctx context.Context, listener net.Listener) error {
+	leaving := &leave{Handler: g}
 	server := &http.Server{
-		Handler: g, ReadHeaderTimeout: headerWithin, IdleTimeout: idleFor, MaxHeaderBytes: maxHeader,
+		Handler: leaving, ConnState: leaving.count, ReadHeaderTimeout: headerWithin, IdleTimeout: idleFor, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(g.deps.Log.Handler(), slog.LevelDebug), // strangers' broken requests
 	}
 	failed := make(chan error, 1)
@@ -211,6 +212,7 @@ func (g *Gateway) serveHTTP(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	g.stop() // streams end now; other calls may finish
+	leaving.wait()
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	if err := server.Shutdown(finish); err != nil {

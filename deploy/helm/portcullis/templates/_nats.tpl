@@ -51,10 +51,10 @@ containers:
       - {name: nats, mountPath: /etc/portcullis/nats, readOnly: true}
 volumes:
   - name: tls
-    secret: {secretName: {{ include "portcullis.tlsSecret" (list . "bootstrap") }}, defaultMode: 0440}
+    secret: {secretName: {{ include "portcullis.tlsSecret" (list . "bootstrap") | quote }}, defaultMode: 0440}
   - name: nats
     secret:
-      secretName: {{ include "portcullis.natsSecret" . }}
+      secretName: {{ include "portcullis.natsSecret" . | quote }}
       defaultMode: 0440
       items: [{key: bootstrap, path: password}]
 {{- end }}
