@@ -236,7 +236,6 @@ func (w *world) recorder(j *journal.Journal) *attempt.Recorder {
 func (w *world) roll() *people.Roll { return people.NewRoll() }
 
 func (w *world) nothing() *watch.Watcher { return watch.New(watch.Config{}) }
-
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w.log, nil)) }
 
 func (w *world) until(what string, is func() bool) {
