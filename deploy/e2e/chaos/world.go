@@ -70,7 +70,7 @@ func newWorld(seed uint64, programs string, unsynced bool) (*world, error) {
 	if err != nil {
 		return w, err
 	}
-	w.first = &client.Person{Client: client.Client{Base: w.HTTP}, Name: w.Admin.User, Password: w.Admin.Password, Secret: w.Admin.TOTPSecret}
+	w.first = &client.Person{Client: client.Client{Base: w.HTTP}, Name: w.Admin.User, Password: w.Admin.Password, Secret: w.Admin.TOTPSecret, Behind: 4 * time.Second}
 	if err := w.signIn(w.first); err != nil {
 		return w, err
 	}

@@ -44,7 +44,7 @@ func (c *Crew) Grow(first *Person, size int) ([]*Person, error) {
 
 // Make adds one, signed in by password alone.
 func (c *Crew) Make(by *Person) (*Person, error) {
-	p := &Person{Client: Client{Base: by.Base}, Name: fmt.Sprintf("%s-%d", cmp.Or(c.Prefix, "root"), len(c.All)+1), Password: c.Password}
+	p := &Person{Client: Client{Base: by.Base}, Name: fmt.Sprintf("%s-%d", cmp.Or(c.Prefix, "root"), len(c.All)+1), Password: c.Password, Behind: by.Behind}
 	grant, err := by.Grant("user")
 	if err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ type Person struct {
 	Name, Password string
 	// Secret is what the MFA app holds, in base32; empty without one.
 	Secret string
+	// Behind is how far the server's clock may be behind this one.
+	Behind time.Duration
 
 	mu   sync.Mutex
 	last int64 // the last step whose code was used
@@ -29,7 +31,7 @@ func (p *Person) Code() (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := p.next(time.Now())
-	if early := time.Until(time.Unix((next-1)*step, 0)); early > 0 {
+	if early := time.Until(time.Unix((next-1)*step, 0).Add(p.Behind)); early > 0 {
 		time.Sleep(early + 50*time.Millisecond)
 	}
 	p.last = next
@@ -41,7 +43,7 @@ func (p *Person) Ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	return p.next(now) <= now.Unix()/step+1
+	return p.next(now) <= now.Add(-p.Behind).Unix()/step+1
 }
 
 // next is the oldest step that was not used and is still taken for some seconds.

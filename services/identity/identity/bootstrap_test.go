@@ -176,11 +176,12 @@ func TestAJournalThatIsLostAtTheStartIsAwaited(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := emptyWorld(t)
-	w.address = free.Addr().String()
+	address := free.Addr().String()
+	w.elsewhere = "nats://" + address
 	_ = free.Close()
 	folder := t.TempDir()
 	serve := func() *local.Server {
-		server, err := local.Start(local.Config{Dir: folder, Listen: w.address})
+		server, err := local.Start(local.Config{Dir: folder, Listen: address})
 		if err != nil {
 			t.Fatal(err)
 		}

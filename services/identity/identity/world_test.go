@@ -77,19 +77,19 @@ func (c *clock) advance(d time.Duration) {
 
 // world is one journal and the replicas of identity on it.
 type world struct {
-	t       *testing.T
-	server  *local.Server
-	address string // of the server, where it has one
-	log     *locked
-	clock   *clock
-	box     seal.Box
-	signer  ed25519.PrivateKey
-	trust   audit.Keys
-	control *fakeControl
-	config  identity.Config
-	first   identity.Bootstrap // what was announced
-	shown   int
-	entries uint64 // of EMERGENCY
+	t         *testing.T
+	server    *local.Server
+	elsewhere string // a server's nats://…, instead
+	log       *locked
+	clock     *clock
+	box       seal.Box
+	signer    ed25519.PrivateKey
+	trust     audit.Keys
+	control   *fakeControl
+	config    identity.Config
+	first     identity.Bootstrap // what was announced
+	shown     int
+	entries   uint64 // of EMERGENCY
 	// announce replaces what a replica does with the first administrator.
 	announce   func(identity.Bootstrap) error
 	lastSecret string // of the administrator made last
@@ -146,9 +146,9 @@ func emptyWorld(t *testing.T, change ...func(*identity.Config)) *world {
 
 func (w *world) connect() *journal.Journal {
 	w.t.Helper()
-	c := journal.Config{InProcess: w.server.InProcess(), Name: "test", User: "identity"}
-	if w.address != "" {
-		c.InProcess, c.URL = nil, "nats://"+w.address
+	c := journal.Config{Name: "test", User: "identity", URL: w.elsewhere, InProcess: w.server.InProcess()}
+	if c.URL != "" {
+		c.InProcess = nil
 	}
 	j, err := journal.Connect(w.t.Context(), c)
 	if err != nil {
@@ -177,7 +177,6 @@ func (w *world) start() *replica {
 
 // startAndFail runs a replica that is expected to fail, and answers how.
 func (w *world) startAndFail() error {
-	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, _ := w.watching(ctx, cancel)
 	defer r.stop()
@@ -236,6 +235,7 @@ func (w *world) recorder(j *journal.Journal) *attempt.Recorder {
 func (w *world) roll() *people.Roll { return people.NewRoll() }
 
 func (w *world) nothing() *watch.Watcher { return watch.New(watch.Config{}) }
+
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w.log, nil)) }
 
 func (w *world) until(what string, is func() bool) {
