@@ -11,7 +11,7 @@ OPENAPI  := services/gateway/gateway/openapi.json
 WEB      := services/gateway/web
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kubernetes build bench chaos generate console lint vulnerabilities release reproduce images clean $(SERVICES)
+.PHONY: help run test test-chart test-kubernetes build bench chaos generate console lint vulnerabilities release reproduce images clean $(SERVICES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,11 @@ test: ## every test; on Debian as root, installs what is lacking
 	go test -race $$(go list ./... | grep $(RACE))
 	go test $$(go list ./... | grep -v $(RACE))
 	cd deploy/e2e && go test -count=1 -timeout 20m ./browser && go test -count=1 $$(go list ./... | grep -v /browser)
+	@echo '*** LEFT OUT: the chart (make test-chart), and a real node of Kubernetes (make test-kubernetes): what they build takes minutes'
+
+# Helm, and the types of Kubernetes, cert-manager and the Prometheus operator, take minutes to build: more than a change's checks have left.
+test-chart: ## the Helm chart: strict decoding, policies, and what it configures run for real; the first time builds Helm
+	cd deploy/e2e && go vet -tags chart ./chart && go test -tags chart -count=1 ./chart
 
 # A cluster is several servers, which have to be built: not a part of make test.
 test-kubernetes: ## the chart on a real node of Kubernetes, as root; the first time builds Kubernetes, for some minutes

@@ -1,3 +1,5 @@
+//go:build chart
+
 // Package chart_test holds the Helm chart against Kubernetes's own types, and against the services that it runs.
 package chart_test
 
