@@ -24,6 +24,7 @@ type where uint8
 
 const (
 	anywhere where = iota
+	together
 	separately
 	onReplicas
 )
@@ -52,9 +53,9 @@ var scenarios = []struct {
 	{"AWipedRedisChangesNoDecision", wipedRedis, separately, 2, true},
 	{"AHoldShutsEveryDoorWithTheJournalGone", heldWithoutJournal, separately, 1, false},
 	{"TheLossOfAnyOneIsNotNoticed", anyOneLost, onReplicas, 2, true},
-	{"ProxiesAskTheGateAndTellTheirClients", proxiesAsk, anywhere, 2, false},
-	{"KubernetesIsToldNoOrNothing", kubernetesIsTold, anywhere, 2, false},
-	{"AGuardedServiceIsShutInProcess", guardedService, anywhere, 1, true},
+	{"ProxiesAskTheGateAndTellTheirClients", proxiesAsk, together, 2, false},
+	{"KubernetesIsToldNoOrNothing", kubernetesIsTold, together, 2, false},
+	{"AGuardedServiceIsShutInProcess", guardedService, anywhere, 1, false},
 	{"ABackupBringsBackAllThatWasAnswered", backupRestored, anywhere, 3, true},
 	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2, true},
 	{"KillingAnyProcessLosesNothing", anyProcessKilled, separately, 2, false},
@@ -64,7 +65,7 @@ var scenarios = []struct {
 func TestOnTheAllInOne(t *testing.T) {
 	t.Parallel()
 	for _, s := range scenarios {
-		if s.where != anywhere {
+		if s.where != anywhere && s.where != together {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
@@ -77,7 +78,7 @@ func TestOnTheAllInOne(t *testing.T) {
 func TestOnSeparateProcesses(t *testing.T) {
 	t.Parallel()
 	for _, s := range scenarios {
-		if s.where == onReplicas {
+		if s.where == onReplicas || s.where == together || s.where == anywhere && s.replicas { // a cluster is separate, too
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
