@@ -27,7 +27,10 @@ const (
 	maxUpdate   = 8 << 20
 )
 
-var errSilent = errors.New("the gate has not been heard for a while")
+var (
+	errSilent = errors.New("the gate has not been heard for a while")
+	errBehind = errors.New("this gate knows less than another has told: what is known stays in force, and another may be asked")
+)
 
 // dial prepares the connection. A token goes over the network under TLS only.
 func dial(c Config) (*grpc.ClientConn, error) {
@@ -132,14 +135,18 @@ func (g *Guard) listen(stream gatev1.Guards_AttachClient, deaf *time.Timer, hear
 			return fmt.Errorf("listening: %w", err)
 		}
 		deaf.Reset(silence)
-		*heard = true
-		change, complete, err := f.take(u)
-		switch {
-		case err != nil:
+		change, complete, err := f.take(u, g.config.Now())
+		if err != nil {
 			return fmt.Errorf("listening: %w", err)
-		case complete:
-			g.learn(&f, change, u.GetFresh())
 		}
+		if !complete {
+			continue
+		}
+		if g.Revision().Epoch == change.Revision.Epoch && change.Revision.Less(g.Revision()) {
+			return errBehind
+		}
+		*heard = true
+		g.learn(&f, change, u.GetFresh())
 	}
 }
 
@@ -156,16 +163,17 @@ func (g *Guard) learn(f *folder, c emergency.Change, fresh bool) {
 		v = next
 	}
 	if fresh {
-		v.vouch(now)
+		v.vouch(f.said)
 	}
 	if g.view.Swap(v) == v {
 		return
 	}
 	g.once.Do(func() { close(g.ready) })
 	g.sweep(now)
-	g.remember(v)
-	held := v.snapshot.Revision()
-	g.held.Store(&held)
+	if g.remember(v) {
+		held := v.snapshot.Revision()
+		g.held.Store(&held)
+	}
 	g.nudge()
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 
@@ -41,12 +41,12 @@ func StreamServerInterceptor(g *Guard, who Identify) grpc.StreamServerIntercepto
 		s.ctx, cancel = context.WithCancelCause(in.Context())
 		defer cancel(nil)
 		l, err := g.enter(c, func(why error) { s.over <- why; cancel(why) })
+		defer g.leave(l)
 		if err != nil {
 			return err
 		}
-		defer g.leave(l)
 		done := make(chan error, 1)
-		go func() { done <- survive(func() error { return handle(impl, s) }) }()
+		go func() { done <- g.survive(info.FullMethod, func() error { return handle(impl, s) }) }()
 		select {
 		case why := <-s.over:
 			return why
@@ -57,9 +57,10 @@ func StreamServerInterceptor(g *Guard, who Identify) grpc.StreamServerIntercepto
 }
 
 // survive answers a panic as an error: it would end the program, where the server's own recovery does not see it.
-func survive(handle func() error) (err error) {
+func (g *Guard) survive(method string, handle func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			g.config.Log.Error("a handler panicked", "method", method, "panic", p)
 			err = fault.New(fault.Internal, "Something went wrong inside. Try again; the log has the details").Because(fmt.Errorf("a panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
@@ -85,7 +86,11 @@ func (s *serverStream) RecvMsg(m any) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	return s.ServerStream.RecvMsg(m)
+	err := s.ServerStream.RecvMsg(m)
+	if s.ctx.Err() != nil { // what came as it was cut is not for the handler any more
+		return context.Cause(s.ctx)
+	}
+	return err
 }
 
 // why is what ended the stream: a cut, if there was one, whatever the handler made of it.
@@ -119,15 +124,14 @@ func StreamClientInterceptor(g *Guard, who Identify) grpc.StreamClientIntercepto
 		if err != nil {
 			return nil, err
 		}
-		s := &clientStream{}
+		s := &clientStream{several: desc.ServerStreams}
 		s.ctx, s.cancel = context.WithCancelCause(ctx)
-		l, err := g.enter(c, func(why error) { s.cancel(why) })
+		l, err := g.enter(c, func(why error) { s.cut.Store(&why); s.cancel(why) })
+		context.AfterFunc(s.ctx, func() { g.leave(l) })
 		if err != nil {
 			s.cancel(nil)
 			return nil, err
 		}
-		s.leave = sync.OnceFunc(func() { g.leave(l) })
-		context.AfterFunc(s.ctx, s.leave)
 		if s.ClientStream, err = open(s.ctx, desc, conn, method, options...); err != nil {
 			err = s.why(err)
 			s.cancel(nil)
@@ -141,30 +145,25 @@ type clientStream struct {
 	grpc.ClientStream
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	leave  func()
+	cut    atomic.Pointer[error]
+	// several says that more than one answer may come.
+	several bool
 }
 
 func (s *clientStream) SendMsg(m any) error { return s.why(s.ClientStream.SendMsg(m)) }
 
 func (s *clientStream) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
-	if err != nil {
-		err = s.why(err)
-		s.leave()
+	err := s.why(s.ClientStream.RecvMsg(m))
+	if err != nil || !s.several { // it is over
+		s.cancel(nil)
 	}
 	return err
 }
 
 // why is the cut, if one has ended the stream.
 func (s *clientStream) why(err error) error {
-	var cut *fault.Error
-	if err != nil && s.ctx.Err() != nil {
-		if cause := context.Cause(s.ctx); fault.From(cause).Reason != fault.Unavailable {
-			cut = fault.From(cause)
-		}
-	}
-	if cut != nil {
-		return cut
+	if cut := s.cut.Load(); cut != nil && err != nil {
+		return *cut
 	}
 	return err
 }

@@ -107,6 +107,8 @@ type Guard struct {
 	changed  chan struct{}
 }
 
+const maxDevices = 64
+
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // New checks the configuration, reads the memory, and reaches for no gate yet: that is Run's.
@@ -116,6 +118,9 @@ func New(c Config) (*Guard, error) {
 	}
 	if !name.MatchString(c.Name) {
 		return nil, fmt.Errorf("making a guard: Name %q must be 1 to 64 letters, digits, - and _", c.Name)
+	}
+	if len(c.Devices) > maxDevices {
+		return nil, fmt.Errorf("making a guard: at most %d devices may stand behind one", maxDevices)
 	}
 	if c.Bound < 0 || c.Bound > 0 && c.Bound < time.Second {
 		return nil, errors.New("making a guard: a Bound below a second would be passed by every pause of the network")

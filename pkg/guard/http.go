@@ -44,12 +44,15 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, c Caller, next htt
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	a := &answer{under: w, header: w.Header().Clone(), websocket: strings.EqualFold(r.Header.Get("Upgrade"), "websocket"), over: make(chan error, 1)}
-	l, err := g.enter(c, func(why error) { cancel(why); go a.cut(why) })
+	l, err := g.enter(c, func(why error) { go a.cut(why); cancel(why) })
 	if err != nil {
+		if g.leave(l) {
+			<-a.over // by who cuts it, who is done with the answer then
+		}
 		g.refuse(w, err)
 		return
 	}
-	a.leave = sync.OnceFunc(func() { g.leave(l) })
+	a.leave = func() { g.leave(l) }
 	done := make(chan any, 1)
 	go func() {
 		defer func() { done <- recover() }()
@@ -58,12 +61,17 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, c Caller, next htt
 	var panicked any
 	select {
 	case why := <-a.over:
+		g.leave(l)
 		a.lastWords(g, why)
 		return
 	case panicked = <-done:
 	}
-	if a.finish() {
+	switch {
+	case a.taken(): // it leaves when the connection is closed
+	case g.leave(l):
 		a.lastWords(g, <-a.over)
+	default:
+		a.finish()
 	}
 	if panicked != nil {
 		panic(panicked)
@@ -128,6 +136,7 @@ func (a *answer) begin(status int) {
 	if a.begun {
 		return
 	}
+	clear(a.under.Header()) // what the handler took away stays away
 	maps.Copy(a.under.Header(), a.header)
 	a.begun = status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	a.under.WriteHeader(status)
@@ -149,10 +158,8 @@ func (a *answer) Write(data []byte) (int, error) {
 	return int(n), err
 }
 
-// ReadFrom copies by the system's own means, where the server can.
-func (a *answer) ReadFrom(r io.Reader) (int64, error) {
-	return a.passing(func() (int64, error) { return io.Copy(a.under, r) })
-}
+// ReadFrom copies piece by piece: a source that is silent must not keep what it goes to from being cut.
+func (a *answer) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{a}, r) }
 
 // Flush sends what was written.
 func (a *answer) Flush() { _ = a.FlushError() } // who wants to know asks FlushError
@@ -194,27 +201,25 @@ func (a *answer) cut(why error) {
 	a.over <- why
 }
 
-// finish ends what the handler has ended, and reports whether it was cut before.
-func (a *answer) finish() (cut bool) {
+// taken reports whether a handler has the connection.
+func (a *answer) taken() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case a.conn != nil:
-		return false
-	case a.closed:
-		return true
-	}
+	return a.conn != nil
+}
+
+// finish ends what the handler has ended.
+func (a *answer) finish() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	maps.Copy(a.under.Header(), a.header) // trailers
 	a.closed = true
-	a.leave()
-	return false
 }
 
 // lastWords says why, and ends the connection: by a panic that the server knows.
 func (a *answer) lastWords(g *Guard, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.leave()
 	if !a.begun {
 		g.refuse(a.under, why)
 		return

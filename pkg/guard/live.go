@@ -34,7 +34,7 @@ type entry struct {
 	over      bool // guarded by the shard
 }
 
-// enter registers what is to go on, and then decides: nothing slips in beside an emergency. Who enters must leave.
+// enter registers what is to go on, and then decides: nothing slips in beside an emergency. Who enters must leave, whom this refuses too.
 func (g *Guard) enter(c Caller, end func(error)) (*entry, error) {
 	l := &entry{caller: c, end: end, shard: &g.shards[g.count.entered.Add(1)%shards]}
 	v, now := g.view.Load(), g.config.Now()
@@ -45,8 +45,7 @@ func (g *Guard) enter(c Caller, end func(error)) (*entry, error) {
 	l.shard.all[l] = struct{}{}
 	l.shard.mu.Unlock()
 	if err := g.Check(c); err != nil {
-		g.leave(l)
-		return nil, err
+		return l, err
 	}
 	if latest := g.view.Load(); latest != v { // what came while this was registered may have swept before
 		g.ask(latest, l, g.config.Now())
@@ -54,10 +53,13 @@ func (g *Guard) enter(c Caller, end func(error)) (*entry, error) {
 	return l, nil
 }
 
-func (g *Guard) leave(l *entry) {
+// leave reports whether a cut has chosen it, so that end is or will be called. Once it has answered false, end never is.
+func (g *Guard) leave(l *entry) (cut bool) {
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
 	delete(l.shard.all, l)
+	cut, l.over = l.over, true
+	return cut
 }
 
 // sweep cuts whatever may not go on.

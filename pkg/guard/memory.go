@@ -15,17 +15,19 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 )
 
-// The memory is what the guard knew last, behind a code that only its token makes: whoever can write the file, and does not have the
-// token, opens no door by it.
+// The memory is what the guard knew last, behind a code that only its token makes: nobody else can write one. Whoever can put an older one
+// back, and start the guard anew where it reaches no gate, makes it know less: a strict one lets nobody in by it all the same.
 
 // remember keeps a view. A full disk opens no door: it is said, and the next change tries again.
-func (g *Guard) remember(v *view) {
+func (g *Guard) remember(v *view) (kept bool) {
 	if g.config.Memory == "" {
-		return
+		return true
 	}
-	if err := g.keep(v); err != nil {
+	err := g.keep(v)
+	if err != nil {
 		g.config.Log.Error("what is known would not outlive this process", "file", g.config.Memory, "error", err)
 	}
+	return err == nil
 }
 
 func (g *Guard) keep(v *view) error {
@@ -95,7 +97,7 @@ func (g *Guard) kept() (*view, error) {
 }
 
 func (g *Guard) code(data []byte) ([]byte, error) {
-	key, err := hkdf.Key(sha256.New, []byte(g.config.Token), nil, "portcullis guard memory", sha256.Size)
+	key, err := hkdf.Key(sha256.New, []byte(g.config.Token), nil, "portcullis guard memory "+g.config.Name, sha256.Size)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -53,11 +54,23 @@ func (g *Guard) refusal(v emergency.Verdict, c *Caller, now time.Time) *fault.Er
 type folder struct {
 	builder *emergency.Builder
 	parts   []*gatev1.GuardUpdate
+	// said is when the gate said the last change, by this clock: its own differs by as much as the quickest message shows.
+	said  time.Time
+	least time.Duration
+	timed bool
 }
 
 // take gathers the parts of a change, and answers the whole of it once it is there.
-func (f *folder) take(u *gatev1.GuardUpdate) (c emergency.Change, complete bool, err error) {
-	f.parts = append(f.parts, u)
+func (f *folder) take(u *gatev1.GuardUpdate, now time.Time) (c emergency.Change, complete bool, err error) {
+	if f.parts = append(f.parts, u); u.GetTime() != nil {
+		lag := now.Sub(u.GetTime().AsTime())
+		if !f.timed || lag < f.least {
+			f.least, f.timed = lag, true
+		}
+		f.said = now.Add(f.least - lag)
+	} else if len(f.parts) == 1 {
+		f.said = now
+	}
 	if u.GetMore() {
 		return c, false, nil
 	}
@@ -75,18 +88,23 @@ func (f *folder) apply(c emergency.Change, now time.Time) *emergency.Snapshot {
 	return f.builder.Snapshot(now)
 }
 
+// carried marks what a gate itself keeps of a record that was lost.
+const carried = "~lost"
+
 // keepStricter takes over the windows of another epoch's view that are on, and that the new one does not know: a journal that was
 // lost opens no door.
 func keepStricter(c *emergency.Change, before *view, now time.Time) {
-	if before == nil || before.snapshot.Revision().Epoch == c.Revision.Epoch {
+	if before == nil || !c.Whole {
 		return
 	}
 	known := map[string]bool{}
 	for _, e := range c.Emergencies {
-		known[e.GetId()] = true
+		known[strings.TrimSuffix(e.GetId(), carried)] = true
 	}
 	for _, e := range before.snapshot.Windows(now) {
-		if !known[e.GetId()] && emergency.StatusOf(e, now) == emergencyv1.Emergency_ONGOING {
+		r, err := emergency.ParseRevision(e.GetRevision())
+		ours := err == nil && r.Epoch == c.Revision.Epoch // of this record, which says what has become of it
+		if !ours && !known[strings.TrimSuffix(e.GetId(), carried)] && emergency.StatusOf(e, now) == emergencyv1.Emergency_ONGOING {
 			c.Emergencies = append(c.Emergencies, e)
 		}
 	}

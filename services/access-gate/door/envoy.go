@@ -99,12 +99,13 @@ func let(a asked, v emergency.Verdict) *authv3.CheckResponse {
 	header := func(name, value string) *corev3.HeaderValueOption {
 		return &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: name, Value: value}, AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD}
 	}
-	return &authv3.CheckResponse{
-		Status: &status.Status{Code: int32(codes.OK)},
-		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
-			Headers: []*corev3.HeaderValueOption{header(User, a.User), header("x-portcullis-revision", v.Revision.String())},
-		}},
+	ok := &authv3.OkHttpResponse{Headers: []*corev3.HeaderValueOption{header("x-portcullis-revision", v.Revision.String())}}
+	if a.User != "" {
+		ok.Headers = append(ok.Headers, header(User, a.User))
+	} else {
+		ok.HeadersToRemove = []string{User} // nobody's own
 	}
+	return &authv3.CheckResponse{Status: &status.Status{Code: int32(codes.OK)}, HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: ok}}
 }
 
 // denied is a refusal that Envoy gives its client as it is.

@@ -15,7 +15,8 @@ import (
 
 // Kubernetes is asked for one thing only: whether an emergency is in the way of getting into what runs there. So the answer is no, or no
 // opinion; never yes. A namespace is the device <cluster>.<namespace>, a cluster the device <cluster>: the parameter `cluster` of the
-// address says which. Requests without an enforcer's token get no answer at all, and an API server then lets nobody pass.
+// address says which. Requests without an enforcer's token get an error: an API server must be told to fail closed then (failurePolicy Deny
+// and Fail), to ask before RBAC, and to keep no answer (cache TTLs of 0).
 
 // The parts of the two reviews that matter (authorization.k8s.io/v1, admission.k8s.io/v1).
 type (
@@ -129,6 +130,9 @@ func (s *Service) inTheWay(q question, user string, what func() (namespace strin
 	if !matters {
 		return "", nil
 	}
+	if q.query.Get("cluster") == "" {
+		return "", fault.New(fault.InvalidArgument, "cluster: the address must say which cluster asks, as in ?cluster=prod").With("field", "cluster")
+	}
 	r := emergency.Request{User: user, Device: kubernetesDevice(state.Emergency, q.query.Get("cluster"), namespace), Channel: emergency.SessionChannel}
 	v := standing(state.Emergency, r, now)
 	if v.Emergency == "" {
@@ -141,7 +145,7 @@ func (s *Service) inTheWay(q question, user string, what func() (namespace strin
 // standing is what an emergency has against a request. Whether there is access without one is for Kubernetes to say.
 func standing(s *emergency.Snapshot, r emergency.Request, now time.Time) emergency.Verdict {
 	v := emergency.Decide(s, r, now)
-	if v.Reason != emergency.NoAccess || r.Device == "" || len(s.BlockingGroups(r.Device)) == 0 {
+	if v.Reason != emergency.NoAccess || s.Administrator(r.User) || r.Device == "" || len(s.BlockingGroups(r.Device)) == 0 {
 		return v
 	}
 	for _, e := range s.Windows(now) { // somebody whom the directory doesn't know is no administrator of it

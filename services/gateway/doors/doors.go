@@ -16,9 +16,8 @@ import (
 const Under = "/authz/"
 
 const (
-	within     = 5 * time.Second
-	mostBody   = 4<<20 - 64<<10
-	mostHeader = 64
+	within   = 5 * time.Second
+	mostBody = 4<<20 - 64<<10
 )
 
 // Pages are the addresses.
@@ -57,7 +56,11 @@ func (p *Pages) asking(dialect gatev1.DoorQuestion_Dialect) http.Handler {
 }
 
 func (p *Pages) ask(r *http.Request, dialect gatev1.DoorQuestion_Dialect) (*gatev1.DoorAnswer, error) {
-	q := &gatev1.DoorQuestion{Dialect: dialect, Query: r.URL.RawQuery, Headers: headers(r), Address: p.Address(r.Context())}
+	found, err := headers(r)
+	if err != nil {
+		return nil, err
+	}
+	q := &gatev1.DoorQuestion{Dialect: dialect, Query: r.URL.RawQuery, Headers: found, Address: p.Address(r.Context())}
 	if dialect == gatev1.DoorQuestion_KUBERNETES_AUTHORIZE || dialect == gatev1.DoorQuestion_KUBERNETES_ADMIT {
 		body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, mostBody))
 		if err != nil {
@@ -70,16 +73,23 @@ func (p *Pages) ask(r *http.Request, dialect gatev1.DoorQuestion_Dialect) (*gate
 	return p.Gate.AnswerQuestion(ctx, q)
 }
 
-// headers are those that may say who asks: those with one value, by their lower-case names. One that is there twice is left out, for
-// what stands in front may have looked at the other.
-func headers(r *http.Request) map[string]string {
-	named := strings.ToLower(r.URL.Query().Get("user_header"))
+// said are the headers that a door may say things in.
+func said() []string {
+	return []string{"authorization", "x-portcullis-token", "x-portcullis-user", "x-portcullis-device", "x-portcullis-channel"}
+}
+
+// headers are those that say who asks for what, by their lower-case names. One that is there twice is refused: what stands in front
+// may have looked at the other, and without it the question would be another.
+func headers(r *http.Request) (map[string]string, error) {
 	all := map[string]string{}
-	for name, values := range r.Header {
-		name = strings.ToLower(name)
-		if len(values) == 1 && (name == "authorization" || name == named || strings.HasPrefix(name, "x-portcullis-")) && len(all) < mostHeader {
+	for _, name := range append(said(), strings.ToLower(r.URL.Query().Get("user_header"))) {
+		switch values := r.Header.Values(name); len(values) {
+		case 0:
+		case 1:
 			all[name] = values[0]
+		default:
+			return nil, fault.New(fault.InvalidArgument, "%s is there %d times. Let the door in front set it once", name, len(values)).With("field", name)
 		}
 	}
-	return all
+	return all, nil
 }
