@@ -169,6 +169,22 @@ func TestWhatIsKnownOutlivesTheProcess(t *testing.T) {
 	}
 }
 
+func TestAGateThatKnowsLessTakesNothingBack(t *testing.T) {
+	gate := newGate(t)
+	g := newGuard(t, gate, func(c *guard.Config) { c.Mode = guard.BestEffort })
+	r := gate.lockdown("L-1")
+	gate.untilHeld(r)
+	gate.stop()
+	behind := newGate(t) // which has never heard of it, and takes the other's place
+	behind.stop()
+	behind.address = gate.address
+	behind.startAgain()
+	for range 3 {
+		behind.until("that it came, and what it held", func(got *gatev1.GuardReport) bool { return got.GetName() != "" && got.GetHeldRevision() == r.String() })
+	}
+	refused(t, g.Check(alice), fault.Lockdown)
+}
+
 func TestAGuardReportsWhatItHoldsAndWhatGoesOn(t *testing.T) {
 	gate := newGate(t)
 	newGuard(t, gate)

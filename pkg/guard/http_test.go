@@ -49,6 +49,17 @@ func newSite(t *testing.T, g *guard.Guard) *site {
 		s.under <- r.Context()
 		_, _ = io.Copy(w, endless{})
 	})
+	pages.HandleFunc("/polite", func(_ http.ResponseWriter, r *http.Request) {
+		s.under <- r.Context()
+		<-r.Context().Done() // and ends as it is cut, with nothing said
+	})
+	pages.HandleFunc("/tail", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		s.under <- r.Context()
+		source, _ := io.Pipe() // of which nothing ever comes
+		_, _ = io.Copy(w, source)
+	})
 	pages.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
 		conn, buffered, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -183,6 +194,36 @@ func TestWhatGoesOnIsEndedInItsOwnProtocolWhateverItsHandlerDoes(t *testing.T) {
 		<-ctx.Done()
 	}
 	isLockdown(t, s.get(t, "/events", "alice"))
+}
+
+func TestAHandlerThatEndsAsItIsCutLeavesTheRefusal(t *testing.T) {
+	gate := newGate(t)
+	s := newSite(t, newGuard(t, gate))
+	all := make(chan *http.Response, 20)
+	for range cap(all) {
+		go func() { all <- s.get(t, "/polite", "alice") }()
+	}
+	for range cap(all) {
+		<-s.under
+	}
+	gate.untilHeld(gate.lockdown("L-1"))
+	for range cap(all) {
+		isLockdown(t, <-all)
+	}
+	if a := s.get(t, "/quick", "root"); a.StatusCode != 503 { // on a device, an administrator is somebody like all others
+		t.Errorf("afterwards root gets %s", a.Status)
+	}
+}
+
+func TestASilentSourceKeepsNothingAlive(t *testing.T) {
+	gate := newGate(t)
+	s := newSite(t, newGuard(t, gate))
+	tail := s.get(t, "/tail", "alice")
+	<-s.under
+	gate.untilHeld(gate.lockdown("L-1"))
+	if _, err := io.ReadAll(tail.Body); err == nil {
+		t.Error("it ends as if it were whole")
+	}
 }
 
 func TestAHandlersPanicIsTheServers(t *testing.T) {
