@@ -83,7 +83,8 @@ func (d *Disk) Throttle(pid, writes int) (ease func() error, err error) {
 		return nil, err
 	}
 	device := fmt.Sprintf("%d:%d", is.Dev>>8&0xfff, is.Dev&0xff|is.Dev>>12&0xfff00)
-	group := filepath.Join(throttles, fmt.Sprintf("portcullis-chaos-%d-%s", os.Getppid(), filepath.Base(d.Folder)))
+	// Named by the device: two runs, each in its own process namespace, share these groups.
+	group := filepath.Join(throttles, "portcullis-chaos-"+device)
 	if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("throttling takes the controller blkio at %s: %w", throttles, err)
 	}
