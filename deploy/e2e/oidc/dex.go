@@ -39,8 +39,8 @@ type Dex struct {
 	is connector.Identity
 }
 
-// NewDex keeps a place for the provider, which is not running yet. Its people come back to redirect.
-func NewDex(redirect string) (*Dex, error) {
+// NewDex keeps a place for the provider, which is not running yet. Its people come back to one of these.
+func NewDex(redirects ...string) (*Dex, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func NewDex(redirect string) (*Dex, error) {
 	d.Issuer = "http://" + d.address + "/dex"
 	ctx := context.Background()
 	return d, errors.Join(free.Close(),
-		d.store.CreateClient(ctx, storage.Client{ID: clientID, Secret: clientSecret, Name: "Portcullis", RedirectURIs: []string{redirect}}),
+		d.store.CreateClient(ctx, storage.Client{ID: clientID, Secret: clientSecret, Name: "Portcullis", RedirectURIs: redirects}),
 		d.store.CreateConnector(ctx, storage.Connector{ID: kind, Type: kind, Name: "Somebody", ResourceVersion: "1", Config: []byte("{}")}))
 }
 

@@ -138,7 +138,7 @@ func (w world) enter(p *client.Person) {
 }
 
 func TestPeopleSignInAtARealProvider(t *testing.T) {
-	dex, err := NewDex(public + "/oidc/finish")
+	dex, err := NewDex(public+"/oidc/finish", program)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +157,7 @@ func TestPeopleSignInAtARealProvider(t *testing.T) {
 		{"GroupsThereAreRolesHere", groupsAreRoles},
 		{"ABackChannelLogoutEndsTheSignIn", backChannel},
 		{"AnAdministratorByGroupsActsWithACodeOfPortcullis", administratorByGroups},
+		{"TheCommandLineSignsInByABrowserBesideIt", commandLine},
 		{"WhatComesBackToAnotherBrowserIsRefused", anotherBrowser},
 		{"ALockdownLetsAdministratorsInByTheProviderAndNobodyElse", lockdown},
 		{"WithTheProviderDownAgainALocalAdministratorGetsIn", downAgain},

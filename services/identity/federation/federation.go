@@ -127,6 +127,7 @@ func (s *Service) BeginProviderSignIn(ctx context.Context, r *identityv1.BeginPr
 		return nil, s.down(ctx, err)
 	}
 	f := s.begin(LocalPath(r.GetTo()))
+	f.LoopbackPort = r.GetLoopbackPort()
 	sealed, err := s.seal(f)
 	if err != nil {
 		return nil, err

@@ -135,6 +135,25 @@ func refused(t *testing.T, err error, reason, rule string) {
 	}
 }
 
+func TestAProgramsBrowserComesBackToTheLoopback(t *testing.T) {
+	w := newWorld(t)
+	b, err := w.BeginProviderSignIn(background(), &identityv1.BeginProviderSignInRequest{LoopbackPort: 41007})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(b.GetLocation())
+	if err != nil || at.Query().Get("redirect_uri") != program {
+		t.Fatalf("the browser comes back to %v: %v", at, err)
+	}
+	code, state := w.op.letIn(t, b.GetLocation(), nil)
+	_, err = w.FinishProviderSignIn(background(), &identityv1.FinishProviderSignInRequest{Code: code, State: state, Flow: w.begin("/").GetFlow()})
+	refused(t, err, fault.Unauthenticated, "providerFlow") // whoever caught the code began another
+	done, err := w.FinishProviderSignIn(background(), &identityv1.FinishProviderSignInRequest{Code: code, State: state, Flow: b.GetFlow()})
+	if err != nil || done.GetSignIn().GetToken() == "" {
+		t.Fatalf("%v %v", done, err)
+	}
+}
+
 func TestWhoTheProviderVouchesForArrivesWithNameGroupsAndSession(t *testing.T) {
 	w := newWorld(t)
 	done, err := w.finish(nil)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ const (
 	client = "portcullis"
 	secret = "client secret"
 	public = "https://portcullis.example.com"
+	// program is where one waits for its browser.
+	program = "http://127.0.0.1:41007/finish"
 )
 
 type object = map[string]any
@@ -44,6 +47,7 @@ type op struct {
 // issued is what stands behind a code.
 type issued struct {
 	challenge string
+	redirect  string
 	token     string
 }
 
@@ -99,7 +103,7 @@ func (o *op) token(w http.ResponseWriter, r *http.Request) {
 	behind, known := o.codes[code]
 	delete(o.codes, code)
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-	right := id == client && password == url.QueryEscape(secret) && r.PostFormValue("redirect_uri") == public+"/oidc/finish"
+	right := id == client && password == url.QueryEscape(secret) && r.PostFormValue("redirect_uri") == behind.redirect
 	w.Header().Set("Content-Type", "application/json")
 	if !known || !right || base64.RawURLEncoding.EncodeToString(sum[:]) != behind.challenge {
 		w.WriteHeader(http.StatusBadRequest)
@@ -126,7 +130,7 @@ func (o *op) letIn(t *testing.T, location string, change func(object)) (code, st
 		t.Fatal(err)
 	}
 	q := at.Query()
-	if q.Get("code_challenge_method") != "S256" || q.Get("response_type") != "code" || q.Get("redirect_uri") != public+"/oidc/finish" || q.Get("client_id") != client {
+	if q.Get("code_challenge_method") != "S256" || q.Get("response_type") != "code" || !slices.Contains([]string{public + "/oidc/finish", program}, q.Get("redirect_uri")) || q.Get("client_id") != client {
 		t.Fatalf("asked with %v", q)
 	}
 	claims := o.claims(q.Get("nonce"))
@@ -140,7 +144,7 @@ func (o *op) letIn(t *testing.T, location string, change func(object)) (code, st
 	code = rand.Text()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.codes[code] = issued{challenge: q.Get("code_challenge"), token: token}
+	o.codes[code] = issued{challenge: q.Get("code_challenge"), redirect: q.Get("redirect_uri"), token: token}
 	return code, q.Get("state")
 }
 

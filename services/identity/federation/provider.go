@@ -164,7 +164,7 @@ func (p *provider) trusts(address string) error {
 	return nil
 }
 
-func (p *provider) oauth(k *known) *oauth2.Config {
+func (p *provider) oauth(k *known, f *identityv1.ProviderFlow) *oauth2.Config {
 	endpoint := k.at.Endpoint()
 	endpoint.AuthStyle = oauth2.AuthStyleInHeader
 	if len(k.more.TokenAuth) > 0 && !slices.Contains(k.more.TokenAuth, "client_secret_basic") || p.config.ClientSecret == "" {
@@ -177,8 +177,16 @@ func (p *provider) oauth(k *known) *oauth2.Config {
 		}
 	}
 	return &oauth2.Config{
-		ClientID: p.config.ClientID, ClientSecret: p.config.ClientSecret, Endpoint: endpoint, Scopes: scopes, RedirectURL: p.config.PublicURL + "/oidc/finish",
+		ClientID: p.config.ClientID, ClientSecret: p.config.ClientSecret, Endpoint: endpoint, Scopes: scopes, RedirectURL: p.returns(f),
 	}
+}
+
+// returns is where the provider sends the browser back to.
+func (p *provider) returns(f *identityv1.ProviderFlow) string {
+	if port := f.GetLoopbackPort(); port != 0 {
+		return fmt.Sprintf("http://127.0.0.1:%d/finish", port)
+	}
+	return p.config.PublicURL + "/oidc/finish"
 }
 
 // authorize is where the browser goes.
@@ -187,13 +195,13 @@ func (p *provider) authorize(k *known, f *identityv1.ProviderFlow) string {
 	if len(p.config.MFAACR) > 0 {
 		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(p.config.MFAACR, " ")))
 	}
-	return p.oauth(k).AuthCodeURL(f.GetState(), options...)
+	return p.oauth(k, f).AuthCodeURL(f.GetState(), options...)
 }
 
 // exchange turns the code into verified claims.
 func (p *provider) exchange(ctx context.Context, k *known, code string, f *identityv1.ProviderFlow) (claims, error) {
 	ctx = oidc.ClientContext(ctx, p.client)
-	token, err := p.oauth(k).Exchange(ctx, code, oauth2.VerifierOption(f.GetVerifier()))
+	token, err := p.oauth(k, f).Exchange(ctx, code, oauth2.VerifierOption(f.GetVerifier()))
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) && refused.Response.StatusCode < http.StatusInternalServerError {
 		return nil, wrong("exchanging the code: the provider answered %d %s", refused.Response.StatusCode, refused.ErrorCode)

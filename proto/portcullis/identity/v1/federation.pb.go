@@ -111,7 +111,10 @@ type BeginProviderSignInRequest struct {
 	// A page of the console to go to afterwards: a path of this very site.
 	To string `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
 	// Taken as with every POST, but not kept: each call begins another.
-	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// A program on the person's own machine that waits for the browser at http://127.0.0.1:<port>/finish (RFC 8252,
+	// 7.3), and finishes itself; 0 for the console. The provider has to know that address of this client.
+	LoopbackPort  uint32 `protobuf:"varint,3,opt,name=loopback_port,json=loopbackPort,proto3" json:"loopback_port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +161,13 @@ func (x *BeginProviderSignInRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *BeginProviderSignInRequest) GetLoopbackPort() uint32 {
+	if x != nil {
+		return x.LoopbackPort
+	}
+	return 0
 }
 
 type BeginProviderSignInResponse struct {
@@ -585,6 +595,7 @@ type ProviderFlow struct {
 	Nonce         string                 `protobuf:"bytes,5,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	Verifier      string                 `protobuf:"bytes,6,opt,name=verifier,proto3" json:"verifier,omitempty"`
 	Arrival       *ProviderArrival       `protobuf:"bytes,7,opt,name=arrival,proto3" json:"arrival,omitempty"`
+	LoopbackPort  uint32                 `protobuf:"varint,8,opt,name=loopback_port,json=loopbackPort,proto3" json:"loopback_port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -666,6 +677,13 @@ func (x *ProviderFlow) GetArrival() *ProviderArrival {
 		return x.Arrival
 	}
 	return nil
+}
+
+func (x *ProviderFlow) GetLoopbackPort() uint32 {
+	if x != nil {
+		return x.LoopbackPort
+	}
+	return 0
 }
 
 // ProviderArrival is a person as the provider has identified them.
@@ -797,11 +815,12 @@ const file_portcullis_identity_v1_federation_proto_rawDesc = "" +
 	"'portcullis/identity/v1/federation.proto\x12\x16portcullis.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%portcullis/identity/v1/identity.proto\"\x19\n" +
 	"\x17GetSignInOptionsRequest\"+\n" +
 	"\rSignInOptions\x12\x1a\n" +
-	"\bprovider\x18\x01 \x01(\tR\bprovider\"b\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\"\x92\x01\n" +
 	"\x1aBeginProviderSignInRequest\x12\x18\n" +
 	"\x02to\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x02to\x12*\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x8a\x01\n" +
+	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12.\n" +
+	"\rloopback_port\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xff\xff\x03R\floopbackPort\"\x8a\x01\n" +
 	"\x1bBeginProviderSignInResponse\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12\x12\n" +
 	"\x04flow\x18\x02 \x01(\tR\x04flow\x12;\n" +
@@ -832,7 +851,7 @@ const file_portcullis_identity_v1_federation_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x16\n" +
 	"\x14LeaveProviderRequest\"3\n" +
 	"\x15LeaveProviderResponse\x12\x1a\n" +
-	"\blocation\x18\x01 \x01(\tR\blocation\"\xf6\x01\n" +
+	"\blocation\x18\x01 \x01(\tR\blocation\"\x9b\x02\n" +
 	"\fProviderFlow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -841,7 +860,8 @@ const file_portcullis_identity_v1_federation_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x14\n" +
 	"\x05nonce\x18\x05 \x01(\tR\x05nonce\x12\x1a\n" +
 	"\bverifier\x18\x06 \x01(\tR\bverifier\x12A\n" +
-	"\aarrival\x18\a \x01(\v2'.portcullis.identity.v1.ProviderArrivalR\aarrival\"\x94\x02\n" +
+	"\aarrival\x18\a \x01(\v2'.portcullis.identity.v1.ProviderArrivalR\aarrival\x12#\n" +
+	"\rloopback_port\x18\b \x01(\rR\floopbackPort\"\x94\x02\n" +
 	"\x0fProviderArrival\x12\x16\n" +
 	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x18\n" +

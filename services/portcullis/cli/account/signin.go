@@ -16,17 +16,18 @@ import (
 func (c account) login() *cobra.Command {
 	command := &cobra.Command{Use: "login", Short: "sign in, and stay so while you use it", Args: cobra.NoArgs,
 		Long: "Signs in and stores the sign-in for this user of the machine alone. It is renewed while commands are used;\n" +
-			"fifteen minutes without one end it."}
+			"fifteen minutes without one end it. With --provider a browser on this machine does it, at your OpenID provider."}
 	request := new(identityv1.CreateSignInRequest)
 	command.Flags().StringVarP(&request.Username, "user", "u", "", "user name")
 	command.Flags().StringVar(&request.Code, "code", "", "code from your MFA app, if you have one enrolled")
 	file := command.Flags().String("password-file", "", "file with the password; - is the standard input")
+	provider := command.Flags().Bool("provider", false, "sign in at the OpenID provider, in a browser")
+	port := command.Flags().Uint16("port", 0, "with --provider: where the browser comes back to on 127.0.0.1; 0 is any that is free")
+	command.MarkFlagsMutuallyExclusive("provider", "user")
+	command.MarkFlagsMutuallyExclusive("provider", "password-file")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		c.warnOfPlain()
-		if err := c.askSignIn(request, *file); err != nil {
-			return err
-		}
-		in, err := c.signIn(command.Context(), request)
+		in, err := c.enter(command.Context(), request, *file, *provider, *port)
 		if err != nil {
 			return err
 		}
@@ -34,6 +35,16 @@ func (c account) login() *cobra.Command {
 		return c.Tell(in, "Signed in at %s as %s.", c.Client().Address(), in.GetUser().GetName())
 	}
 	return command
+}
+
+func (c account) enter(ctx context.Context, request *identityv1.CreateSignInRequest, file string, provider bool, port uint16) (*identityv1.SignIn, error) {
+	if provider {
+		return c.enterByProvider(ctx, port, request.GetCode())
+	}
+	if err := c.askSignIn(request, file); err != nil {
+		return nil, err
+	}
+	return c.signIn(ctx, request)
 }
 
 func (c account) askSignIn(request *identityv1.CreateSignInRequest, file string) (err error) {
@@ -48,20 +59,30 @@ func (c account) askSignIn(request *identityv1.CreateSignInRequest, file string)
 
 const codeTries = 3
 
-// signIn asks for the code once the password was right and one must follow, and again when it was wrong.
+// signIn asks for the code once the password was right and one must follow.
 func (c account) signIn(ctx context.Context, request *identityv1.CreateSignInRequest) (*identityv1.SignIn, error) {
-	asked := request.GetCode() == ""
-	for try := 0; ; try++ {
-		in, err := c.Client().SignIn(ctx, request)
-		if !asked || !c.Term.Asking || try == codeTries || !app.WrongCode(err) {
-			return in, err
-		}
-		if try > 0 {
-			c.SayWhy(err)
-		}
-		if request.Code, err = c.Term.Ask("Code from your MFA app"); err != nil {
+	in, err := c.Client().SignIn(ctx, request)
+	if request.GetCode() != "" || !c.Term.Asking || !app.WrongCode(err) {
+		return in, err
+	}
+	return c.askCode(func(code string) (*identityv1.SignIn, error) {
+		request.Code = code
+		return c.Client().SignIn(ctx, request)
+	})
+}
+
+// askCode asks for a code, and again when it was wrong.
+func (c account) askCode(try func(code string) (*identityv1.SignIn, error)) (*identityv1.SignIn, error) {
+	for tries := 1; ; tries++ {
+		code, err := c.ask("--code", "Code from your MFA app")
+		if err != nil {
 			return nil, err
 		}
+		in, err := try(code)
+		if !app.WrongCode(err) || tries == codeTries {
+			return in, err
+		}
+		c.SayWhy(err)
 	}
 }
 

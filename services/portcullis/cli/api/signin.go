@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 )
 
@@ -97,11 +99,38 @@ func (s *Store) write(all map[string]SignIn) error {
 // SignIn signs in and stores it.
 func (c *Client) SignIn(ctx context.Context, request *identityv1.CreateSignInRequest) (*identityv1.SignIn, error) {
 	in := new(identityv1.SignIn)
-	err := c.Do(ctx, Request{Method: http.MethodPost, Path: "/v1/sign-ins", Body: request, Out: in, Anonymous: true})
-	if err != nil {
+	if err := c.arrive(ctx, "", request, in); err != nil {
 		return nil, err
 	}
 	return in, c.keep(in)
+}
+
+// BeginProviderSignIn answers where a browser has to go, which then comes back to this port of the loopback.
+func (c *Client) BeginProviderSignIn(ctx context.Context, port uint32) (*identityv1.BeginProviderSignInResponse, error) {
+	begun := new(identityv1.BeginProviderSignInResponse)
+	return begun, c.arrive(ctx, "/provider:begin", &identityv1.BeginProviderSignInRequest{LoopbackPort: port}, begun)
+}
+
+// FinishProviderSignIn stores the sign-in; without one, a code must follow.
+func (c *Client) FinishProviderSignIn(ctx context.Context, request *identityv1.FinishProviderSignInRequest) (*identityv1.FinishProviderSignInResponse, error) {
+	done := new(identityv1.FinishProviderSignInResponse)
+	if err := c.arrive(ctx, "/provider:finish", request, done); err != nil || done.GetSignIn() == nil {
+		return done, err
+	}
+	return done, c.keep(done.GetSignIn())
+}
+
+// CompleteProviderSignIn sends that code, and stores the sign-in.
+func (c *Client) CompleteProviderSignIn(ctx context.Context, request *identityv1.CompleteProviderSignInRequest) (*identityv1.SignIn, error) {
+	in := new(identityv1.SignIn)
+	if err := c.arrive(ctx, "/provider:complete", request, in); err != nil {
+		return nil, err
+	}
+	return in, c.keep(in)
+}
+
+func (c *Client) arrive(ctx context.Context, path string, request, answer proto.Message) error {
+	return c.Do(ctx, Request{Method: http.MethodPost, Path: "/v1/sign-ins" + path, Body: request, Out: answer, Anonymous: true})
 }
 
 func (c *Client) keep(in *identityv1.SignIn) error {
