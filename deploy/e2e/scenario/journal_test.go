@@ -49,6 +49,47 @@ func TestAFullDiskRefusesWhatIsNewByNameAndOpensNothing(t *testing.T) {
 	w.takenOnce(root, lockdown)
 }
 
+// One process has no platform to start its server anew: it goes on, and is well once there is room.
+func TestTheAllInOneOutlivesAFullDisk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stack.AllInOne, stack.Options{Environment: quick.Environment, Volume: 64}, 2)
+	root, process := w.root(), w.Process("portcullis")
+	alice, live := w.person("alice"), w.hold("alice", "db-1")
+	f := w.freeze(root, nil)
+	w.everyDoorHolds(root, f.Text("id"))
+	lockdown := w.granted(root, "lockdown", "/v1/lockdowns", object{"justification": strings.Repeat("密", 2000), "duration": "600s"})
+	if err := w.Fill("data"); err != nil {
+		t.Fatal(err)
+	}
+	lockdown.again()
+	if refused := w.refused(http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE", lockdown.a, lockdown.err); refused.Text("details.cause") != "FULL" {
+		w.Errorf("an apply on a full disk reads %s", refused)
+	}
+	w.panelSays(root, "FULL")
+	w.frozenAsBefore(alice, live)
+	if err := w.Empty("data"); err != nil {
+		t.Fatal(err)
+	}
+	w.panelSays(root, "READY")
+	w.takenOnce(root, lockdown)
+	if w.Process("portcullis") != process {
+		t.Error("the process was started anew")
+	}
+	if err := w.Fill("data"); err != nil {
+		t.Fatal(err)
+	}
+	w.Process("portcullis").Kill()
+	if err := w.Restart("portcullis"); err != nil {
+		t.Fatal(err) // E10: it enforces what it has
+	}
+	if a, err := (&client.Client{Base: w.HTTP}).Call(http.MethodGet, "/v1/posture", nil); err != nil || a.Value("lockdown") == nil {
+		t.Errorf("started on a full disk, it knows of no lockdown: %s %v", a, err)
+	}
+	if out := w.shut("alice", "web-1"); !strings.Contains(out, "Lockdown") {
+		t.Errorf("ssh is told %q", out)
+	}
+}
+
 func TestALostQuorumRefusesWhatIsNewByNameAndOpensNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Separate, stack.Options{Environment: quick.Environment, Brokers: 3}, 2)

@@ -22,6 +22,9 @@ func serve(folder string, o Options, arguments ...string) (*Stack, error) {
 		return nil, err
 	}
 	s := newStack(folder)
+	if err := s.volume("data", o.Volume); err != nil {
+		return nil, err
+	}
 	s.HTTP, s.GRPC, s.SSH = "http://"+loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
 	env := append(environment(
 		"PORTCULLIS_DATA="+filepath.Join(folder, "data"),

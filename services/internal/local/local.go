@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -31,17 +32,19 @@ import (
 const (
 	readyIn     = 10 * time.Second // once the store is recovered
 	healthEvery = time.Second
-	illFor      = 3 // checks in a row
+	illFor      = 3       // checks in a row
+	againFor    = 3       // starts that made nothing well
+	minRoom     = 4 << 20 // bytes
 	maxPayload  = 1 << 20
+	maxStore    = 1 << 50   // what the disk has: a bound from what is free at the start refuses the streams of before
 	maxMemory   = 256 << 20 // of memory streams, which nobody makes: a bound on mistakes
 )
 
 // Config says where the data lives and who may come in.
 type Config struct {
-	Dir      string // made when missing; one server at a time holds it
-	Listen   string // "" listens nowhere and serves this process only; else host:port
-	MaxStore int64  // bytes; 0 = three quarters of what the disk has free at the start
-	Users    []User // none: whoever reaches the server may do everything
+	Dir    string // made when missing; one server at a time holds it
+	Listen string // "" listens nowhere and serves this process only; else host:port
+	Users  []User // none: whoever reaches the server may do everything
 	// Restoring is for a folder that nobody relies on before its maker has
 	// stopped the server and synced all files: entry by entry takes hours.
 	Restoring bool
@@ -57,8 +60,11 @@ type User struct {
 
 // Server is a running NATS server with JetStream.
 type Server struct {
+	config Config
+	lock   *os.File
+
+	mu   sync.Mutex
 	nats *server.Server
-	lock *os.File
 }
 
 // Start runs a server and returns when clients may connect. The caller ends it
@@ -77,7 +83,7 @@ func Start(c Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the embedded NATS server in %s: %w", c.Dir, err), lock.Close())
 	}
-	return &Server{nats: s, lock: lock}, nil
+	return &Server{config: c, nats: s, lock: lock}, nil
 }
 
 // accounts lends the users two questions of the system account, and no more of
@@ -101,7 +107,7 @@ func (c Config) options() (*server.Options, error) {
 	}
 	o.ServerName, o.NoSigs, o.DisableJetStreamBanner = "embedded", true, true
 	o.JetStream, o.StoreDir, o.SyncAlways = true, c.Dir, !c.Restoring
-	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, cmp.Or(c.MaxStore, -1)
+	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, maxStore
 	o.MaxPayload, o.DontListen = maxPayload, c.Listen == ""
 	if c.Listen != "" {
 		host, port, err := net.SplitHostPort(c.Listen)
@@ -173,36 +179,92 @@ func start(o *server.Options, log *slog.Logger) (*server.Server, error) {
 }
 
 // InProcess is how this process connects without a socket.
-func (s *Server) InProcess() nats.InProcessConnProvider { return s.nats }
+func (s *Server) InProcess() nats.InProcessConnProvider { return s }
+
+// InProcessConn connects to the server that runs now.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.now().InProcessConn() }
 
 // URL is where others connect; it leads nowhere when Listen was empty.
-func (s *Server) URL() string { return s.nats.ClientURL() }
+func (s *Server) URL() string { return s.now().ClientURL() }
 
-// Run blocks until ctx ends, and then returns nil, or until the store fails:
-// after a write that failed (a full disk) a stream takes nothing more until
-// the server is started anew, even when there is space again. That stays so;
-// one bad answer alone may only be a busy machine's.
+func (s *Server) now() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nats
+}
+
+// Run blocks until ctx ends, and then returns nil, or until the store fails for good. After a write that failed (a
+// full disk) a stream takes nothing more until the server is started anew, even when there is room again: Run does
+// that, once there is. Until then the server serves what it has, and whoever asks it is told that it stores nothing.
+// One bad answer alone may only be a busy machine's.
 func (s *Server) Run(ctx context.Context) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
-	for ill := 0; ; {
+	ill, again := 0, 0
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			h := s.nats.Healthz(nil)
-			if h.Error == "" {
-				ill = 0
-			} else if ill++; ill >= illFor {
-				return fmt.Errorf("storing in the embedded NATS server: %s", h.Error)
-			}
 		}
+		health := s.now().Healthz(nil)
+		if health.Error == "" {
+			ill, again = 0, 0
+			continue
+		}
+		if ill++; ill < illFor {
+			continue
+		}
+		if !room(s.config.Dir) {
+			if ill == illFor {
+				s.config.Log.Error("the disk of the journal is full: nothing new is taken until there is room", "folder", s.config.Dir, "error", health.Error)
+			}
+			continue
+		}
+		if again++; again > againFor {
+			return fmt.Errorf("storing in the embedded NATS server: %s", health.Error)
+		}
+		s.config.Log.Warn("the embedded NATS server stores nothing, and is started anew", "error", health.Error)
+		if err := s.restart(); err != nil {
+			return err
+		}
+		ill = 0
 	}
+}
+
+// restart replaces the server by one on the same folder and port. Who was connected comes back.
+func (s *Server) restart() error {
+	options, err := s.config.options()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, ok := s.nats.Addr().(*net.TCPAddr); ok {
+		options.Port = at.Port
+	}
+	stop(s.nats)
+	next, err := start(options, s.config.Log)
+	if err != nil {
+		return fmt.Errorf("starting the embedded NATS server in %s anew: %w", s.config.Dir, err)
+	}
+	s.nats = next
+	return nil
+}
+
+// room reports whether the disk takes what a server needs to start and to go on for a while.
+func room(dir string) bool {
+	f, err := os.CreateTemp(dir, "room-*")
+	if err != nil {
+		return false
+	}
+	_, err = f.Write(make([]byte, minRoom))
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name())) == nil
 }
 
 // Shutdown stops the server and returns when its files are closed.
 func (s *Server) Shutdown() {
-	stop(s.nats)
+	stop(s.now())
 	_ = s.lock.Close() // nothing was written to it
 }
 
