@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	run.Main(run.Entry{Name: "access-gate", Start: gate.Start, Vital: true, Directory: true})
+	run.Main(gate.Entry())
 }

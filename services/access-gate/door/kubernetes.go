@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"portcullis.dev/pkg/emergency"
@@ -133,17 +134,18 @@ func (s *Service) inTheWay(q question, user string, what func() (namespace strin
 	if q.query.Get("cluster") == "" {
 		return "", fault.New(fault.InvalidArgument, "cluster: the address must say which cluster asks, as in ?cluster=prod").With("field", "cluster")
 	}
-	r := emergency.Request{User: user, Device: kubernetesDevice(state.Emergency, q.query.Get("cluster"), namespace), Channel: emergency.SessionChannel}
-	v := standing(state.Emergency, r, now)
-	if v.Emergency == "" {
-		return "", nil
+	r := emergency.Request{User: user, Channel: emergency.SessionChannel}
+	for _, r.Device = range Namespaces(state.Emergency, q.query.Get("cluster"), namespace) {
+		if v := Standing(state.Emergency, r, now); v.Emergency != "" {
+			s.note(asked{Request: r, enforcer: true}, v, q.address)
+			return s.deps.Texts.Refusal(v, r.Device), nil
+		}
 	}
-	s.note(asked{Request: r, enforcer: true}, v, q.address)
-	return s.deps.Texts.Refusal(v, r.Device), nil
+	return "", nil
 }
 
-// standing is what an emergency has against a request. Whether there is access without one is for Kubernetes to say.
-func standing(s *emergency.Snapshot, r emergency.Request, now time.Time) emergency.Verdict {
+// Standing is what an emergency has against a request. Whether there is access without one is for Kubernetes to say.
+func Standing(s *emergency.Snapshot, r emergency.Request, now time.Time) emergency.Verdict {
 	v := emergency.Decide(s, r, now)
 	if v.Reason != emergency.NoAccess || s.Administrator(r.User) || r.Device == "" || len(s.BlockingGroups(r.Device)) == 0 {
 		return v
@@ -157,14 +159,29 @@ func standing(s *emergency.Snapshot, r emergency.Request, now time.Time) emergen
 	return v
 }
 
-// kubernetesDevice is the device that a namespace is: its own, or its cluster's, or none.
-func kubernetesDevice(s *emergency.Snapshot, cluster, namespace string) string {
-	for _, device := range []string{cluster + "." + namespace, cluster} {
-		if inventory.ValidName(device) && s.HasDevice(device) {
-			return device
+// Namespaces are the devices that stand for a namespace of a cluster: its own, or its cluster's. Whoever is at a node is in every
+// namespace: without one, all of the cluster's devices count. The empty device, which a lockdown shuts, stands for none.
+func Namespaces(s *emergency.Snapshot, cluster, namespace string) []string {
+	if own := cluster + "." + namespace; namespace != "" && s.HasDevice(own) {
+		return []string{own}
+	}
+	all := []string{""}
+	if inventory.ValidName(cluster) && s.HasDevice(cluster) {
+		all = []string{cluster}
+	}
+	if namespace != "" {
+		return all
+	}
+	for device := range s.Devices(cluster + ".") {
+		inside, found := strings.CutPrefix(device, cluster+".")
+		if !found {
+			break
+		}
+		if !strings.Contains(inside, ".") { // a host of that domain is no namespace
+			all = append(all, device)
 		}
 	}
-	return ""
+	return all
 }
 
 func written(review any) *gatev1.DoorAnswer {

@@ -42,6 +42,7 @@ type Service struct {
 	users    identityv1.DoorsClient
 	bastions sessionv1.BastionsClient
 	enforce  func(context.Context) error
+	drive    func(context.Context) error
 	attempts *attempt.Recorder
 	sealer   seal.Sealer
 	texts    emergency.Texts
@@ -64,7 +65,7 @@ type streams struct{ directory, credentials *journal.Stream }
 // New answers the service; Run starts it.
 func New(c Config, d Deps) *Service {
 	s := &Service{
-		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce, attempts: d.Attempts,
+		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce, drive: d.Drive, attempts: d.Attempts,
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
 		ready:  make(chan struct{}),
 		guards: guards.New(guards.Deps{Watch: d.Watch, Beat: d.Journal.Beat, Now: d.Now, Log: d.Log}),
@@ -102,6 +103,9 @@ func (s *Service) Run(ctx context.Context) error {
 	close(s.ready)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.enforce(ctx) })
+	if s.drive != nil {
+		g.Go(func() error { return s.drive(ctx) })
+	}
 	g.Go(func() error { return s.tidy(ctx) })
 	g.Go(func() error { return s.attempts.Run(ctx) })
 	return g.Wait()

@@ -36,15 +36,16 @@ const (
 	againFor    = 3       // starts that made nothing well
 	minRoom     = 4 << 20 // bytes
 	maxPayload  = 1 << 20
-	maxStore    = 1 << 50   // what the disk has: a bound from what is free at the start refuses the streams of before
+	maxStore    = 1 << 50   // more than a disk has: a bound from what is free at the start refuses the streams of before
 	maxMemory   = 256 << 20 // of memory streams, which nobody makes: a bound on mistakes
 )
 
 // Config says where the data lives and who may come in.
 type Config struct {
-	Dir    string // made when missing; one server at a time holds it
-	Listen string // "" listens nowhere and serves this process only; else host:port
-	Users  []User // none: whoever reaches the server may do everything
+	Dir      string // made when missing; one server at a time holds it
+	Listen   string // "" listens nowhere and serves this process only; else host:port
+	MaxStore int64  // bytes; 0 = what the disk has
+	Users    []User // none: whoever reaches the server may do everything
 	// Restoring is for a folder that nobody relies on before its maker has
 	// stopped the server and synced all files: entry by entry takes hours.
 	Restoring bool
@@ -107,7 +108,7 @@ func (c Config) options() (*server.Options, error) {
 	}
 	o.ServerName, o.NoSigs, o.DisableJetStreamBanner = "embedded", true, true
 	o.JetStream, o.StoreDir, o.SyncAlways = true, c.Dir, !c.Restoring
-	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, maxStore
+	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, cmp.Or(c.MaxStore, maxStore)
 	o.MaxPayload, o.DontListen = maxPayload, c.Listen == ""
 	if c.Listen != "" {
 		host, port, err := net.SplitHostPort(c.Listen)

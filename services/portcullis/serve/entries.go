@@ -17,7 +17,7 @@ func entries(announce func(identity.Bootstrap) error) []run.Entry {
 	return []run.Entry{
 		{Name: rpc.Control, Start: control.Start, Vital: true, Directory: true},
 		identity.EntryWith(announce),
-		{Name: rpc.Gate, Start: gate.Start, Vital: true, Directory: true},
+		gate.Entry(),
 		{Name: rpc.Broker, Start: broker.Start, Config: broker.Settings{}, Directory: true},
 		bastion.Entry(),
 		notifier.Entry(),
