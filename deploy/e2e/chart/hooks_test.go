@@ -3,16 +3,22 @@
 package chart_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"portcullis.dev/deploy/e2e/stack"
 )
 
 func TestStreamsAreMadeBeforeTheServicesWhereNATSIsThereAlready(t *testing.T) {
@@ -59,8 +65,38 @@ func TestEveryCertificateOfCertManagerNamesItsService(t *testing.T) {
 	}
 }
 
+// What a person applies by hand is what the chart makes, but for the labels.
+func TestTheChartMakesThePolicyThatIsThereToPaste(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(stack.Root(), "deploy", "kubernetes", "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := render(values{"kubernetes.cluster": "prod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pasted := decoded(t, "policy.yaml", strings.ReplaceAll(string(text), "namespace: portcullis\n", "namespace: "+namespace+"\n"))
+	made := decoded(t, "the chart's", files["portcullis/templates/kubernetes.yaml"])
+	for _, object := range made {
+		object.(metav1.Object).SetLabels(nil)
+	}
+	if diff := cmp.Diff(pasted, made); diff != "" {
+		t.Errorf("-pasted +made:\n%s", diff)
+	}
+	all := objects(t, values{"kubernetes.cluster": "prod"})
+	if pod := of[appsv1.Deployment](all)["portcullis-access-gate"].Spec.Template.Spec; pod.AutomountServiceAccountToken == nil || !*pod.AutomountServiceAccountToken {
+		t.Error("the gate has no token for the cluster's API")
+	}
+	if config := of[corev1.ConfigMap](all)["portcullis-access-gate"].Data["config.yaml"]; !strings.Contains(config, "kubernetes-cluster: prod") ||
+		!strings.Contains(config, "kubernetes-parameter: "+namespace+"/portcullis-emergencies") {
+		t.Error(config)
+	}
+}
+
 func TestNobodyMayReadSecretsThatAreNotOurs(t *testing.T) {
-	for name, role := range of[rbacv1.Role](objects(t, values{})) {
+	roles := of[rbacv1.Role](objects(t, values{"kubernetes.cluster": "prod"}))
+	delete(roles, "portcullis-emergencies") // reads no secret: see above
+	for name, role := range roles {
 		for _, rule := range role.Rules {
 			creates := len(rule.Verbs) == 1 && rule.Verbs[0] == "create"
 			if len(rule.Resources) != 1 || rule.Resources[0] != "secrets" || len(rule.ResourceNames) == 0 && !creates {

@@ -92,35 +92,40 @@ func objects(t *testing.T, v values) []runtime.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all []runtime.Object
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if path.Ext(name) == ".yaml" {
+			all = append(all, decoded(t, name, files[name])...)
+		}
+	}
+	return all
+}
+
+// decoded are the objects of a file.
+func decoded(t *testing.T, name, file string) (all []runtime.Object) {
+	t.Helper()
 	strict, err := decoder()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []runtime.Object
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if path.Ext(name) != ".yaml" {
+	documents := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(file)))
+	for {
+		text, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(bytes.TrimSpace(stripped(text))) == 0 {
 			continue
 		}
-		documents := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(files[name])))
-		for {
-			text, err := documents.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(bytes.TrimSpace(stripped(text))) == 0 {
-				continue
-			}
-			object, _, err := strict.Decode(text, nil, nil)
-			if err != nil {
-				t.Fatalf("%s: %v\n%s", name, err, text)
-			}
-			all = append(all, object)
+		object, _, err := strict.Decode(text, nil, nil)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, text)
 		}
+		all = append(all, object)
 	}
-	return all
 }
 
 // stripped is a document without its comments.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -134,23 +136,63 @@ func fill(t testing.TB, d *disk) {
 	}
 }
 
-func TestAFullDiskIsToldFromALostConnection(t *testing.T) {
+func TestAFullDiskIsToldFromALostConnectionAndIsOverOnceThereIsRoom(t *testing.T) {
 	d := newDisk(t, 24)
-	srv := start(t, local.Config{Dir: filepath.Join(d.dir, "data"), MaxStore: 1 << 30})
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Run(t.Context()) }()
+	noticed := make(lines, 100)
+	srv := start(t, local.Config{Dir: filepath.Join(d.dir, "data"), Log: slog.New(slog.NewTextHandler(noticed, nil))})
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(t.Context()) }()
 	s := open(t, connect(t, journal.Config{InProcess: srv.InProcess()}), state)
 	appended(t, s, "state.a", "before")
 	fill(t, d)
-	e, err := s.Update(t.Context(), "state.a", func(journal.Entry, bool) ([]byte, error) { return make([]byte, 8000), nil })
+	bytes := func(journal.Entry, bool) ([]byte, error) { return make([]byte, 8000), nil }
+	e, err := s.Update(t.Context(), "state.a", bytes)
 	t.Logf("the update says: %v", err)
 	if err == nil || !errors.Is(err, journal.ErrFull) {
 		t.Errorf("%d, %v", e.Sequence, err)
 	}
-	if err := await(t, "the failure of the server", failed); err == nil {
-		t.Error("the server goes on as if nothing was")
-	}
+	await(t, "the log to say so", noticed.of("nothing new is taken"))
 	if got := history(t, s); len(got) != 1 {
 		t.Errorf("reading goes on, but gives %d entries", len(got))
 	}
+	if err := os.Remove(filepath.Join(d.dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the server to be started anew", noticed.of("is started anew"))
+	for err = errors.New("not yet"); err != nil && t.Context().Err() == nil; {
+		select {
+		case err := <-ended:
+			t.Fatalf("the server ended: %v", err)
+		default:
+		}
+		_, err = s.Update(t.Context(), "state.a", bytes) // waits while it has no server
+	}
+	if got := history(t, s); len(got) != 2 {
+		t.Errorf("with room again there are %d entries", len(got))
+	}
+}
+
+// lines are those of a log.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	select {
+	case l <- string(line):
+	default: // nobody reads so many
+	}
+	return len(line), nil
+}
+
+// of answers the first line with these words.
+func (l lines) of(words string) <-chan string {
+	found := make(chan string, 1)
+	go func() {
+		for line := range l {
+			if strings.Contains(line, words) {
+				found <- line
+				return
+			}
+		}
+	}()
+	return found
 }

@@ -42,10 +42,9 @@ const (
 
 // Config says where the data lives and who may come in.
 type Config struct {
-	Dir      string // made when missing; one server at a time holds it
-	Listen   string // "" listens nowhere and serves this process only; else host:port
-	MaxStore int64  // bytes; 0 = what the disk has
-	Users    []User // none: whoever reaches the server may do everything
+	Dir    string // made when missing; one server at a time holds it
+	Listen string // "" listens nowhere and serves this process only; else host:port
+	Users  []User // none: whoever reaches the server may do everything
 	// Restoring is for a folder that nobody relies on before its maker has
 	// stopped the server and synced all files: entry by entry takes hours.
 	Restoring bool
@@ -108,7 +107,7 @@ func (c Config) options() (*server.Options, error) {
 	}
 	o.ServerName, o.NoSigs, o.DisableJetStreamBanner = "embedded", true, true
 	o.JetStream, o.StoreDir, o.SyncAlways = true, c.Dir, !c.Restoring
-	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, cmp.Or(c.MaxStore, maxStore)
+	o.JetStreamMaxMemory, o.JetStreamMaxStore = maxMemory, maxStore
 	o.MaxPayload, o.DontListen = maxPayload, c.Listen == ""
 	if c.Listen != "" {
 		host, port, err := net.SplitHostPort(c.Listen)
@@ -218,14 +217,14 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		if !room(s.config.Dir) {
 			if ill == illFor {
-				s.config.Log.Error("the disk of the journal is full: nothing new is taken until there is room", "folder", s.config.Dir, "error", health.Error)
+				s.config.Log.ErrorContext(ctx, "the disk of the journal is full: nothing new is taken until there is room", "folder", s.config.Dir, "error", health.Error)
 			}
 			continue
 		}
 		if again++; again > againFor {
 			return fmt.Errorf("storing in the embedded NATS server: %s", health.Error)
 		}
-		s.config.Log.Warn("the embedded NATS server stores nothing, and is started anew", "error", health.Error)
+		s.config.Log.WarnContext(ctx, "the embedded NATS server stores nothing, and is started anew", "error", health.Error)
 		if err := s.restart(); err != nil {
 			return err
 		}

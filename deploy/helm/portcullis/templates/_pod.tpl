@@ -69,6 +69,8 @@ topologySpreadConstraints:
 {{- $c = merge $c (dict "admin-user" $v.admin.user "admin-password-file" "/etc/portcullis/admin/password" "admin-totp-secret-file" "/etc/portcullis/admin/totp-secret") -}}
 {{- if $v.oidc.existingSecret }}{{ $_ := set $c "oidc-client-secret-file" "/etc/portcullis/oidc/client-secret" }}{{ end -}}
 {{- if and $v.oidc.existingSecret $v.oidc.ca }}{{ $_ := set $c "oidc-ca" "/etc/portcullis/oidc/ca.crt" }}{{ end -}}
+{{- else if and (eq $service "access-gate") $v.kubernetes.cluster -}}
+{{- $c = merge $c (dict "kubernetes-cluster" $v.kubernetes.cluster "kubernetes-parameter" (printf "%s/%s-emergencies" $root.Release.Namespace (include "portcullis.fullname" $root))) -}}
 {{- else if eq $service "session-broker" -}}
 {{- if $v.redis.inChart -}}
 {{- $c = merge $c (dict "redis" (printf "rediss://%s:6379/0" (include "portcullis.hosts" (list $root "redis"))) "redis-ca" "/etc/portcullis/tls/ca.crt") -}}
