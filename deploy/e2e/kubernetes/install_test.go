@@ -51,6 +51,7 @@ func TestTheChartOnARealNode(t *testing.T) {
 		{"WhatHelmSendsIsValid", valid},
 		{"NobodyFindsFaultWithTheManifests", scored},
 		{"NoCheckFailsInAnUpgradeADrainAndARollback", lives},
+		{"TheClusterItselfRefuses", cluster},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(&node{T: t, pki: n.pki}) }) && part.name == installs {
 			return
