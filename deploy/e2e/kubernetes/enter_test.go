@@ -3,7 +3,9 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,7 +53,7 @@ func enter(t *testing.T) {
 	defer cancel()
 	// The shell is process 1 there, and buries whom nobody else does.
 	arguments := []string{"--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", `"$0" "$@"; exit $?`,
-		os.Args[0], "-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=50m"}
+		os.Args[0], "-test.run=" + cmp.Or(flag.Lookup("test.run").Value.String(), "^"+t.Name()+"$"), "-test.v", "-test.timeout=50m"}
 	again := exec.CommandContext(ctx, "unshare", arguments...)
 	again.Env = append(os.Environ(), inside+"=1")
 	again.Stdout, again.Stderr = os.Stdout, os.Stderr
