@@ -14,7 +14,9 @@ import (
 func cluster(n *node) {
 	n.helm("upgrade", release, chart(), "--set", "image.tag="+before, "--set", "kubernetes.cluster=prod")
 	root := n.administrator()
-	into := func() (string, error) { return n.try("kubectl", "exec", release+"-redis-0", "--", "/program", "--version") }
+	into := func() (string, error) {
+		return n.try("kubectl", "exec", release+"-redis-0", "--", "/program", "--version")
+	}
 	open := func() bool { out, err := into(); return err == nil && strings.Contains(out, "Redis server") }
 	n.eventually(time.Minute, "the gate's parameter lets people in", open)
 	grant, err := root.Grant("lockdown")
