@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	service   = "kubernetes"
+	service   = "driver"
 	again     = 250 * time.Millisecond // after a failure
 	lookEvery = 2 * time.Second        // whether the ConfigMap is still as it was written
 	beatEvery = 500 * time.Millisecond
@@ -163,7 +163,7 @@ func (d *Driver) beat(ctx context.Context) {
 	if known := d.held.Load(); known != nil {
 		held = *known
 	}
-	id := d.cluster + "@" + d.deps.Instance
+	id := "kubernetes-" + d.cluster + "@" + d.deps.Instance
 	data, err := proto.Marshal(&emergencyv1.Beat{
 		Enforcer: id, Service: service, BootId: d.deps.Boot, Revision: held.String(), Mode: emergencyv1.Enforcer_BEST_EFFORT,
 		Time: timestamppb.New(d.deps.Now()),

@@ -309,7 +309,7 @@ func (w *world) start(ahead time.Duration) {
 		View: w.view, Texts: zone, Instance: "gate-1", Boot: "b", Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(ahead) },
 		Beat: func(subject string, data []byte) error {
 			beat := &emergencyv1.Beat{}
-			if err := proto.Unmarshal(data, beat); err != nil || subject != "beat.kubernetes.prod@gate-1" {
+			if err := proto.Unmarshal(data, beat); err != nil || subject != "beat.driver.kubernetes-prod@gate-1" {
 				w.Errorf("%s: %v", subject, err)
 			}
 			w.beat <- beat

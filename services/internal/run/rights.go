@@ -44,7 +44,7 @@ func rights(service string) (right, error) {
 	case rpc.Gate:
 		return right{write: []string{"directory.>", "credential.>", "attempt.>"}, read: []string{emergency, identity, directory}, blind: []string{"CREDENTIAL", "ATTEMPT"},
 			// It speaks for the guards that are attached to it.
-			beat: []string{own, "beat.guard.>", "beat.kubernetes.>"}, keys: []string{seal.TrustFile, seal.SealerFile}}, nil
+			beat: []string{own, "beat.guard.>", "beat.driver.>"}, keys: []string{seal.TrustFile, seal.SealerFile}}, nil
 	case rpc.Broker:
 		return right{write: []string{"session.>"}, read: []string{emergency, identity, directory, "SESSION"},
 			// It speaks for the connectors that are attached to it.
