@@ -37,6 +37,8 @@ const (
 	Session_UNREACHABLE Session_State = 4
 	// Told to end, not confirmed yet.
 	Session_ENDING Session_State = 5
+	// Open, and what its person sends is held.
+	Session_SUSPENDED Session_State = 6
 )
 
 // Enum value maps for Session_State.
@@ -48,6 +50,7 @@ var (
 		3: "ENDED",
 		4: "UNREACHABLE",
 		5: "ENDING",
+		6: "SUSPENDED",
 	}
 	Session_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -56,6 +59,7 @@ var (
 		"ENDED":             3,
 		"UNREACHABLE":       4,
 		"ENDING":            5,
+		"SUSPENDED":         6,
 	}
 )
 
@@ -132,7 +136,7 @@ func (x Connector_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Connector_State.Descriptor instead.
 func (Connector_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{10, 0}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{12, 0}
 }
 
 type Session struct {
@@ -152,10 +156,12 @@ type Session struct {
 	EndCause  string        `protobuf:"bytes,10,opt,name=end_cause,json=endCause,proto3" json:"end_cause,omitempty"`
 	Admission *v1.Admission `protobuf:"bytes,11,opt,name=admission,proto3" json:"admission,omitempty"`
 	// The device's groups at admission.
-	AccessGroups  []string `protobuf:"bytes,12,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
-	Address       string   `protobuf:"bytes,13,opt,name=address,proto3" json:"address,omitempty"`
-	BootId        string   `protobuf:"bytes,14,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
-	Generation    uint64   `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"`
+	AccessGroups []string `protobuf:"bytes,12,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	Address      string   `protobuf:"bytes,13,opt,name=address,proto3" json:"address,omitempty"`
+	BootId       string   `protobuf:"bytes,14,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	Generation   uint64   `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Its connector can suspend it.
+	Suspendable   bool `protobuf:"varint,16,opt,name=suspendable,proto3" json:"suspendable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -293,6 +299,13 @@ func (x *Session) GetGeneration() uint64 {
 		return x.Generation
 	}
 	return 0
+}
+
+func (x *Session) GetSuspendable() bool {
+	if x != nil {
+		return x.Suspendable
+	}
+	return false
 }
 
 type GetSessionRequest struct {
@@ -689,6 +702,128 @@ func (x *EndSessionRequest) GetRequestId() string {
 	return ""
 }
 
+type SuspendSessionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Justification string                 `protobuf:"bytes,2,opt,name=justification,proto3" json:"justification,omitempty"`
+	// As in EndSessionRequest.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendSessionRequest) Reset() {
+	*x = SuspendSessionRequest{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendSessionRequest) ProtoMessage() {}
+
+func (x *SuspendSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendSessionRequest.ProtoReflect.Descriptor instead.
+func (*SuspendSessionRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SuspendSessionRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SuspendSessionRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
+func (x *SuspendSessionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type ResumeSessionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Justification string                 `protobuf:"bytes,2,opt,name=justification,proto3" json:"justification,omitempty"`
+	// As in EndSessionRequest.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeSessionRequest) Reset() {
+	*x = ResumeSessionRequest{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeSessionRequest) ProtoMessage() {}
+
+func (x *ResumeSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeSessionRequest.ProtoReflect.Descriptor instead.
+func (*ResumeSessionRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ResumeSessionRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ResumeSessionRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
+func (x *ResumeSessionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 type ListConnectorsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -697,7 +832,7 @@ type ListConnectorsRequest struct {
 
 func (x *ListConnectorsRequest) Reset() {
 	*x = ListConnectorsRequest{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +844,7 @@ func (x *ListConnectorsRequest) String() string {
 func (*ListConnectorsRequest) ProtoMessage() {}
 
 func (x *ListConnectorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[8]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +857,7 @@ func (x *ListConnectorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectorsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectorsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{10}
 }
 
 type ListConnectorsResponse struct {
@@ -735,7 +870,7 @@ type ListConnectorsResponse struct {
 
 func (x *ListConnectorsResponse) Reset() {
 	*x = ListConnectorsResponse{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +882,7 @@ func (x *ListConnectorsResponse) String() string {
 func (*ListConnectorsResponse) ProtoMessage() {}
 
 func (x *ListConnectorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[9]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +895,7 @@ func (x *ListConnectorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectorsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectorsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListConnectorsResponse) GetConnectors() []*Connector {
@@ -793,7 +928,7 @@ type Connector struct {
 
 func (x *Connector) Reset() {
 	*x = Connector{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +940,7 @@ func (x *Connector) String() string {
 func (*Connector) ProtoMessage() {}
 
 func (x *Connector) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[10]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +953,7 @@ func (x *Connector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connector.ProtoReflect.Descriptor instead.
 func (*Connector) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Connector) GetId() string {
@@ -879,7 +1014,7 @@ type CountSelectedRequest struct {
 
 func (x *CountSelectedRequest) Reset() {
 	*x = CountSelectedRequest{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +1026,7 @@ func (x *CountSelectedRequest) String() string {
 func (*CountSelectedRequest) ProtoMessage() {}
 
 func (x *CountSelectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[11]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +1039,7 @@ func (x *CountSelectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSelectedRequest.ProtoReflect.Descriptor instead.
 func (*CountSelectedRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CountSelectedRequest) GetSelector() *v1.Selector {
@@ -927,7 +1062,7 @@ type CountSelectedResponse struct {
 
 func (x *CountSelectedResponse) Reset() {
 	*x = CountSelectedResponse{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1074,7 @@ func (x *CountSelectedResponse) String() string {
 func (*CountSelectedResponse) ProtoMessage() {}
 
 func (x *CountSelectedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[12]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1087,7 @@ func (x *CountSelectedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSelectedResponse.ProtoReflect.Descriptor instead.
 func (*CountSelectedResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CountSelectedResponse) GetSessions() uint32 {
@@ -1006,7 +1141,7 @@ type ConnectorMessage struct {
 
 func (x *ConnectorMessage) Reset() {
 	*x = ConnectorMessage{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1153,7 @@ func (x *ConnectorMessage) String() string {
 func (*ConnectorMessage) ProtoMessage() {}
 
 func (x *ConnectorMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[13]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1166,7 @@ func (x *ConnectorMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectorMessage.ProtoReflect.Descriptor instead.
 func (*ConnectorMessage) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConnectorMessage) GetMessage() isConnectorMessage_Message {
@@ -1127,7 +1262,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1274,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[14]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1287,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Hello) GetConnector() string {
@@ -1228,7 +1363,7 @@ type Opened struct {
 
 func (x *Opened) Reset() {
 	*x = Opened{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1375,7 @@ func (x *Opened) String() string {
 func (*Opened) ProtoMessage() {}
 
 func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1388,7 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opened.ProtoReflect.Descriptor instead.
 func (*Opened) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Opened) GetSessions() []*Session {
@@ -1276,7 +1411,7 @@ type EndedSession struct {
 
 func (x *EndedSession) Reset() {
 	*x = EndedSession{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1423,7 @@ func (x *EndedSession) String() string {
 func (*EndedSession) ProtoMessage() {}
 
 func (x *EndedSession) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1436,7 @@ func (x *EndedSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedSession.ProtoReflect.Descriptor instead.
 func (*EndedSession) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EndedSession) GetId() string {
@@ -1346,7 +1481,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1493,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1506,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Ended) GetSessions() []*EndedSession {
@@ -1419,7 +1554,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1566,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1579,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Heartbeat) GetHeldRevision() string {
@@ -1497,6 +1632,7 @@ type BrokerMessage struct {
 	//	*BrokerMessage_Standing
 	//	*BrokerMessage_End
 	//	*BrokerMessage_Confirm
+	//	*BrokerMessage_Suspend
 	Message       isBrokerMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1504,7 +1640,7 @@ type BrokerMessage struct {
 
 func (x *BrokerMessage) Reset() {
 	*x = BrokerMessage{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1652,7 @@ func (x *BrokerMessage) String() string {
 func (*BrokerMessage) ProtoMessage() {}
 
 func (x *BrokerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1665,7 @@ func (x *BrokerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerMessage.ProtoReflect.Descriptor instead.
 func (*BrokerMessage) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BrokerMessage) GetMessage() isBrokerMessage_Message {
@@ -1566,6 +1702,15 @@ func (x *BrokerMessage) GetConfirm() *Confirm {
 	return nil
 }
 
+func (x *BrokerMessage) GetSuspend() *Suspend {
+	if x != nil {
+		if x, ok := x.Message.(*BrokerMessage_Suspend); ok {
+			return x.Suspend
+		}
+	}
+	return nil
+}
+
 type isBrokerMessage_Message interface {
 	isBrokerMessage_Message()
 }
@@ -1582,11 +1727,17 @@ type BrokerMessage_Confirm struct {
 	Confirm *Confirm `protobuf:"bytes,3,opt,name=confirm,proto3,oneof"`
 }
 
+type BrokerMessage_Suspend struct {
+	Suspend *Suspend `protobuf:"bytes,4,opt,name=suspend,proto3,oneof"`
+}
+
 func (*BrokerMessage_Standing) isBrokerMessage_Message() {}
 
 func (*BrokerMessage_End) isBrokerMessage_Message() {}
 
 func (*BrokerMessage_Confirm) isBrokerMessage_Message() {}
+
+func (*BrokerMessage_Suspend) isBrokerMessage_Message() {}
 
 // Standing is desired state: every cut that may still concern a session, whenever it turns up. The
 // connector applies it before it registers a new session, and keeps its own timer for later starts.
@@ -1604,7 +1755,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1767,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1780,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Standing) GetRevision() string {
@@ -1673,7 +1824,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1836,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1849,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *End) GetIds() []string {
@@ -1729,6 +1880,69 @@ func (x *End) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+// Suspend names single sessions to hold, or to let go on. It is said again until their state is so.
+type Suspend struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ids   []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// Whether they are to be held; else they go on.
+	Held bool `protobuf:"varint,2,opt,name=held,proto3" json:"held,omitempty"`
+	// A sentence for their people.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspend) Reset() {
+	*x = Suspend{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspend) ProtoMessage() {}
+
+func (x *Suspend) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspend.ProtoReflect.Descriptor instead.
+func (*Suspend) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Suspend) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *Suspend) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
+func (x *Suspend) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Confirm says that these ends are on record. An empty one, once a second, says that the broker is there.
 type Confirm struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1739,7 +1953,7 @@ type Confirm struct {
 
 func (x *Confirm) Reset() {
 	*x = Confirm{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +1965,7 @@ func (x *Confirm) String() string {
 func (*Confirm) ProtoMessage() {}
 
 func (x *Confirm) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +1978,7 @@ func (x *Confirm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirm.ProtoReflect.Descriptor instead.
 func (*Confirm) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Confirm) GetIds() []string {
@@ -1775,11 +1989,12 @@ func (x *Confirm) GetIds() []string {
 }
 
 // SessionRecord is `session.record.<id>` on the stream SESSION: its opening, then its end. And it is
-// `session.order.<id>`: that an administrator wants it ended, in state ENDING.
+// `session.order.<id>`: that an administrator wants it ended, in state ENDING; and `session.suspension.<id>`:
+// that one wants it SUSPENDED, or OPEN again.
 type SessionRecord struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	// Who ordered the end, and why.
+	// Who ordered it, and why.
 	Actor         string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
 	Justification string `protobuf:"bytes,3,opt,name=justification,proto3" json:"justification,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1788,7 +2003,7 @@ type SessionRecord struct {
 
 func (x *SessionRecord) Reset() {
 	*x = SessionRecord{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +2015,7 @@ func (x *SessionRecord) String() string {
 func (*SessionRecord) ProtoMessage() {}
 
 func (x *SessionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +2028,7 @@ func (x *SessionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRecord.ProtoReflect.Descriptor instead.
 func (*SessionRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SessionRecord) GetSession() *Session {
@@ -1841,7 +2056,7 @@ var File_portcullis_session_v1_session_proto protoreflect.FileDescriptor
 
 const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"#portcullis/session/v1/session.proto\x12\x15portcullis.session.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xf4\x05\n" +
+	"#portcullis/session/v1/session.proto\x12\x15portcullis.session.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xa5\x06\n" +
 	"\aSession\x12+\n" +
 	"\x02id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x162\x14^[A-Za-z0-9-]{1,64}$R\x02id\x12\x1c\n" +
 	"\x04user\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12 \n" +
@@ -1862,7 +2077,8 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\aboot_id\x18\x0e \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06bootId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x0f \x01(\x04R\n" +
-	"generation\"]\n" +
+	"generation\x12 \n" +
+	"\vsuspendable\x18\x10 \x01(\bR\vsuspendable\"l\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aOPENING\x10\x01\x12\b\n" +
@@ -1870,7 +2086,8 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x05ENDED\x10\x03\x12\x0f\n" +
 	"\vUNREACHABLE\x10\x04\x12\n" +
 	"\n" +
-	"\x06ENDING\x10\x05\"#\n" +
+	"\x06ENDING\x10\x05\x12\r\n" +
+	"\tSUSPENDED\x10\x06\"#\n" +
 	"\x11GetSessionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x89\x01\n" +
 	"\x13ListSessionsRequest\x12'\n" +
@@ -1895,6 +2112,16 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x04open\x18\x02 \x01(\rR\x04open\x12 \n" +
 	"\vunreachable\x18\x03 \x01(\rR\vunreachable\"\x7f\n" +
 	"\x11EndSessionRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12*\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x83\x01\n" +
+	"\x15SuspendSessionRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12*\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x82\x01\n" +
+	"\x14ResumeSessionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\rjustification\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x12*\n" +
 	"\n" +
@@ -1961,11 +2188,12 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x10oldest_admission\x18\x03 \x01(\tR\x0foldestAdmission\x128\n" +
 	"\x04cuts\x18\x04 \x03(\v2$.portcullis.emergency.v1.CutProgressR\x04cuts\x12\x1a\n" +
 	"\bstanding\x18\x05 \x01(\x04R\bstanding\x12.\n" +
-	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xc5\x01\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x81\x02\n" +
 	"\rBrokerMessage\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1f.portcullis.session.v1.StandingH\x00R\bstanding\x12.\n" +
 	"\x03end\x18\x02 \x01(\v2\x1a.portcullis.session.v1.EndH\x00R\x03end\x12:\n" +
-	"\aconfirm\x18\x03 \x01(\v2\x1e.portcullis.session.v1.ConfirmH\x00R\aconfirmB\t\n" +
+	"\aconfirm\x18\x03 \x01(\v2\x1e.portcullis.session.v1.ConfirmH\x00R\aconfirm\x12:\n" +
+	"\asuspend\x18\x04 \x01(\v2\x1e.portcullis.session.v1.SuspendH\x00R\asuspendB\t\n" +
 	"\amessage\"\x92\x01\n" +
 	"\bStanding\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x120\n" +
@@ -1978,20 +2206,26 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
-	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x1b\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"G\n" +
+	"\aSuspend\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x12\n" +
+	"\x04held\x18\x02 \x01(\bR\x04held\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x1b\n" +
 	"\aConfirm\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\"\x85\x01\n" +
 	"\rSessionRecord\x128\n" +
 	"\asession\x18\x01 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
-	"\rjustification\x18\x03 \x01(\tR\rjustification2\x81\x06\n" +
+	"\rjustification\x18\x03 \x01(\tR\rjustification2\x8c\b\n" +
 	"\bSessions\x12q\n" +
 	"\n" +
 	"GetSession\x12(.portcullis.session.v1.GetSessionRequest\x1a\x1e.portcullis.session.v1.Session\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/sessions/{id}\x12}\n" +
 	"\fListSessions\x12*.portcullis.session.v1.ListSessionsRequest\x1a+.portcullis.session.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x12\x94\x01\n" +
 	"\x11GetSessionHistory\x12/.portcullis.session.v1.GetSessionHistoryRequest\x1a0.portcullis.session.v1.GetSessionHistoryResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/sessions:history\x12x\n" +
 	"\n" +
-	"EndSession\x12(.portcullis.session.v1.EndSessionRequest\x1a\x1e.portcullis.session.v1.Session\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/sessions/{id}:end\x12\x85\x01\n" +
+	"EndSession\x12(.portcullis.session.v1.EndSessionRequest\x1a\x1e.portcullis.session.v1.Session\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/sessions/{id}:end\x12\x84\x01\n" +
+	"\x0eSuspendSession\x12,.portcullis.session.v1.SuspendSessionRequest\x1a\x1e.portcullis.session.v1.Session\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/sessions/{id}:suspend\x12\x81\x01\n" +
+	"\rResumeSession\x12+.portcullis.session.v1.ResumeSessionRequest\x1a\x1e.portcullis.session.v1.Session\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/sessions/{id}:resume\x12\x85\x01\n" +
 	"\x0eListConnectors\x12,.portcullis.session.v1.ListConnectorsRequest\x1a-.portcullis.session.v1.ListConnectorsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/connectors\x12j\n" +
 	"\rCountSelected\x12+.portcullis.session.v1.CountSelectedRequest\x1a,.portcullis.session.v1.CountSelectedResponse2i\n" +
 	"\n" +
@@ -2011,7 +2245,7 @@ func file_portcullis_session_v1_session_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_session_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_portcullis_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_portcullis_session_v1_session_proto_goTypes = []any{
 	(Session_State)(0),                // 0: portcullis.session.v1.Session.State
 	(Connector_State)(0),              // 1: portcullis.session.v1.Connector.State
@@ -2023,80 +2257,88 @@ var file_portcullis_session_v1_session_proto_goTypes = []any{
 	(*GetSessionHistoryResponse)(nil), // 7: portcullis.session.v1.GetSessionHistoryResponse
 	(*SessionCount)(nil),              // 8: portcullis.session.v1.SessionCount
 	(*EndSessionRequest)(nil),         // 9: portcullis.session.v1.EndSessionRequest
-	(*ListConnectorsRequest)(nil),     // 10: portcullis.session.v1.ListConnectorsRequest
-	(*ListConnectorsResponse)(nil),    // 11: portcullis.session.v1.ListConnectorsResponse
-	(*Connector)(nil),                 // 12: portcullis.session.v1.Connector
-	(*CountSelectedRequest)(nil),      // 13: portcullis.session.v1.CountSelectedRequest
-	(*CountSelectedResponse)(nil),     // 14: portcullis.session.v1.CountSelectedResponse
-	(*ConnectorMessage)(nil),          // 15: portcullis.session.v1.ConnectorMessage
-	(*Hello)(nil),                     // 16: portcullis.session.v1.Hello
-	(*Opened)(nil),                    // 17: portcullis.session.v1.Opened
-	(*EndedSession)(nil),              // 18: portcullis.session.v1.EndedSession
-	(*Ended)(nil),                     // 19: portcullis.session.v1.Ended
-	(*Heartbeat)(nil),                 // 20: portcullis.session.v1.Heartbeat
-	(*BrokerMessage)(nil),             // 21: portcullis.session.v1.BrokerMessage
-	(*Standing)(nil),                  // 22: portcullis.session.v1.Standing
-	(*End)(nil),                       // 23: portcullis.session.v1.End
-	(*Confirm)(nil),                   // 24: portcullis.session.v1.Confirm
-	(*SessionRecord)(nil),             // 25: portcullis.session.v1.SessionRecord
-	(*timestamppb.Timestamp)(nil),     // 26: google.protobuf.Timestamp
-	(*v1.Admission)(nil),              // 27: portcullis.emergency.v1.Admission
-	(*v1.Selector)(nil),               // 28: portcullis.emergency.v1.Selector
-	(*v1.CutProgress)(nil),            // 29: portcullis.emergency.v1.CutProgress
-	(*v1.Cut)(nil),                    // 30: portcullis.emergency.v1.Cut
+	(*SuspendSessionRequest)(nil),     // 10: portcullis.session.v1.SuspendSessionRequest
+	(*ResumeSessionRequest)(nil),      // 11: portcullis.session.v1.ResumeSessionRequest
+	(*ListConnectorsRequest)(nil),     // 12: portcullis.session.v1.ListConnectorsRequest
+	(*ListConnectorsResponse)(nil),    // 13: portcullis.session.v1.ListConnectorsResponse
+	(*Connector)(nil),                 // 14: portcullis.session.v1.Connector
+	(*CountSelectedRequest)(nil),      // 15: portcullis.session.v1.CountSelectedRequest
+	(*CountSelectedResponse)(nil),     // 16: portcullis.session.v1.CountSelectedResponse
+	(*ConnectorMessage)(nil),          // 17: portcullis.session.v1.ConnectorMessage
+	(*Hello)(nil),                     // 18: portcullis.session.v1.Hello
+	(*Opened)(nil),                    // 19: portcullis.session.v1.Opened
+	(*EndedSession)(nil),              // 20: portcullis.session.v1.EndedSession
+	(*Ended)(nil),                     // 21: portcullis.session.v1.Ended
+	(*Heartbeat)(nil),                 // 22: portcullis.session.v1.Heartbeat
+	(*BrokerMessage)(nil),             // 23: portcullis.session.v1.BrokerMessage
+	(*Standing)(nil),                  // 24: portcullis.session.v1.Standing
+	(*End)(nil),                       // 25: portcullis.session.v1.End
+	(*Suspend)(nil),                   // 26: portcullis.session.v1.Suspend
+	(*Confirm)(nil),                   // 27: portcullis.session.v1.Confirm
+	(*SessionRecord)(nil),             // 28: portcullis.session.v1.SessionRecord
+	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
+	(*v1.Admission)(nil),              // 30: portcullis.emergency.v1.Admission
+	(*v1.Selector)(nil),               // 31: portcullis.emergency.v1.Selector
+	(*v1.CutProgress)(nil),            // 32: portcullis.emergency.v1.CutProgress
+	(*v1.Cut)(nil),                    // 33: portcullis.emergency.v1.Cut
 }
 var file_portcullis_session_v1_session_proto_depIdxs = []int32{
-	26, // 0: portcullis.session.v1.Session.start_time:type_name -> google.protobuf.Timestamp
+	29, // 0: portcullis.session.v1.Session.start_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: portcullis.session.v1.Session.state:type_name -> portcullis.session.v1.Session.State
-	26, // 2: portcullis.session.v1.Session.end_time:type_name -> google.protobuf.Timestamp
-	27, // 3: portcullis.session.v1.Session.admission:type_name -> portcullis.emergency.v1.Admission
+	29, // 2: portcullis.session.v1.Session.end_time:type_name -> google.protobuf.Timestamp
+	30, // 3: portcullis.session.v1.Session.admission:type_name -> portcullis.emergency.v1.Admission
 	2,  // 4: portcullis.session.v1.ListSessionsResponse.sessions:type_name -> portcullis.session.v1.Session
 	8,  // 5: portcullis.session.v1.GetSessionHistoryResponse.points:type_name -> portcullis.session.v1.SessionCount
-	26, // 6: portcullis.session.v1.GetSessionHistoryResponse.since:type_name -> google.protobuf.Timestamp
-	26, // 7: portcullis.session.v1.SessionCount.time:type_name -> google.protobuf.Timestamp
-	12, // 8: portcullis.session.v1.ListConnectorsResponse.connectors:type_name -> portcullis.session.v1.Connector
+	29, // 6: portcullis.session.v1.GetSessionHistoryResponse.since:type_name -> google.protobuf.Timestamp
+	29, // 7: portcullis.session.v1.SessionCount.time:type_name -> google.protobuf.Timestamp
+	14, // 8: portcullis.session.v1.ListConnectorsResponse.connectors:type_name -> portcullis.session.v1.Connector
 	1,  // 9: portcullis.session.v1.Connector.state:type_name -> portcullis.session.v1.Connector.State
-	26, // 10: portcullis.session.v1.Connector.last_seen_time:type_name -> google.protobuf.Timestamp
-	28, // 11: portcullis.session.v1.CountSelectedRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	16, // 12: portcullis.session.v1.ConnectorMessage.hello:type_name -> portcullis.session.v1.Hello
-	17, // 13: portcullis.session.v1.ConnectorMessage.opened:type_name -> portcullis.session.v1.Opened
-	19, // 14: portcullis.session.v1.ConnectorMessage.ended:type_name -> portcullis.session.v1.Ended
-	20, // 15: portcullis.session.v1.ConnectorMessage.heartbeat:type_name -> portcullis.session.v1.Heartbeat
+	29, // 10: portcullis.session.v1.Connector.last_seen_time:type_name -> google.protobuf.Timestamp
+	31, // 11: portcullis.session.v1.CountSelectedRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	18, // 12: portcullis.session.v1.ConnectorMessage.hello:type_name -> portcullis.session.v1.Hello
+	19, // 13: portcullis.session.v1.ConnectorMessage.opened:type_name -> portcullis.session.v1.Opened
+	21, // 14: portcullis.session.v1.ConnectorMessage.ended:type_name -> portcullis.session.v1.Ended
+	22, // 15: portcullis.session.v1.ConnectorMessage.heartbeat:type_name -> portcullis.session.v1.Heartbeat
 	2,  // 16: portcullis.session.v1.Hello.sessions:type_name -> portcullis.session.v1.Session
-	18, // 17: portcullis.session.v1.Hello.ended:type_name -> portcullis.session.v1.EndedSession
-	29, // 18: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	20, // 17: portcullis.session.v1.Hello.ended:type_name -> portcullis.session.v1.EndedSession
+	32, // 18: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
 	2,  // 19: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
-	26, // 20: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
+	29, // 20: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
 	2,  // 21: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
-	18, // 22: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
-	26, // 23: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
-	29, // 24: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	26, // 25: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	22, // 26: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	23, // 27: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	24, // 28: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	30, // 29: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	26, // 30: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 31: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 32: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 33: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 34: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
-	9,  // 35: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	10, // 36: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	13, // 37: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	15, // 38: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 39: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 40: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	7,  // 41: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
-	2,  // 42: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	11, // 43: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	14, // 44: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	21, // 45: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	39, // [39:46] is the sub-list for method output_type
-	32, // [32:39] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	20, // 22: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
+	29, // 23: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
+	32, // 24: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	29, // 25: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	24, // 26: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	25, // 27: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	27, // 28: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	26, // 29: portcullis.session.v1.BrokerMessage.suspend:type_name -> portcullis.session.v1.Suspend
+	33, // 30: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	29, // 31: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 32: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 33: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 34: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 35: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
+	9,  // 36: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	10, // 37: portcullis.session.v1.Sessions.SuspendSession:input_type -> portcullis.session.v1.SuspendSessionRequest
+	11, // 38: portcullis.session.v1.Sessions.ResumeSession:input_type -> portcullis.session.v1.ResumeSessionRequest
+	12, // 39: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	15, // 40: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	17, // 41: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 42: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 43: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	7,  // 44: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
+	2,  // 45: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	2,  // 46: portcullis.session.v1.Sessions.SuspendSession:output_type -> portcullis.session.v1.Session
+	2,  // 47: portcullis.session.v1.Sessions.ResumeSession:output_type -> portcullis.session.v1.Session
+	13, // 48: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	16, // 49: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	23, // 50: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	42, // [42:51] is the sub-list for method output_type
+	33, // [33:42] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }
@@ -2105,16 +2347,17 @@ func file_portcullis_session_v1_session_proto_init() {
 		return
 	}
 	file_portcullis_session_v1_session_proto_msgTypes[4].OneofWrappers = []any{}
-	file_portcullis_session_v1_session_proto_msgTypes[13].OneofWrappers = []any{
+	file_portcullis_session_v1_session_proto_msgTypes[15].OneofWrappers = []any{
 		(*ConnectorMessage_Hello)(nil),
 		(*ConnectorMessage_Opened)(nil),
 		(*ConnectorMessage_Ended)(nil),
 		(*ConnectorMessage_Heartbeat)(nil),
 	}
-	file_portcullis_session_v1_session_proto_msgTypes[19].OneofWrappers = []any{
+	file_portcullis_session_v1_session_proto_msgTypes[21].OneofWrappers = []any{
 		(*BrokerMessage_Standing)(nil),
 		(*BrokerMessage_End)(nil),
 		(*BrokerMessage_Confirm)(nil),
+		(*BrokerMessage_Suspend)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2122,7 +2365,7 @@ func file_portcullis_session_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_session_v1_session_proto_rawDesc), len(file_portcullis_session_v1_session_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

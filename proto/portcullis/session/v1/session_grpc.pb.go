@@ -23,6 +23,8 @@ const (
 	Sessions_ListSessions_FullMethodName      = "/portcullis.session.v1.Sessions/ListSessions"
 	Sessions_GetSessionHistory_FullMethodName = "/portcullis.session.v1.Sessions/GetSessionHistory"
 	Sessions_EndSession_FullMethodName        = "/portcullis.session.v1.Sessions/EndSession"
+	Sessions_SuspendSession_FullMethodName    = "/portcullis.session.v1.Sessions/SuspendSession"
+	Sessions_ResumeSession_FullMethodName     = "/portcullis.session.v1.Sessions/ResumeSession"
 	Sessions_ListConnectors_FullMethodName    = "/portcullis.session.v1.Sessions/ListConnectors"
 	Sessions_CountSelected_FullMethodName     = "/portcullis.session.v1.Sessions/CountSelected"
 )
@@ -31,7 +33,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Sessions reports and ends live privileged connections.
+// Sessions reports, holds and ends live privileged connections.
 type SessionsClient interface {
 	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*Session, error)
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
@@ -39,6 +41,11 @@ type SessionsClient interface {
 	GetSessionHistory(ctx context.Context, in *GetSessionHistoryRequest, opts ...grpc.CallOption) (*GetSessionHistoryResponse, error)
 	// EndSession ends one session now; it answers when the connector has confirmed, or says that it has not.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*Session, error)
+	// SuspendSession holds what the person of one session sends, and keeps all else of it, until it is
+	// resumed or ended. It answers when the connector holds it, or as it is after a while.
+	SuspendSession(ctx context.Context, in *SuspendSessionRequest, opts ...grpc.CallOption) (*Session, error)
+	// ResumeSession lets a session go on that was suspended, with all that was held.
+	ResumeSession(ctx context.Context, in *ResumeSessionRequest, opts ...grpc.CallOption) (*Session, error)
 	ListConnectors(ctx context.Context, in *ListConnectorsRequest, opts ...grpc.CallOption) (*ListConnectorsResponse, error)
 	// CountSelected says what a selector would hit now. For services.
 	CountSelected(ctx context.Context, in *CountSelectedRequest, opts ...grpc.CallOption) (*CountSelectedResponse, error)
@@ -92,6 +99,26 @@ func (c *sessionsClient) EndSession(ctx context.Context, in *EndSessionRequest, 
 	return out, nil
 }
 
+func (c *sessionsClient) SuspendSession(ctx context.Context, in *SuspendSessionRequest, opts ...grpc.CallOption) (*Session, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Session)
+	err := c.cc.Invoke(ctx, Sessions_SuspendSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionsClient) ResumeSession(ctx context.Context, in *ResumeSessionRequest, opts ...grpc.CallOption) (*Session, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Session)
+	err := c.cc.Invoke(ctx, Sessions_ResumeSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *sessionsClient) ListConnectors(ctx context.Context, in *ListConnectorsRequest, opts ...grpc.CallOption) (*ListConnectorsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListConnectorsResponse)
@@ -116,7 +143,7 @@ func (c *sessionsClient) CountSelected(ctx context.Context, in *CountSelectedReq
 // All implementations must embed UnimplementedSessionsServer
 // for forward compatibility.
 //
-// Sessions reports and ends live privileged connections.
+// Sessions reports, holds and ends live privileged connections.
 type SessionsServer interface {
 	GetSession(context.Context, *GetSessionRequest) (*Session, error)
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
@@ -124,6 +151,11 @@ type SessionsServer interface {
 	GetSessionHistory(context.Context, *GetSessionHistoryRequest) (*GetSessionHistoryResponse, error)
 	// EndSession ends one session now; it answers when the connector has confirmed, or says that it has not.
 	EndSession(context.Context, *EndSessionRequest) (*Session, error)
+	// SuspendSession holds what the person of one session sends, and keeps all else of it, until it is
+	// resumed or ended. It answers when the connector holds it, or as it is after a while.
+	SuspendSession(context.Context, *SuspendSessionRequest) (*Session, error)
+	// ResumeSession lets a session go on that was suspended, with all that was held.
+	ResumeSession(context.Context, *ResumeSessionRequest) (*Session, error)
 	ListConnectors(context.Context, *ListConnectorsRequest) (*ListConnectorsResponse, error)
 	// CountSelected says what a selector would hit now. For services.
 	CountSelected(context.Context, *CountSelectedRequest) (*CountSelectedResponse, error)
@@ -148,6 +180,12 @@ func (UnimplementedSessionsServer) GetSessionHistory(context.Context, *GetSessio
 }
 func (UnimplementedSessionsServer) EndSession(context.Context, *EndSessionRequest) (*Session, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndSession not implemented")
+}
+func (UnimplementedSessionsServer) SuspendSession(context.Context, *SuspendSessionRequest) (*Session, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuspendSession not implemented")
+}
+func (UnimplementedSessionsServer) ResumeSession(context.Context, *ResumeSessionRequest) (*Session, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeSession not implemented")
 }
 func (UnimplementedSessionsServer) ListConnectors(context.Context, *ListConnectorsRequest) (*ListConnectorsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListConnectors not implemented")
@@ -248,6 +286,42 @@ func _Sessions_EndSession_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Sessions_SuspendSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuspendSessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionsServer).SuspendSession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Sessions_SuspendSession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionsServer).SuspendSession(ctx, req.(*SuspendSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Sessions_ResumeSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeSessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionsServer).ResumeSession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Sessions_ResumeSession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionsServer).ResumeSession(ctx, req.(*ResumeSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Sessions_ListConnectors_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListConnectorsRequest)
 	if err := dec(in); err != nil {
@@ -306,6 +380,14 @@ var Sessions_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EndSession",
 			Handler:    _Sessions_EndSession_Handler,
+		},
+		{
+			MethodName: "SuspendSession",
+			Handler:    _Sessions_SuspendSession_Handler,
+		},
+		{
+			MethodName: "ResumeSession",
+			Handler:    _Sessions_ResumeSession_Handler,
 		},
 		{
 			MethodName: "ListConnectors",
