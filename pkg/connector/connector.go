@@ -61,6 +61,11 @@ type Request struct {
 	// End is called once, from another goroutine, when the session must end, with a sentence for the
 	// person. When it returns, nothing passes any more. It is not called after Close.
 	End func(reason string)
+	// Suspend is called, from another goroutine, each time that the session is suspended and that it goes
+	// on, with a sentence for the person. When it returns from the first, nothing passes any more that the
+	// person sends, which reading through Session.Input sees to; all else goes on. The calls of one session
+	// come one after the other; one may be under way while End is called. Nil: this host can't suspend.
+	Suspend func(held bool, reason string)
 }
 
 // Connector keeps the sessions of one host.
@@ -68,6 +73,7 @@ type Connector struct {
 	config Config
 	deps   Deps
 	boot   string
+	over   *holding // of all sessions that are
 
 	mu         sync.Mutex
 	sessions   map[string]*Session // those that are over stay until that is confirmed
@@ -105,8 +111,10 @@ func New(c Config, d Deps) (*Connector, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	over := &holding{done: make(chan struct{}), over: true}
+	close(over.done)
 	return &Connector{
-		config: c, deps: d, boot: rand.Text(), sessions: map[string]*Session{}, progress: map[string]*progress{},
+		over: over, config: c, deps: d, boot: rand.Text(), sessions: map[string]*Session{}, progress: map[string]*progress{},
 		wake: make(chan struct{}, 1),
 	}, nil
 }

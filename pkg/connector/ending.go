@@ -91,6 +91,7 @@ func (w *crew) work() {
 		if s.gone.Load() {
 			continue
 		}
+		s.shut()
 		s.stop(s.ending.reason)
 		w.done.Add(1)
 		if h.put(s) == noted {

@@ -100,6 +100,8 @@ func (c *Connector) listen(stream sessionv1.Connectors_AttachClient, deaf *time.
 			}
 		case *sessionv1.BrokerMessage_End:
 			c.endNamed(m.End)
+		case *sessionv1.BrokerMessage_Suspend:
+			c.suspendNamed(m.Suspend)
 		case *sessionv1.BrokerMessage_Confirm:
 			c.confirm(m.Confirm.GetIds())
 		}

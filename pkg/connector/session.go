@@ -36,6 +36,11 @@ type Session struct {
 	end    time.Time
 	cause  string // of the end
 
+	holding   atomic.Pointer[holding] // while it is suspended; read without the lock
+	wanted    bool                    // it is to be suspended
+	following bool                    // the host is being told so
+	why       string                  // in words, of either
+
 	maybe   []*progress // the cuts that came before the gate's answer
 	c       *Connector
 	id      string
@@ -117,7 +122,7 @@ func (c *Connector) judge(s *Session, a Admitted) error {
 // Admit decides again, after the host has dialled and before the first byte passes: by the gate, and
 // then under the lock by every cut. On an error the session is over or will be in a moment.
 func (s *Session) Admit(ctx context.Context) error {
-	if err := s.Check(ctx); err != nil {
+	if _, err := s.c.deps.Gate(ctx, s.request); err != nil {
 		s.Close()
 		return err
 	}
@@ -128,17 +133,22 @@ func (s *Session) Admit(ctx context.Context) error {
 	}
 	s.state, s.let = sessionv1.Session_OPEN, true
 	s.c.tell(s)
+	s.follow()
 	return nil
 }
 
-// Check asks the gate again, for a new channel on a session that is open. The stamp stays as it was.
+// Check asks the gate again, for a new channel on a session that is open: none begins while it is
+// suspended. The stamp stays as it was.
 func (s *Session) Check(ctx context.Context) error {
 	if _, err := s.c.deps.Gate(ctx, s.request); err != nil {
 		return err
 	}
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	return s.over()
+	if err := s.over(); err != nil {
+		return err
+	}
+	return s.suspended()
 }
 
 // over answers why the session must not go on, nil if it may. The cuts are looked at by the clock, for
@@ -201,6 +211,7 @@ func (c *Connector) finish(s *Session, now time.Time) {
 	}
 	s.state, s.end = sessionv1.Session_ENDED, now
 	s.gone.Store(true)
+	s.shut()
 	c.live--
 	if c.oldest == s {
 		c.oldest = nil
@@ -245,6 +256,7 @@ func (s *Session) proto() *sessionv1.Session {
 	p := &sessionv1.Session{
 		Id: s.id, User: s.request.User, Device: s.request.Device, Protocol: s.request.Protocol, Connector: s.c.config.ID,
 		Address: s.request.Address, StartTime: timestamppb.New(s.start), State: s.state, AccessGroups: s.seen.Groups,
+		Suspendable: s.request.Suspend != nil,
 	}
 	if s.judged {
 		p.Revision, p.Admission = s.seen.Admission.Revision.String(), s.seen.Admission.Proto()
