@@ -82,6 +82,16 @@ func (t Texts) EndedFor(why string) string {
 	return fmt.Sprintf("%s: session ended. %s", t.product(), why)
 }
 
+// Suspended is the sentence for a session that is held.
+func (t Texts) Suspended() string {
+	return t.product() + ": session suspended by an administrator. What you send waits until it goes on; nothing is lost"
+}
+
+// Resumed is the sentence for one that goes on.
+func (t Texts) Resumed() string {
+	return t.product() + ": the session goes on, with what you have sent meanwhile"
+}
+
 // Why is what an emergency is, in words for those whom it hits. The justification is part of it
 // only if it was marked public.
 func Why(e *emergencyv1.Emergency) string {

@@ -41,6 +41,7 @@ const (
 	StartInPast            = "START_IN_PAST"
 	NotCancellable         = "NOT_CANCELLABLE"
 	NotResendable          = "NOT_RESENDABLE"
+	NotSuspendable         = "NOT_SUSPENDABLE"
 	PreviewDrifted         = "PREVIEW_DRIFTED"
 	LastAdministrator      = "LAST_ADMINISTRATOR"
 	RequestIDReused        = "REQUEST_ID_REUSED"

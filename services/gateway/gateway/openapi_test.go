@@ -72,6 +72,8 @@ GET /v1/sessions
 GET /v1/sessions/{id}
 GET /v1/connectors
 POST /v1/sessions/{id}:end
+POST /v1/sessions/{id}:suspend
+POST /v1/sessions/{id}:resume
 GET /v1/policy
 PATCH /v1/policy
 GET /v1/audit

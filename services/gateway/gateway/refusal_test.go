@@ -30,7 +30,7 @@ func reasons() []string {
 		fault.GovernanceCodeRequired, fault.GovernanceCodeRefused, fault.DurationOutOfRange, fault.StartInPast,
 		fault.NotCancellable, fault.PreviewDrifted, fault.LastAdministrator, fault.RequestIDReused, fault.Stale,
 		fault.JournalUnavailable, fault.Aborted, fault.Unavailable, fault.Internal, fault.ResourceExhausted,
-		fault.Unimplemented, fault.DefaultAccountRequired, fault.ContactWithoutEmail, fault.ContactWithoutMobile, fault.NotResendable, fault.Frozen, fault.Locked, fault.Lockdown,
+		fault.Unimplemented, fault.DefaultAccountRequired, fault.ContactWithoutEmail, fault.ContactWithoutMobile, fault.NotResendable, fault.NotSuspendable, fault.Frozen, fault.Locked, fault.Lockdown,
 	}
 }
 

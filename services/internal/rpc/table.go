@@ -220,12 +220,15 @@ func gateRows() map[string]Row {
 func sessionRows() map[string]Row {
 	public := []string{Gateway}
 	read := Row{Owner: Broker, Carry: public, Need: []string{who.Read, who.ManageSessions}}
+	manage := Row{Owner: Broker, Carry: public, Need: []string{who.ManageSessions}}
 	return map[string]Row{
 		"session.v1.Sessions/GetSession":        read,
 		"session.v1.Sessions/ListSessions":      read,
 		"session.v1.Sessions/GetSessionHistory": read,
 		"session.v1.Sessions/ListConnectors":    read,
-		"session.v1.Sessions/EndSession":        {Owner: Broker, Carry: public, Need: []string{who.ManageSessions}},
+		"session.v1.Sessions/EndSession":        manage,
+		"session.v1.Sessions/SuspendSession":    manage,
+		"session.v1.Sessions/ResumeSession":     manage,
 		"session.v1.Sessions/CountSelected":     {Owner: Broker, Own: []string{Control}},
 		"session.v1.Bastions/ShowHostKey":       {Owner: Bastion, Own: []string{Gate}},
 		// Session hosts of others come through the gateway with an enforcer's token.

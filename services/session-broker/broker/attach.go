@@ -121,6 +121,7 @@ func (b *Broker) take(hello *sessionv1.Hello, stop context.CancelCauseFunc) (l *
 			continue
 		}
 		delete(h.ending, id)
+		delete(h.suspending, id)
 		if newBoot {
 			lost++
 			b.record.add(entry{h: h, session: s, id: id, cause: causeLost, time: now})
@@ -239,15 +240,20 @@ func (b *Broker) hearOpened(l *link, sessions []*sessionv1.Session) {
 // stay. Callers hold the host's lock.
 func (b *Broker) opened(h *host, s, before *sessionv1.Session) {
 	b.index.put(h, s)
-	if s.GetState() == sessionv1.Session_OPEN && before.GetState() != sessionv1.Session_OPEN {
+	if letIn(s) && !letIn(before) {
 		b.record.add(entry{h: h, session: s, id: s.GetId()})
 	}
 	if order := b.orders.get(s.GetId()); order != nil {
-		h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(whyOrdered))
+		b.end(h, s)
 	}
+	b.suspend(h, s)
 	if state := b.deps.View.State(); state != nil {
 		b.judgeOne(h, s, state.Emergency)
 	}
+}
+
+func letIn(s *sessionv1.Session) bool {
+	return s.GetState() == sessionv1.Session_OPEN || s.GetState() == sessionv1.Session_SUSPENDED
 }
 
 // over is one session that a connector says is over.
@@ -288,7 +294,9 @@ func (b *Broker) ended(h *host, all []over, before map[string]*sessionv1.Session
 		ids = append(ids, o.id)
 		delete(h.sessions, o.id)
 		delete(h.ending, o.id)
+		delete(h.suspending, o.id)
 		delete(h.doubtful, o.id)
+		b.suspensions.drop(o.id)
 	}
 	b.record.add(entries...)
 	b.index.drop(h, ids...)

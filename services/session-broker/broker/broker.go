@@ -81,8 +81,10 @@ type Broker struct {
 	cuts    *resolver
 	record  *recorder
 	index   *indexer
-	orders  *orders
+	orders  *orders // to end
 	history *history
+
+	suspensions *orders // to hold, or to let go on
 
 	records atomic.Pointer[Records] // nil until the journal is there
 
@@ -101,7 +103,7 @@ func New(c Config, d Deps) (*Broker, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{config: c, deps: d, boot: newBoot(), hosts: map[string]*host{}, cuts: newResolver(c.Now), orders: newOrders(), history: newHistory()}
+	b := &Broker{config: c, deps: d, boot: newBoot(), hosts: map[string]*host{}, cuts: newResolver(c.Now), orders: newOrders(), history: newHistory(), suspensions: newOrders()}
 	b.record = newRecorder(d.Log)
 	b.index = newIndexer(d.Store, c.Now, d.Log)
 	return b, nil

@@ -24,6 +24,7 @@ type host struct {
 	link       *link // nil when it is not attached here
 	sessions   map[string]*sessionv1.Session
 	ending     map[string]*sessionv1.End // ordered and not confirmed by the connector
+	suspending map[string]bool           // the same: to be held, or to go on
 	closing    map[string]struct{}       // ended and not on record yet
 	doubtful   map[string]time.Time      // whose user or device is not known here, and since when
 	beat       *sessionv1.Heartbeat
@@ -36,7 +37,7 @@ type host struct {
 }
 
 func newHost(id string) *host {
-	return &host{id: id, sessions: map[string]*sessionv1.Session{}, ending: map[string]*sessionv1.End{},
+	return &host{id: id, sessions: map[string]*sessionv1.Session{}, ending: map[string]*sessionv1.End{}, suspending: map[string]bool{},
 		closing: map[string]struct{}{}, doubtful: map[string]time.Time{}}
 }
 

@@ -3,10 +3,13 @@ package broker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"portcullis.dev/pkg/emergency"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 )
 
@@ -27,6 +30,7 @@ type link struct {
 	sentTime time.Time
 	acked    uint64
 	ends     []*sessionv1.End
+	suspends []string
 	confirms []string
 }
 
@@ -47,7 +51,7 @@ func (b *Broker) speak(ctx context.Context, l *link, stream sessionv1.Connectors
 				return err
 			}
 		}
-		for _, m := range l.outbox(again) {
+		for _, m := range l.outbox(again, b.config.Texts) {
 			if err := stream.Send(m); err != nil {
 				return fmt.Errorf("speaking to connector %s: %w", l.h.id, err)
 			}
@@ -89,12 +93,13 @@ func (b *Broker) sayStanding(l *link, stream sessionv1.Connectors_AttachServer, 
 }
 
 // outbox takes what is to be said; once a second at least something, and again what was not answered.
-func (l *link) outbox(again bool) []*sessionv1.BrokerMessage {
+func (l *link) outbox(again bool, texts emergency.Texts) []*sessionv1.BrokerMessage {
 	l.h.mu.Lock()
 	defer l.h.mu.Unlock()
-	ends, confirms := l.ends, l.confirms
-	l.ends, l.confirms = nil, nil
+	ends, suspends, confirms := l.ends, l.suspends, l.confirms
+	l.ends, l.suspends, l.confirms = nil, nil, nil
 	if again {
+		suspends = slices.Collect(maps.Keys(l.h.suspending))
 		ends = ends[:0]
 		for _, end := range l.h.ending {
 			ends = append(ends, end)
@@ -104,12 +109,29 @@ func (l *link) outbox(again bool) []*sessionv1.BrokerMessage {
 	for _, end := range ends {
 		out = append(out, &sessionv1.BrokerMessage{Message: &sessionv1.BrokerMessage_End{End: end}})
 	}
+	out = append(out, l.h.suspensions(suspends, texts)...)
 	for len(confirms) > batch {
 		out = append(out, confirmation(confirms[:batch]))
 		confirms = confirms[batch:]
 	}
 	if len(confirms) > 0 || again {
 		out = append(out, confirmation(confirms))
+	}
+	return out
+}
+
+// suspensions says which are to be held and which go on. Callers hold the host's lock.
+func (h *host) suspensions(ids []string, texts emergency.Texts) (out []*sessionv1.BrokerMessage) {
+	for held, reason := range map[bool]string{true: texts.Suspended(), false: texts.Resumed()} {
+		var these []string
+		for _, id := range ids {
+			if wanted, still := h.suspending[id]; still && wanted == held {
+				these = append(these, id)
+			}
+		}
+		for part := range slices.Chunk(these, batch) {
+			out = append(out, &sessionv1.BrokerMessage{Message: &sessionv1.BrokerMessage_Suspend{Suspend: &sessionv1.Suspend{Ids: part, Held: held, Reason: reason}}})
+		}
 	}
 	return out
 }

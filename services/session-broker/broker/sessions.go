@@ -187,25 +187,75 @@ func (b *Broker) EndSession(ctx context.Context, r *sessionv1.EndSessionRequest)
 		return s, err
 	}
 	b.orders.put(r.GetId(), &sessionv1.SessionRecord{})
-	here := b.carryOut(r.GetId())
-	if err := b.putOrder(ctx, s, r.GetJustification()); err != nil && !here {
-		return nil, fault.New(fault.JournalUnavailable, "The session is on another replica, and the journal that would tell it can't be reached. Try again in a moment").Because(err)
+	here := b.carryOut(r.GetId(), b.end)
+	if err := b.putOrder(ctx, subjectOrder, as(s, sessionv1.Session_ENDING), r.GetJustification()); err != nil && !here {
+		return nil, untold(err)
 	}
 	return b.awaitEnd(ctx, s)
 }
 
-func (b *Broker) putOrder(ctx context.Context, s *sessionv1.Session, justification string) error {
+func untold(err error) error {
+	return fault.New(fault.JournalUnavailable, "The session is on another replica, and the journal that would tell it can't be reached. Try again in a moment").Because(err)
+}
+
+// SuspendSession holds what the person of one session sends. As with EndSession, the order is on record if
+// that can be.
+func (b *Broker) SuspendSession(ctx context.Context, r *sessionv1.SuspendSessionRequest) (*sessionv1.Session, error) {
+	return b.want(ctx, r.GetId(), sessionv1.Session_SUSPENDED, r.GetJustification())
+}
+
+// ResumeSession lets a suspended session go on.
+func (b *Broker) ResumeSession(ctx context.Context, r *sessionv1.ResumeSessionRequest) (*sessionv1.Session, error) {
+	return b.want(ctx, r.GetId(), sessionv1.Session_OPEN, r.GetJustification())
+}
+
+func (b *Broker) want(ctx context.Context, id string, state sessionv1.Session_State, justification string) (*sessionv1.Session, error) {
+	s, err := b.GetSession(ctx, &sessionv1.GetSessionRequest{Id: id})
+	if err != nil || s.GetState() == sessionv1.Session_ENDED || s.GetState() == sessionv1.Session_ENDING {
+		return s, err
+	}
+	if !s.GetSuspendable() {
+		return nil, fault.New(fault.NotSuspendable, "%s can't suspend this session. End it, or let it go on", s.GetConnector())
+	}
+	wanted := as(s, state)
+	b.suspensions.put(id, &sessionv1.SessionRecord{Session: wanted})
+	here := b.carryOut(id, b.suspend)
+	if err := b.putOrder(ctx, subjectSuspension, wanted, justification); err != nil && !here {
+		b.suspensions.drop(id)
+		return nil, untold(err)
+	}
+	return b.awaitState(ctx, s, state)
+}
+
+// awaitState answers the session when its connector says that it is so, or as it is after a while.
+func (b *Broker) awaitState(ctx context.Context, s *sessionv1.Session, state sessionv1.Session_State) (*sessionv1.Session, error) {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for s.GetState() != state && s.GetState() != sessionv1.Session_ENDED && pause(waiting, lookAgain) {
+		now, err := b.GetSession(waiting, &sessionv1.GetSessionRequest{Id: s.GetId()})
+		if err == nil {
+			s = now
+		}
+	}
+	return s, ctx.Err()
+}
+
+func as(s *sessionv1.Session, state sessionv1.Session_State) *sessionv1.Session {
+	s = proto.CloneOf(s)
+	s.State = state
+	return s
+}
+
+func (b *Broker) putOrder(ctx context.Context, subject string, s *sessionv1.Session, justification string) error {
 	records := b.records.Load()
 	if records == nil {
 		return journal.ErrUnavailable
 	}
-	s = proto.CloneOf(s)
-	s.State = sessionv1.Session_ENDING
 	data, err := proto.Marshal(&sessionv1.SessionRecord{Session: s, Actor: who.FromContext(ctx).Actor(), Justification: justification})
 	if err != nil {
 		return err
 	}
-	_, err = (*records).AppendBatch(ctx, []journal.Message{{Subject: subjectOrder + s.GetId(), Data: data}})
+	_, err = (*records).AppendBatch(ctx, []journal.Message{{Subject: subject + s.GetId(), Data: data}})
 	return err
 }
 
