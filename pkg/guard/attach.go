@@ -2,20 +2,16 @@ package guard
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 
 	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/internal/reach"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 )
 
@@ -32,22 +28,13 @@ var (
 	errBehind = errors.New("this gate knows less than another has told: what is known stays in force, and another may be asked")
 )
 
-// dial prepares the connection. A token goes over the network under TLS only.
+// dial prepares the connection.
 func dial(c Config) (*grpc.ClientConn, error) {
-	host, _, err := net.SplitHostPort(c.Address)
+	options, err := reach.Options(c.Address, c.TLS)
 	if err != nil {
-		return nil, fmt.Errorf("reading Address %q, which must be host:port: %w", c.Address, err)
+		return nil, err
 	}
-	transport := insecure.NewCredentials()
-	if at := net.ParseIP(host); c.TLS != nil || host != "localhost" && (at == nil || !at.IsLoopback()) {
-		config := c.TLS
-		if config == nil {
-			config = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		transport = credentials.NewTLS(config)
-	}
-	return grpc.NewClient(c.Address, grpc.WithTransportCredentials(transport), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxUpdate)),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: silence}))
+	return grpc.NewClient(c.Address, append(options, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxUpdate)))...)
 }
 
 // stayAttached attaches again and again. The wait grows to a second and no further.

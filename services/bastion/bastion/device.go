@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/connector"
-	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
@@ -24,38 +23,12 @@ import (
 	"portcullis.dev/services/internal/seal"
 )
 
-const (
-	dialWithin = 15 * time.Second
-	askWithin  = 10 * time.Second
-)
+const dialWithin = 15 * time.Second
 
 // ask is how the connector asks the gate.
 func (s *Service) ask(ctx context.Context, r connector.Request) (connector.Admitted, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
 	ctx = metadata.AppendToOutgoingContext(ctx, rpc.Address, r.Address)
-	verdict, err := s.deps.Gate.Check(ctx, &gatev1.CheckRequest{User: r.User, Device: r.Device, Channel: gatev1.Channel_SESSION})
-	if err != nil {
-		return connector.Admitted{}, err
-	}
-	if !verdict.GetAllowed() {
-		return connector.Admitted{}, fault.New(reasonOf(verdict.GetReason()), "%s", verdict.GetMessage())
-	}
-	return connector.Admitted{Admission: emergency.AdmissionOf(verdict.GetAdmission()), Groups: verdict.GetAccessGroups()}, nil
-}
-
-func reasonOf(r gatev1.CheckResponse_Reason) string {
-	switch r {
-	case gatev1.CheckResponse_LOCKDOWN:
-		return fault.Lockdown
-	case gatev1.CheckResponse_FROZEN:
-		return fault.Frozen
-	case gatev1.CheckResponse_LOCKED:
-		return fault.Locked
-	case gatev1.CheckResponse_STALE:
-		return fault.Stale
-	}
-	return fault.PermissionDenied
+	return connector.Ask(s.deps.Gate)(ctx, r)
 }
 
 // vault reads the credentials that access-gate has sealed for the bastion.
