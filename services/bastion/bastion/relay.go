@@ -8,12 +8,14 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"portcullis.dev/pkg/connector"
 	"portcullis.dev/pkg/fault"
 )
 
 // relay carries one channel of a session: a shell, a command or a subsystem such as SFTP.
 type relay struct {
 	person, device ssh.Channel
+	live           *connector.Session
 	stopped        atomic.Bool
 	pty            atomic.Bool
 }
@@ -38,7 +40,7 @@ func (c *session) channel(asked ssh.NewChannel) {
 		_ = device.Close()
 		return
 	}
-	r := &relay{person: person, device: device}
+	r := &relay{person: person, device: device, live: c.live}
 	if !c.take(r) {
 		r.explain(c.reason)
 		r.close()
@@ -82,11 +84,12 @@ func (c *session) leave(r *relay) {
 // run relays both directions and their requests until both sides are done.
 func (r *relay) run(fromPerson, fromDevice <-chan *ssh.Request) {
 	go func() { // what the person types; the device hears when it ends
-		_, _ = io.Copy(valve{r.device, &r.stopped}, r.person)
-		_ = r.device.CloseWrite()
+		if _, err := io.Copy(valve{r.device, &r.stopped}, r.live.Input(r.person)); err == nil {
+			_ = r.device.CloseWrite()
+		}
 	}()
 	go func() { // which end when the person's side is closed
-		r.requests(fromPerson, r.device, allowedOfPerson)
+		r.requests(fromPerson, r.device, r.mayPass)
 		_ = r.device.Close()
 	}()
 	var output sync.WaitGroup
@@ -111,13 +114,24 @@ func (r *relay) stop() { r.stopped.Store(true) }
 // explain writes the reason on the person's screen: on a terminal behind all that is on its way there, so
 // that it is the last thing seen.
 func (r *relay) explain(reason string) {
+	r.write(reason)
+	_, _ = r.person.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{cutStatus}))
+	_ = r.person.Close()
+}
+
+// say writes a line beside what passes: behind what is on its way to a terminal, as explain does.
+func (r *relay) say(text string) {
+	if !r.stopped.Load() {
+		r.write(text)
+	}
+}
+
+func (r *relay) write(text string) {
 	var screen io.Writer = r.person
 	if !r.pty.Load() {
 		screen = r.person.Stderr()
 	}
-	_, _ = io.WriteString(screen, line(reason, r.pty.Load()))
-	_, _ = r.person.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{cutStatus}))
-	_ = r.person.Close()
+	_, _ = io.WriteString(screen, line(text, r.pty.Load()))
 }
 
 // cutStatus is the exit status of what was cut off: 255, as ssh itself has for what it could not do.
@@ -162,6 +176,12 @@ func answer(q *ssh.Request, ok bool) {
 	if q.WantReply {
 		_ = q.Reply(ok, nil)
 	}
+}
+
+// mayPass reports whether a request of the person's may pass, once it may: while the session is suspended
+// all wait but the size of the terminal.
+func (r *relay) mayPass(kind string) bool {
+	return allowedOfPerson(kind) && (kind == "window-change" || r.live.Pass() == nil)
 }
 
 // allowedOfPerson leaves out agent forwarding and X11.

@@ -100,7 +100,7 @@ func (c *session) serve(channels <-chan ssh.NewChannel) {
 func (c *session) open() error {
 	user, device := c.person.Permissions.Extensions[extensionUser], c.person.Permissions.Extensions[extensionDevice]
 	live, err := c.service.connector.Open(c.ctx, connector.Request{
-		User: user, Device: device, Protocol: "SSH", Address: address(c.person), End: c.end,
+		User: user, Device: device, Protocol: "SSH", Address: address(c.person), End: c.end, Suspend: c.suspend,
 	})
 	if err != nil {
 		return err
@@ -171,6 +171,27 @@ func (c *session) end(reason string) {
 	_ = c.raw.SetDeadline(time.Now().Add(farewell))
 	c.explain(relays, reason)
 	c.hangUp()
+}
+
+// suspend tells the person that the session is held, or goes on; what they send is held where the relays
+// read it. Whoever reads nothing is not waited for.
+func (c *session) suspend(_ bool, reason string) {
+	c.mu.Lock()
+	relays := slices.Collect(maps.Keys(c.channels))
+	c.mu.Unlock()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		var writing sync.WaitGroup
+		for _, r := range relays {
+			writing.Go(func() { r.say(reason) })
+		}
+		writing.Wait()
+	}()
+	select {
+	case <-told:
+	case <-time.After(farewell):
+	}
 }
 
 // explain writes the reason in every channel at once; if there is none yet, in the first that comes.
