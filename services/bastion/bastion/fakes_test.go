@@ -212,6 +212,23 @@ func (h *hub) send(s *sessionv1.Standing) {
 	h.link.down <- &sessionv1.BrokerMessage{Message: &sessionv1.BrokerMessage_Standing{Standing: s}}
 }
 
+// suspend has every session held, or lets them go on, and waits until they are.
+func (h *hub) suspend(t testing.TB, held bool, reason string) {
+	t.Helper()
+	h.mu.Lock()
+	order := &sessionv1.Suspend{Held: held, Reason: reason}
+	for id := range h.open {
+		order.Ids = append(order.Ids, id)
+	}
+	h.link.down <- &sessionv1.BrokerMessage{Message: &sessionv1.BrokerMessage_Suspend{Suspend: order}}
+	h.mu.Unlock()
+	state := sessionv1.Session_OPEN
+	if held {
+		state = sessionv1.Session_SUSPENDED
+	}
+	eventually(t, "the sessions are "+state.String(), func() bool { return h.sessions(state) == len(order.GetIds()) })
+}
+
 // sessions are those in a state.
 func (h *hub) sessions(state sessionv1.Session_State) int {
 	h.mu.Lock()

@@ -25,6 +25,7 @@ import (
 
 	"portcullis.dev/pkg/emergency"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
 	"portcullis.dev/services/internal/seal"
@@ -41,6 +42,10 @@ type world struct {
 	stream *journal.Stream
 	addr   string
 	dir    string
+	stop   func()
+
+	journal *journal.Journal
+	opener  seal.Opener
 }
 
 func program(t testing.TB, names ...string) string {
@@ -102,17 +107,18 @@ func newWorldWithoutDevices(t testing.TB) *world {
 	must(t, journal.Create(t.Context(), j, journal.Streams(1)))
 	stream, err := j.Stream(t.Context(), "CREDENTIAL")
 	must(t, err)
-	w := &world{t: t, dir: dir, gate: newGate(), hub: newHub(), sealer: sealer, stream: stream,
+	w := &world{t: t, dir: dir, gate: newGate(), hub: newHub(), sealer: sealer, stream: stream, journal: j, opener: opener,
 		people: &people{keys: map[string][]byte{}, passwords: map[string]string{"carol": "right"}, codes: map[string]string{"carol": "123456"}}}
 	for _, name := range []string{"root", "alice"} {
 		w.people.keys[name] = newKey(t, filepath.Join(dir, name)).Marshal()
 	}
 	newKey(t, filepath.Join(dir, "stranger"))
-	w.run(j, opener)
+	w.run(w.gate, w.hub)
 	return w
 }
 
-func (w *world) run(j *journal.Journal, opener seal.Opener) {
+// run starts the bastion, another if there is one, against a gate and a broker.
+func (w *world) run(gate gatev1.AccessClient, broker sessionv1.ConnectorsClient) {
 	t := w.t
 	key, err := hostKey(filepath.Join(w.dir, "data", "host.pem"))
 	must(t, err)
@@ -127,19 +133,20 @@ func (w *world) run(j *journal.Journal, opener seal.Opener) {
 			listening <- l
 			return l, err
 		},
-		Journal: j, Opener: opener, Identity: w.people, Gate: w.gate, Devices: w.gate, Broker: w.hub, Now: time.Now, Log: log,
+		Journal: w.journal, Opener: w.opener, Identity: w.people, Gate: gate, Devices: w.gate, Broker: broker, Now: time.Now, Log: log,
 	})
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
 	w.addr = (<-listening).Addr().String()
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Errorf("Run answered %v when its context ended", err)
 		}
 	})
+	t.Cleanup(w.stop)
 	host, port, _ := net.SplitHostPort(w.addr)
 	known := fmt.Sprintf("[%s]:%s %s", host, port, ssh.MarshalAuthorizedKey(key.PublicKey()))
 	must(t, os.WriteFile(filepath.Join(w.dir, "known_hosts"), []byte(known), 0o600))
