@@ -417,7 +417,8 @@ func (f *fake) live(r *http.Request, parts []string) ([]byte, *no) {
 	case len(parts) == 1:
 		return encode(&sessionv1.ListSessionsResponse{Sessions: []*sessionv1.Session{session}}), nil
 	case r.Method == http.MethodPost:
-		session.State = sessionv1.Session_ENDED
+		_, verb, _ := strings.Cut(parts[1], ":")
+		session.State = map[string]sessionv1.Session_State{"end": sessionv1.Session_ENDED, "suspend": sessionv1.Session_SUSPENDED, "resume": sessionv1.Session_OPEN}[verb]
 		if f.partial {
 			session.State = sessionv1.Session_ENDING
 		}
