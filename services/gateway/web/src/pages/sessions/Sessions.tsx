@@ -9,6 +9,7 @@ import { Head } from '../../parts/Head'
 import { Choice, type Column, Filters, List, Name, Search } from '../../parts/List'
 import { nameOf, usePages, useParam, useSearchText } from '../../parts/paging'
 import { EndBar, Result } from './EndBar'
+import { HoldOne } from './HoldOne'
 import { type Session, useEnding } from './ending'
 import { sessionTexts } from './text'
 import './sessions.css'
@@ -76,7 +77,7 @@ export function Sessions() {
         size={size}
         next={query.data?.nextPageToken}
         selection={may ? { has: (id) => chosen.has(id), put } : undefined}
-        actions={may ? (s) => <EndOne session={s} busy={busy} end={() => end([s], '')} /> : undefined}
+        actions={may ? (s) => <span className="row"><HoldOne session={s} /><EndOne session={s} busy={busy} end={() => end([s], '')} /></span> : undefined}
       />
     </>
   )
@@ -104,6 +105,7 @@ function State({ of }: { of: Session }) {
   const t = sessionTexts.useTexts()
   const state = of.state ?? 'STATE_UNSPECIFIED'
   if (state === 'UNREACHABLE') return <span className="chip unk" title={t('unreachableWhy')}><span className="hx" aria-hidden />{t(state)}</span>
+  if (state === 'SUSPENDED') return <span className="chip pend" title={t('suspendedWhy')}>{t(state)}</span>
   if (state === 'ENDING' || state === 'OPENING') return <span className="chip pend" title={state === 'ENDING' ? t('endingWhy') : undefined}>{t(state)}</span>
   return <span className="chip plain">{t(state)}</span>
 }
