@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -85,7 +84,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	gatev1.RegisterDirectoryServer(r, s)
 	gatev1.RegisterGuardsServer(r, s.guards)
 	gatev1.RegisterDoorsServer(r, s.doors)
-	authv3.RegisterAuthorizationServer(r, s.doors.Envoy())
+	s.doors.RegisterEnvoy(r)
 }
 
 // Run tells what the gate holds, finishes imports that are committed, and takes deleted users out of

@@ -236,23 +236,34 @@ func answers(in grpc.ServerStream, out grpc.ClientStream) error {
 // frame is a message that nobody here reads.
 type frame struct{ data mem.BufferSlice }
 
-// raw passes frames through, and encodes messages (health's) as ever.
+// raw passes frames through, and encodes messages as ever, but for those that do so themselves: FromWire must
+// not use the bytes once it has returned.
 type raw struct{}
 
 func (raw) Name() string { return "proto" }
 
 func (raw) Marshal(v any) (mem.BufferSlice, error) {
-	if f, ok := v.(*frame); ok {
-		return f.data, nil
+	switch v := v.(type) {
+	case *frame:
+		return v.data, nil
+	case interface{ ToWire() ([]byte, error) }:
+		b, err := v.ToWire()
+		return mem.BufferSlice{mem.SliceBuffer(b)}, err
 	}
 	return encoding.GetCodecV2("proto").Marshal(v)
 }
 
 func (raw) Unmarshal(data mem.BufferSlice, v any) error {
-	if f, ok := v.(*frame); ok {
+	switch v := v.(type) {
+	case *frame:
 		data.Ref()
-		f.data = data
+		v.data = data
 		return nil
+	case interface{ FromWire([]byte) error }:
+		if len(data) == 1 {
+			return v.FromWire(data[0].ReadOnlyData())
+		}
+		return v.FromWire(data.Materialize())
 	}
 	return encoding.GetCodecV2("proto").Unmarshal(data, v)
 }
