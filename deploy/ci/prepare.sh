@@ -23,6 +23,7 @@ wanted=(
   /usr/lib/dovecot/lmtp:dovecot-lmtpd
   nginx:nginx-light
   caddy:caddy
+  haproxy:haproxy
   chromium:chromium
   node:nodejs
   npm:npm

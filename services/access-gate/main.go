@@ -6,6 +6,4 @@ import (
 	"portcullis.dev/services/internal/run"
 )
 
-func main() {
-	run.Main(gate.Entry())
-}
+func main() { run.Main(gate.Entry()) }

@@ -32,16 +32,17 @@ func proxiesAsk(w *world) {
 	}))
 	w.Cleanup(app.Close)
 	gate, site := strings.TrimPrefix(w.HTTP, "http://"), strings.TrimPrefix(app.URL, "http://")
+	askedAt := map[string]string{"nginx": gate, "caddy": gate, "haproxy": w.SPOE}
 	type proxy struct {
 		name, address string
 	}
 	var proxies, cutOff []proxy
-	for name, start := range map[string]func(gate, app, token string) string{"nginx": w.nginx, "caddy": w.caddy} {
+	for name, start := range map[string]func(gate, app, token string) string{"nginx": w.nginx, "caddy": w.caddy, "haproxy": w.haproxy} {
 		if _, err := exec.LookPath(name); err != nil {
 			w.Logf("*** LEFT OUT: %s is not installed; deploy/ci/prepare.sh says how", name)
 			continue
 		}
-		proxies = append(proxies, proxy{name, start(gate, site, token)})
+		proxies = append(proxies, proxy{name, start(askedAt[name], site, token)})
 		port, err := stack.FreePort()
 		if err != nil {
 			w.Fatal(err)
@@ -219,6 +220,26 @@ func (w *world) caddy(gate, app, token string) string {
 	cmd := exec.Command("caddy", "run", "--adapter", "caddyfile", "--config", config)
 	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+folder, "XDG_CONFIG_HOME="+folder, "HOME="+folder)
 	return w.runProxy(cmd, listen)
+}
+
+func (w *world) haproxy(gate, app, token string) string {
+	folder, listen := w.proxyFolder()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		w.Fatal(err)
+	}
+	config, spoe := filepath.Join(folder, "haproxy.cfg"), filepath.Join(folder, "spoe.conf")
+	puts := []string{"LISTEN", listen, "NAME", "alice", "HASH", string(hash), "GATE", gate, "TOKEN", token, "DEVICE", "db-1", "APP", app, "SPOE_CONF", spoe}
+	for file, text := range map[string]string{config: w.snippet("haproxy.cfg", puts...), spoe: w.snippet("spoe.conf", puts...)} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			w.Fatal(err)
+		}
+	}
+	haproxy, err := exec.LookPath("haproxy")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.runProxy(exec.Command(haproxy, "-db", "-f", config), listen)
 }
 
 // runProxy runs one until the test ends, and answers its address once it listens.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/access-gate/door"
 	"portcullis.dev/services/access-gate/guards"
+	"portcullis.dev/services/access-gate/spop"
 	"portcullis.dev/services/internal/attempt"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/seal"
@@ -56,6 +58,7 @@ type Service struct {
 	posture atomic.Pointer[picture]
 	guards  *guards.Service
 	doors   *door.Service
+	haproxy func() (net.Listener, error) // nil: nowhere
 }
 
 // streams are what the gate writes to; it may not read CREDENTIAL.
@@ -66,7 +69,7 @@ func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce, drive: d.Drive, attempts: d.Attempts,
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
-		ready:  make(chan struct{}),
+		ready: make(chan struct{}), haproxy: c.HAProxy,
 		guards: guards.New(guards.Deps{Watch: d.Watch, Beat: d.Journal.Beat, Now: d.Now, Log: d.Log}),
 		doors:  door.New(door.Deps{View: d.Watch, Texts: c.Texts, Attempts: d.Attempts, Now: d.Now}),
 	}
@@ -107,7 +110,19 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return s.tidy(ctx) })
 	g.Go(func() error { return s.attempts.Run(ctx) })
+	g.Go(func() error { return s.answerHAProxy(ctx) })
 	return g.Wait()
+}
+
+func (s *Service) answerHAProxy(ctx context.Context) error {
+	if s.haproxy == nil {
+		return nil
+	}
+	l, err := s.haproxy()
+	if err != nil {
+		return err
+	}
+	return (&spop.Agent{Answer: s.doors.HAProxy, Log: s.log}).Serve(ctx, l)
 }
 
 // Ready is closed once the directory can be edited; decisions are made before.

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -114,13 +115,21 @@ func keysOf(defaults []any) map[string]key {
 	for _, d := range defaults {
 		v := reflect.Indirect(reflect.ValueOf(d))
 		for i := range v.NumField() {
-			if name := v.Type().Field(i).Tag.Get("koanf"); name != "" {
-				keys[name] = key{name, v.Type().Field(i).Tag.Get("help"), v.Field(i)}
+			tag := v.Type().Field(i).Tag
+			switch name := tag.Get("koanf"); name {
+			case "":
+			case embedded:
+				maps.Copy(keys, keysOf([]any{v.Field(i).Interface()}))
+			default:
+				keys[name] = key{name, tag.Get("help"), v.Field(i)}
 			}
 		}
 	}
 	return keys
 }
+
+// embedded is the tag of settings in settings: those of a part, as if they were the whole's own.
+const embedded = ",squash,flatten"
 
 // Flags adds a flag for each thing that a process with all these services can be told.
 func Flags(set *pflag.FlagSet, entries []Entry) {
