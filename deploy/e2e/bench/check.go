@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"portcullis.dev/pkg/emergency"
@@ -26,7 +23,7 @@ func checks(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	ctx = bearer(ctx, p.door)
-	empty, stop, err := p.empty()
+	empty, stop, err := p.beside("empty")
 	if err != nil {
 		return nil, err
 	}
@@ -87,31 +84,6 @@ func (s *checkStream) answer() error {
 		err = fmt.Errorf("refused: %v", s.response)
 	}
 	return err
-}
-
-// empty starts the limit's process and answers a connection to it.
-func (p *product) empty() (*grpc.ClientConn, func(), error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, nil, err
-	}
-	cmd, address, err := spawn(exec.Command(self, "-child", "empty", p.Authority()))
-	if err != nil {
-		return nil, nil, err
-	}
-	config, err := p.Peer("gateway")
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
-	if err != nil {
-		return nil, nil, err
-	}
-	return c, func() {
-		_ = c.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}, nil
 }
 
 // guards measures what a guard adds to a unary call of the program that it guards.

@@ -19,6 +19,14 @@ import (
 // it is ready.
 var children = map[string]func(arguments []string) error{
 	"empty": func(arguments []string) error { return serveEmpty(arguments[0]) },
+	"envoy": func(arguments []string) error { return serveAuthorization(arguments[0], alwaysYes{}) },
+	"opa": func(arguments []string) error {
+		opa, err := newOPA(context.Background())
+		if err != nil {
+			return err
+		}
+		return serveAuthorization(arguments[0], opa)
+	},
 }
 
 func runChild(name string, arguments []string) error {

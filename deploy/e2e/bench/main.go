@@ -19,6 +19,7 @@ var measurements = []struct {
 }{
 	{"decide", decide},
 	{"check", checks},
+	{"envoy", envoys},
 	{"guard", guards},
 	{"apply", applies},
 	{"watchers", watchers},
