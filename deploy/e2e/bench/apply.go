@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc"
@@ -136,4 +137,27 @@ func (d door) until(want gatev1.CheckResponse_Reason) error {
 			return err
 		}
 	}
+}
+
+// syncs answers how many milliseconds each of n appends of size bytes takes on bare disk.
+func syncs(folder string, n, size int, sync func(*os.File) error) ([]float64, error) {
+	f, err := os.Create(filepath.Join(folder, "bare"))
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	record := make([]byte, size)
+	took := make([]float64, n)
+	for i := range took {
+		began := time.Now()
+		if _, err := f.Write(record); err != nil {
+			return nil, fmt.Errorf("writing on bare disk: %w", err)
+		}
+		if err := sync(f); err != nil {
+			return nil, fmt.Errorf("syncing on bare disk: %w", err)
+		}
+		took[i] = milliseconds(time.Since(began))
+	}
+	return took, nil
 }
