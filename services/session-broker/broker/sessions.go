@@ -204,7 +204,7 @@ func (b *Broker) SuspendSession(ctx context.Context, r *sessionv1.SuspendSession
 	return b.want(ctx, r.GetId(), sessionv1.Session_SUSPENDED, r.GetJustification())
 }
 
-// ResumeSession lets a suspended session go on.
+// ResumeSession lets a suspended session go on, once that is on record.
 func (b *Broker) ResumeSession(ctx context.Context, r *sessionv1.ResumeSessionRequest) (*sessionv1.Session, error) {
 	return b.want(ctx, r.GetId(), sessionv1.Session_OPEN, r.GetJustification())
 }
@@ -218,11 +218,18 @@ func (b *Broker) want(ctx context.Context, id string, state sessionv1.Session_St
 		return nil, fault.New(fault.NotSuspendable, "%s can't suspend this session. End it, or let it go on", s.GetConnector())
 	}
 	wanted := as(s, state)
+	if state == sessionv1.Session_OPEN { // on record first: else the next broker would hold it again
+		if err := b.putOrder(ctx, subjectSuspension, wanted, justification); err != nil {
+			return nil, fault.New(fault.JournalUnavailable, "The journal can't be reached, and that a session goes on must be on record. Try again in a moment").Because(err)
+		}
+	}
 	b.suspensions.put(id, &sessionv1.SessionRecord{Session: wanted})
 	here := b.carryOut(id, b.suspend)
-	if err := b.putOrder(ctx, subjectSuspension, wanted, justification); err != nil && !here {
-		b.suspensions.drop(id)
-		return nil, untold(err)
+	if state == sessionv1.Session_SUSPENDED {
+		if err := b.putOrder(ctx, subjectSuspension, wanted, justification); err != nil && !here {
+			b.suspensions.drop(id)
+			return nil, untold(err)
+		}
 	}
 	return b.awaitState(ctx, s, state)
 }
