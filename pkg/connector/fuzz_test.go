@@ -19,6 +19,7 @@ func FuzzAnythingThatABrokerSaysIsHeardOut(f *testing.F) {
 			{Emergency: "T-1", Kind: emergencyv1.Emergency_TERMINATION, CutoffRevision: "1-7", Begun: true, Selector: &emergencyv1.Selector{All: true}},
 			{Emergency: "T-1", Kind: 1 << 30, CutoffRevision: "1-6"}}}}},
 		{Message: &sessionv1.BrokerMessage_End{End: &sessionv1.End{Ids: []string{"s"}, Reason: "ended", Cause: "ended"}}},
+		{Message: &sessionv1.BrokerMessage_Suspend{Suspend: &sessionv1.Suspend{Ids: []string{"s", "", "s"}, Held: true, Reason: "held"}}},
 		{Message: &sessionv1.BrokerMessage_Confirm{Confirm: &sessionv1.Confirm{Ids: []string{"", "s"}}}},
 	} {
 		data, err := proto.Marshal(m)
@@ -44,6 +45,8 @@ func FuzzAnythingThatABrokerSaysIsHeardOut(f *testing.F) {
 				_ = c.stand(m.Standing)
 			case *sessionv1.BrokerMessage_End:
 				c.endNamed(m.End)
+			case *sessionv1.BrokerMessage_Suspend:
+				c.suspendNamed(m.Suspend)
 			case *sessionv1.BrokerMessage_Confirm:
 				c.confirm(m.Confirm.GetIds())
 			}

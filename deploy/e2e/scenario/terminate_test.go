@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portcullis.dev/deploy/e2e/client"
+	"portcullis.dev/deploy/e2e/target"
 )
 
 // terminate ends what a selector names and waits until it is done.
@@ -30,6 +31,27 @@ func (w *world) counts(t *client.Answer, ended int) {
 	}
 }
 
+// suspends suspends the session of somebody, lets it go on, and leaves it suspended: a cut ends it as any other.
+func (w *world) suspends(p *client.Person, user, device string, live *target.Session) {
+	w.Helper()
+	found := w.must(p.Call(http.MethodGet, "/v1/sessions?filter=user%3D"+user+"+AND+device%3D"+device, nil)).Objects("sessions")
+	if len(found) != 1 || found[0]["suspendable"] != true {
+		w.Fatalf("of %s on %s there is listed %v", user, device, found)
+	}
+	path := "/v1/sessions/" + found[0]["id"].(string)
+	for _, step := range []struct{ verb, state, said string }{
+		{":suspend", "SUSPENDED", "session suspended by an administrator"}, {":resume", "OPEN", "the session goes on"}, {":suspend", "SUSPENDED", ""},
+	} {
+		if a := w.must(p.Call(http.MethodPost, path+step.verb, object{"justification": "odd"})); a.Text("state") != step.state {
+			w.Errorf("%s answers %s", step.verb, a)
+		}
+		if a := w.must(p.Call(http.MethodGet, path, nil)); a.Text("state") != step.state {
+			w.Errorf("after %s it is %s", step.verb, a)
+		}
+		w.eventually(2*time.Second, "its person reads "+step.said, func() bool { return strings.Contains(live.Output(), step.said) })
+	}
+}
+
 func terminationEnds(w *world) {
 	root, other := w.root(), w.root()
 	onDatabase, onWeb, ofBruno := w.hold("alice", "db-1"), w.hold("alice", "web-1"), w.hold("bruno", "web-1")
@@ -37,6 +59,8 @@ func terminationEnds(w *world) {
 	w.eventually(2*time.Second, "four sessions are listed", func() bool {
 		return len(w.must(root.Call(http.MethodGet, "/v1/sessions", nil)).Objects("sessions")) == 4
 	})
+
+	w.suspends(root, "alice", "web-1", onWeb)
 
 	grant, err := root.Grant("terminate")
 	if err != nil {
