@@ -123,3 +123,37 @@ func TestPeersAreNamedInOneValueOrByTheirNames(t *testing.T) {
 		t.Error("a peer without an address is fine")
 	}
 }
+
+func TestSettingsOfAPartAreTheWholesOwn(t *testing.T) {
+	type part struct {
+		Token string `koanf:"part-token-file"` // a name, not a secret that stands in a file
+		Kept  string `koanf:"part-kept"`
+	}
+	type whole struct {
+		Own  string `koanf:"own"`
+		Part part   `koanf:",squash,flatten"`
+	}
+	entries := []Entry{{Name: "access-gate", Config: whole{Part: part{Token: "/by/itself", Kept: "as it is"}}}}
+	set := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	Flags(set, entries)
+	if set.Lookup("part-kept").DefValue != "as it is" {
+		t.Error(set.FlagUsages())
+	}
+	s, err := Load(set, []string{"PORTCULLIS_PART_TOKEN_FILE=/some/where"}, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got whole
+	if err := s.Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(whole{Part: part{Token: "/some/where", Kept: "as it is"}}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Load(nil, nil, []Entry{{Config: whole{}}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load(nil, []string{"PORTCULLIS_CONFIG=" + write(t, "part-keptt: x\n")}, entries); err == nil || !strings.Contains(err.Error(), "part-kept") {
+		t.Error(err)
+	}
+}
