@@ -78,7 +78,7 @@ func (x Receipt_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Receipt_State.Descriptor instead.
 func (Receipt_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type JournalHealth_State int32
@@ -132,7 +132,7 @@ func (x JournalHealth_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JournalHealth_State.Descriptor instead.
 func (JournalHealth_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24, 0}
 }
 
 type Enforcer_Mode int32
@@ -181,7 +181,7 @@ func (x Enforcer_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Enforcer_Mode.Descriptor instead.
 func (Enforcer_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type ApplyTerminationRequest struct {
@@ -513,6 +513,135 @@ func (x *ApplyLockdownRequest) GetRevokeTokens() bool {
 	return false
 }
 
+type ApplyLockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one of the three: the name of a user,
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// of a device,
+	Device string `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	// or of an access group, which means the devices that are in it at each decision.
+	AccessGroup string `protobuf:"bytes,3,opt,name=access_group,json=accessGroup,proto3" json:"access_group,omitempty"`
+	// Now, if unset. Up to a year ahead.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// 1 minute to 30 days; unset: until somebody lifts it.
+	Duration            *durationpb.Duration `protobuf:"bytes,5,opt,name=duration,proto3" json:"duration,omitempty"`
+	Justification       string               `protobuf:"bytes,6,opt,name=justification,proto3" json:"justification,omitempty"`
+	GovernanceCode      string               `protobuf:"bytes,7,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
+	Grant               string               `protobuf:"bytes,8,opt,name=grant,proto3" json:"grant,omitempty"`
+	RequestId           string               `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	JustificationPublic bool                 `protobuf:"varint,10,opt,name=justification_public,json=justificationPublic,proto3" json:"justification_public,omitempty"`
+	Digest              string               `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *ApplyLockRequest) Reset() {
+	*x = ApplyLockRequest{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyLockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyLockRequest) ProtoMessage() {}
+
+func (x *ApplyLockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyLockRequest.ProtoReflect.Descriptor instead.
+func (*ApplyLockRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ApplyLockRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ApplyLockRequest) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *ApplyLockRequest) GetAccessGroup() string {
+	if x != nil {
+		return x.AccessGroup
+	}
+	return ""
+}
+
+func (x *ApplyLockRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ApplyLockRequest) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *ApplyLockRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
+func (x *ApplyLockRequest) GetGovernanceCode() string {
+	if x != nil {
+		return x.GovernanceCode
+	}
+	return ""
+}
+
+func (x *ApplyLockRequest) GetGrant() string {
+	if x != nil {
+		return x.Grant
+	}
+	return ""
+}
+
+func (x *ApplyLockRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApplyLockRequest) GetJustificationPublic() bool {
+	if x != nil {
+		return x.JustificationPublic
+	}
+	return false
+}
+
+func (x *ApplyLockRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 type CancelRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -526,7 +655,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[3]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +667,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[3]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +680,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{3}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -604,7 +733,7 @@ type ShortenRequest struct {
 
 func (x *ShortenRequest) Reset() {
 	*x = ShortenRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[4]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +745,7 @@ func (x *ShortenRequest) String() string {
 func (*ShortenRequest) ProtoMessage() {}
 
 func (x *ShortenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[4]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +758,7 @@ func (x *ShortenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShortenRequest.ProtoReflect.Descriptor instead.
 func (*ShortenRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{4}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ShortenRequest) GetId() string {
@@ -683,7 +812,7 @@ type GetEmergencyRequest struct {
 
 func (x *GetEmergencyRequest) Reset() {
 	*x = GetEmergencyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[5]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +824,7 @@ func (x *GetEmergencyRequest) String() string {
 func (*GetEmergencyRequest) ProtoMessage() {}
 
 func (x *GetEmergencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[5]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +837,7 @@ func (x *GetEmergencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEmergencyRequest.ProtoReflect.Descriptor instead.
 func (*GetEmergencyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetEmergencyRequest) GetId() string {
@@ -736,7 +865,7 @@ type ListEmergenciesRequest struct {
 
 func (x *ListEmergenciesRequest) Reset() {
 	*x = ListEmergenciesRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[6]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +877,7 @@ func (x *ListEmergenciesRequest) String() string {
 func (*ListEmergenciesRequest) ProtoMessage() {}
 
 func (x *ListEmergenciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[6]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +890,7 @@ func (x *ListEmergenciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEmergenciesRequest.ProtoReflect.Descriptor instead.
 func (*ListEmergenciesRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListEmergenciesRequest) GetPageSize() int32 {
@@ -813,7 +942,7 @@ type ListTerminationsResponse struct {
 
 func (x *ListTerminationsResponse) Reset() {
 	*x = ListTerminationsResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[7]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +954,7 @@ func (x *ListTerminationsResponse) String() string {
 func (*ListTerminationsResponse) ProtoMessage() {}
 
 func (x *ListTerminationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[7]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +967,7 @@ func (x *ListTerminationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTerminationsResponse.ProtoReflect.Descriptor instead.
 func (*ListTerminationsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListTerminationsResponse) GetTerminations() []*Emergency {
@@ -883,7 +1012,7 @@ type ListFreezesResponse struct {
 
 func (x *ListFreezesResponse) Reset() {
 	*x = ListFreezesResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[8]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1024,7 @@ func (x *ListFreezesResponse) String() string {
 func (*ListFreezesResponse) ProtoMessage() {}
 
 func (x *ListFreezesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[8]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1037,7 @@ func (x *ListFreezesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFreezesResponse.ProtoReflect.Descriptor instead.
 func (*ListFreezesResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListFreezesResponse) GetFreezes() []*Emergency {
@@ -953,7 +1082,7 @@ type ListLockdownsResponse struct {
 
 func (x *ListLockdownsResponse) Reset() {
 	*x = ListLockdownsResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[9]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1094,7 @@ func (x *ListLockdownsResponse) String() string {
 func (*ListLockdownsResponse) ProtoMessage() {}
 
 func (x *ListLockdownsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[9]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1107,7 @@ func (x *ListLockdownsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLockdownsResponse.ProtoReflect.Descriptor instead.
 func (*ListLockdownsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListLockdownsResponse) GetLockdowns() []*Emergency {
@@ -1009,6 +1138,76 @@ func (x *ListLockdownsResponse) GetPeople() []string {
 	return nil
 }
 
+type ListLocksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Locks         []*Emergency           `protobuf:"bytes,1,rep,name=locks,proto3" json:"locks,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are of each status, whichever status was asked for.
+	StatusCounts map[string]uint32 `protobuf:"bytes,3,rep,name=status_counts,json=statusCounts,proto3" json:"status_counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Everyone who has applied one of this kind.
+	People        []string `protobuf:"bytes,4,rep,name=people,proto3" json:"people,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLocksResponse) Reset() {
+	*x = ListLocksResponse{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLocksResponse) ProtoMessage() {}
+
+func (x *ListLocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLocksResponse.ProtoReflect.Descriptor instead.
+func (*ListLocksResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListLocksResponse) GetLocks() []*Emergency {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
+func (x *ListLocksResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListLocksResponse) GetStatusCounts() map[string]uint32 {
+	if x != nil {
+		return x.StatusCounts
+	}
+	return nil
+}
+
+func (x *ListLocksResponse) GetPeople() []string {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
 type ListFreezeDevicesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1020,7 +1219,7 @@ type ListFreezeDevicesRequest struct {
 
 func (x *ListFreezeDevicesRequest) Reset() {
 	*x = ListFreezeDevicesRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[10]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1231,7 @@ func (x *ListFreezeDevicesRequest) String() string {
 func (*ListFreezeDevicesRequest) ProtoMessage() {}
 
 func (x *ListFreezeDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[10]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1244,7 @@ func (x *ListFreezeDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFreezeDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListFreezeDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListFreezeDevicesRequest) GetId() string {
@@ -1079,7 +1278,7 @@ type ListFreezeDevicesResponse struct {
 
 func (x *ListFreezeDevicesResponse) Reset() {
 	*x = ListFreezeDevicesResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[11]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1290,7 @@ func (x *ListFreezeDevicesResponse) String() string {
 func (*ListFreezeDevicesResponse) ProtoMessage() {}
 
 func (x *ListFreezeDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[11]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1303,7 @@ func (x *ListFreezeDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFreezeDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListFreezeDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListFreezeDevicesResponse) GetDevices() []*FrozenDevice {
@@ -1132,7 +1331,7 @@ type FrozenDevice struct {
 
 func (x *FrozenDevice) Reset() {
 	*x = FrozenDevice{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[12]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1343,7 @@ func (x *FrozenDevice) String() string {
 func (*FrozenDevice) ProtoMessage() {}
 
 func (x *FrozenDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[12]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1356,7 @@ func (x *FrozenDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrozenDevice.ProtoReflect.Descriptor instead.
 func (*FrozenDevice) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FrozenDevice) GetName() string {
@@ -1174,7 +1373,7 @@ func (x *FrozenDevice) GetAccessGroups() []string {
 	return nil
 }
 
-// PreviewRequest carries one of the three requests, without a grant.
+// PreviewRequest carries one of the requests, without a grant.
 type PreviewRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Emergency:
@@ -1182,6 +1381,7 @@ type PreviewRequest struct {
 	//	*PreviewRequest_Termination
 	//	*PreviewRequest_Freeze
 	//	*PreviewRequest_Lockdown
+	//	*PreviewRequest_Lock
 	Emergency isPreviewRequest_Emergency `protobuf_oneof:"emergency"`
 	// Taken as with every POST; repeating does no harm, so nothing is kept of it.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1191,7 +1391,7 @@ type PreviewRequest struct {
 
 func (x *PreviewRequest) Reset() {
 	*x = PreviewRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[13]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1403,7 @@ func (x *PreviewRequest) String() string {
 func (*PreviewRequest) ProtoMessage() {}
 
 func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[13]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1416,7 @@ func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PreviewRequest) GetEmergency() isPreviewRequest_Emergency {
@@ -1253,6 +1453,15 @@ func (x *PreviewRequest) GetLockdown() *ApplyLockdownRequest {
 	return nil
 }
 
+func (x *PreviewRequest) GetLock() *ApplyLockRequest {
+	if x != nil {
+		if x, ok := x.Emergency.(*PreviewRequest_Lock); ok {
+			return x.Lock
+		}
+	}
+	return nil
+}
+
 func (x *PreviewRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
@@ -1276,11 +1485,17 @@ type PreviewRequest_Lockdown struct {
 	Lockdown *ApplyLockdownRequest `protobuf:"bytes,3,opt,name=lockdown,proto3,oneof"`
 }
 
+type PreviewRequest_Lock struct {
+	Lock *ApplyLockRequest `protobuf:"bytes,5,opt,name=lock,proto3,oneof"`
+}
+
 func (*PreviewRequest_Termination) isPreviewRequest_Emergency() {}
 
 func (*PreviewRequest_Freeze) isPreviewRequest_Emergency() {}
 
 func (*PreviewRequest_Lockdown) isPreviewRequest_Emergency() {}
+
+func (*PreviewRequest_Lock) isPreviewRequest_Emergency() {}
 
 // PreviewResponse counts what would be hit and names the first hundred of each.
 type PreviewResponse struct {
@@ -1312,7 +1527,7 @@ type PreviewResponse struct {
 
 func (x *PreviewResponse) Reset() {
 	*x = PreviewResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[14]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1539,7 @@ func (x *PreviewResponse) String() string {
 func (*PreviewResponse) ProtoMessage() {}
 
 func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[14]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1552,7 @@ func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse.ProtoReflect.Descriptor instead.
 func (*PreviewResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PreviewResponse) GetSessions() uint32 {
@@ -1468,7 +1683,7 @@ type ListReceiptsRequest struct {
 
 func (x *ListReceiptsRequest) Reset() {
 	*x = ListReceiptsRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[15]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1695,7 @@ func (x *ListReceiptsRequest) String() string {
 func (*ListReceiptsRequest) ProtoMessage() {}
 
 func (x *ListReceiptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[15]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1708,7 @@ func (x *ListReceiptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptsRequest.ProtoReflect.Descriptor instead.
 func (*ListReceiptsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListReceiptsRequest) GetId() string {
@@ -1512,7 +1727,7 @@ type ListReceiptsResponse struct {
 
 func (x *ListReceiptsResponse) Reset() {
 	*x = ListReceiptsResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[16]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1739,7 @@ func (x *ListReceiptsResponse) String() string {
 func (*ListReceiptsResponse) ProtoMessage() {}
 
 func (x *ListReceiptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[16]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1752,7 @@ func (x *ListReceiptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptsResponse.ProtoReflect.Descriptor instead.
 func (*ListReceiptsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListReceiptsResponse) GetReceipts() []*Receipt {
@@ -1556,7 +1771,7 @@ type WatchEmergencyRequest struct {
 
 func (x *WatchEmergencyRequest) Reset() {
 	*x = WatchEmergencyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1783,7 @@ func (x *WatchEmergencyRequest) String() string {
 func (*WatchEmergencyRequest) ProtoMessage() {}
 
 func (x *WatchEmergencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1796,7 @@ func (x *WatchEmergencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEmergencyRequest.ProtoReflect.Descriptor instead.
 func (*WatchEmergencyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchEmergencyRequest) GetId() string {
@@ -1604,7 +1819,7 @@ type WatchEmergencyResponse struct {
 
 func (x *WatchEmergencyResponse) Reset() {
 	*x = WatchEmergencyResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1831,7 @@ func (x *WatchEmergencyResponse) String() string {
 func (*WatchEmergencyResponse) ProtoMessage() {}
 
 func (x *WatchEmergencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1844,7 @@ func (x *WatchEmergencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEmergencyResponse.ProtoReflect.Descriptor instead.
 func (*WatchEmergencyResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchEmergencyResponse) GetEmergency() *Emergency {
@@ -1680,7 +1895,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1907,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1920,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Receipt) GetEnforcer() string {
@@ -1765,7 +1980,7 @@ type ListEnforcersRequest struct {
 
 func (x *ListEnforcersRequest) Reset() {
 	*x = ListEnforcersRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1992,7 @@ func (x *ListEnforcersRequest) String() string {
 func (*ListEnforcersRequest) ProtoMessage() {}
 
 func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +2005,7 @@ func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersRequest.ProtoReflect.Descriptor instead.
 func (*ListEnforcersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
 }
 
 type ListEnforcersResponse struct {
@@ -1807,7 +2022,7 @@ type ListEnforcersResponse struct {
 
 func (x *ListEnforcersResponse) Reset() {
 	*x = ListEnforcersResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +2034,7 @@ func (x *ListEnforcersResponse) String() string {
 func (*ListEnforcersResponse) ProtoMessage() {}
 
 func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +2047,7 @@ func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersResponse.ProtoReflect.Descriptor instead.
 func (*ListEnforcersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListEnforcersResponse) GetEnforcers() []*Enforcer {
@@ -1867,7 +2082,7 @@ type JournalHealth struct {
 
 func (x *JournalHealth) Reset() {
 	*x = JournalHealth{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2094,7 @@ func (x *JournalHealth) String() string {
 func (*JournalHealth) ProtoMessage() {}
 
 func (x *JournalHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2107,7 @@ func (x *JournalHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalHealth.ProtoReflect.Descriptor instead.
 func (*JournalHealth) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JournalHealth) GetState() JournalHealth_State {
@@ -1931,7 +2146,7 @@ type Enforcer struct {
 
 func (x *Enforcer) Reset() {
 	*x = Enforcer{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2158,7 @@ func (x *Enforcer) String() string {
 func (*Enforcer) ProtoMessage() {}
 
 func (x *Enforcer) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2171,7 @@ func (x *Enforcer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enforcer.ProtoReflect.Descriptor instead.
 func (*Enforcer) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Enforcer) GetId() string {
@@ -2048,7 +2263,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2275,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2288,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Beat) GetEnforcer() string {
@@ -2165,7 +2380,7 @@ type CutProgress struct {
 
 func (x *CutProgress) Reset() {
 	*x = CutProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2392,7 @@ func (x *CutProgress) String() string {
 func (*CutProgress) ProtoMessage() {}
 
 func (x *CutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2405,7 @@ func (x *CutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProgress.ProtoReflect.Descriptor instead.
 func (*CutProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CutProgress) GetEmergency() string {
@@ -2222,7 +2437,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2449,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2462,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
 }
 
 type UpdatePolicyRequest struct {
@@ -2260,7 +2475,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2487,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2500,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -2322,7 +2537,7 @@ type RecordActRequest struct {
 
 func (x *RecordActRequest) Reset() {
 	*x = RecordActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2549,7 @@ func (x *RecordActRequest) String() string {
 func (*RecordActRequest) ProtoMessage() {}
 
 func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2562,7 @@ func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
 func (*RecordActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RecordActRequest) GetKind() string {
@@ -2427,7 +2642,7 @@ type RecordGroupActRequest struct {
 
 func (x *RecordGroupActRequest) Reset() {
 	*x = RecordGroupActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2654,7 @@ func (x *RecordGroupActRequest) String() string {
 func (*RecordGroupActRequest) ProtoMessage() {}
 
 func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2667,7 @@ func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordGroupActRequest.ProtoReflect.Descriptor instead.
 func (*RecordGroupActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RecordGroupActRequest) GetTarget() string {
@@ -2485,7 +2700,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2712,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2725,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -2560,7 +2775,22 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x11break_glass_users\x18\t \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\x0fbreakGlassUsers\x126\n" +
 	"\x12break_glass_tokens\x18\n" +
 	" \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\x10breakGlassTokens\x12#\n" +
-	"\rrevoke_tokens\x18\v \x01(\bR\frevokeTokens\"\xba\x01\n" +
+	"\rrevoke_tokens\x18\v \x01(\bR\frevokeTokens\"\xe1\x03\n" +
+	"\x10ApplyLockRequest\x12\x1c\n" +
+	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12 \n" +
+	"\x06device\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06device\x12+\n" +
+	"\faccess_group\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vaccessGroup\x129\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bduration\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12$\n" +
+	"\rjustification\x18\x06 \x01(\tR\rjustification\x12'\n" +
+	"\x0fgovernance_code\x18\a \x01(\tR\x0egovernanceCode\x12\x1e\n" +
+	"\x05grant\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
+	"\n" +
+	"request_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x121\n" +
+	"\x14justification_public\x18\n" +
+	" \x01(\bR\x13justificationPublic\x12 \n" +
+	"\x06digest\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\"\xba\x01\n" +
 	"\rCancelRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\rjustification\x18\x02 \x01(\tR\rjustification\x12'\n" +
@@ -2609,6 +2839,14 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x06people\x18\x04 \x03(\tR\x06people\x1a?\n" +
 	"\x11StatusCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xb1\x02\n" +
+	"\x11ListLocksResponse\x128\n" +
+	"\x05locks\x18\x01 \x03(\v2\".portcullis.emergency.v1.EmergencyR\x05locks\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12a\n" +
+	"\rstatus_counts\x18\x03 \x03(\v2<.portcullis.emergency.v1.ListLocksResponse.StatusCountsEntryR\fstatusCounts\x12\x16\n" +
+	"\x06people\x18\x04 \x03(\tR\x06people\x1a?\n" +
+	"\x11StatusCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"|\n" +
 	"\x18ListFreezeDevicesRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
@@ -2621,11 +2859,12 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"G\n" +
 	"\fFrozenDevice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
-	"\raccess_groups\x18\x02 \x03(\tR\faccessGroups\"\xb3\x02\n" +
+	"\raccess_groups\x18\x02 \x03(\tR\faccessGroups\"\xf4\x02\n" +
 	"\x0ePreviewRequest\x12T\n" +
 	"\vtermination\x18\x01 \x01(\v20.portcullis.emergency.v1.ApplyTerminationRequestH\x00R\vtermination\x12E\n" +
 	"\x06freeze\x18\x02 \x01(\v2+.portcullis.emergency.v1.ApplyFreezeRequestH\x00R\x06freeze\x12K\n" +
-	"\blockdown\x18\x03 \x01(\v2-.portcullis.emergency.v1.ApplyLockdownRequestH\x00R\blockdown\x12*\n" +
+	"\blockdown\x18\x03 \x01(\v2-.portcullis.emergency.v1.ApplyLockdownRequestH\x00R\blockdown\x12?\n" +
+	"\x04lock\x18\x05 \x01(\v2).portcullis.emergency.v1.ApplyLockRequestH\x00R\x04lock\x12*\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestIdB\v\n" +
 	"\temergency\"\x8e\x05\n" +
@@ -2750,7 +2989,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06issuer\x12!\n" +
 	"\aaddress\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\"/\n" +
 	"\x11RecordActResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\tR\brevision2\x90\x13\n" +
+	"\brevision\x18\x01 \x01(\tR\brevision2\xf0\x16\n" +
 	"\vEmergencies\x12\x85\x01\n" +
 	"\x10ApplyTermination\x120.portcullis.emergency.v1.ApplyTerminationRequest\x1a\".portcullis.emergency.v1.Emergency\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/terminations\x12\x81\x01\n" +
 	"\x0eGetTermination\x12,.portcullis.emergency.v1.GetEmergencyRequest\x1a\".portcullis.emergency.v1.Emergency\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/terminations/{id}\x12\x90\x01\n" +
@@ -2765,7 +3004,12 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\vGetLockdown\x12,.portcullis.emergency.v1.GetEmergencyRequest\x1a\".portcullis.emergency.v1.Emergency\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/lockdowns/{id}\x12\x87\x01\n" +
 	"\rListLockdowns\x12/.portcullis.emergency.v1.ListEmergenciesRequest\x1a..portcullis.emergency.v1.ListLockdownsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/lockdowns\x12\x82\x01\n" +
 	"\x0eCancelLockdown\x12&.portcullis.emergency.v1.CancelRequest\x1a\".portcullis.emergency.v1.Emergency\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/lockdowns/{id}:cancel\x12\x85\x01\n" +
-	"\x0fShortenLockdown\x12'.portcullis.emergency.v1.ShortenRequest\x1a\".portcullis.emergency.v1.Emergency\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/lockdowns/{id}:shorten\x12\x80\x01\n" +
+	"\x0fShortenLockdown\x12'.portcullis.emergency.v1.ShortenRequest\x1a\".portcullis.emergency.v1.Emergency\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/lockdowns/{id}:shorten\x12p\n" +
+	"\tApplyLock\x12).portcullis.emergency.v1.ApplyLockRequest\x1a\".portcullis.emergency.v1.Emergency\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/locks\x12s\n" +
+	"\aGetLock\x12,.portcullis.emergency.v1.GetEmergencyRequest\x1a\".portcullis.emergency.v1.Emergency\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/locks/{id}\x12{\n" +
+	"\tListLocks\x12/.portcullis.emergency.v1.ListEmergenciesRequest\x1a*.portcullis.emergency.v1.ListLocksResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/locks\x12z\n" +
+	"\n" +
+	"CancelLock\x12&.portcullis.emergency.v1.CancelRequest\x1a\".portcullis.emergency.v1.Emergency\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/locks/{id}:cancel\x12\x80\x01\n" +
 	"\aPreview\x12'.portcullis.emergency.v1.PreviewRequest\x1a(.portcullis.emergency.v1.PreviewResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/emergencies:preview\x12\x92\x01\n" +
 	"\fListReceipts\x12,.portcullis.emergency.v1.ListReceiptsRequest\x1a-.portcullis.emergency.v1.ListReceiptsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/emergencies/{id}/receipts\x12\x97\x01\n" +
 	"\x0eWatchEmergency\x12..portcullis.emergency.v1.WatchEmergencyRequest\x1a/.portcullis.emergency.v1.WatchEmergencyResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/emergencies/{id}:watch0\x01\x12\x85\x01\n" +
@@ -2792,7 +3036,7 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
 	(JournalHealth_State)(0),          // 1: portcullis.emergency.v1.JournalHealth.State
@@ -2800,130 +3044,146 @@ var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(*ApplyTerminationRequest)(nil),   // 3: portcullis.emergency.v1.ApplyTerminationRequest
 	(*ApplyFreezeRequest)(nil),        // 4: portcullis.emergency.v1.ApplyFreezeRequest
 	(*ApplyLockdownRequest)(nil),      // 5: portcullis.emergency.v1.ApplyLockdownRequest
-	(*CancelRequest)(nil),             // 6: portcullis.emergency.v1.CancelRequest
-	(*ShortenRequest)(nil),            // 7: portcullis.emergency.v1.ShortenRequest
-	(*GetEmergencyRequest)(nil),       // 8: portcullis.emergency.v1.GetEmergencyRequest
-	(*ListEmergenciesRequest)(nil),    // 9: portcullis.emergency.v1.ListEmergenciesRequest
-	(*ListTerminationsResponse)(nil),  // 10: portcullis.emergency.v1.ListTerminationsResponse
-	(*ListFreezesResponse)(nil),       // 11: portcullis.emergency.v1.ListFreezesResponse
-	(*ListLockdownsResponse)(nil),     // 12: portcullis.emergency.v1.ListLockdownsResponse
-	(*ListFreezeDevicesRequest)(nil),  // 13: portcullis.emergency.v1.ListFreezeDevicesRequest
-	(*ListFreezeDevicesResponse)(nil), // 14: portcullis.emergency.v1.ListFreezeDevicesResponse
-	(*FrozenDevice)(nil),              // 15: portcullis.emergency.v1.FrozenDevice
-	(*PreviewRequest)(nil),            // 16: portcullis.emergency.v1.PreviewRequest
-	(*PreviewResponse)(nil),           // 17: portcullis.emergency.v1.PreviewResponse
-	(*ListReceiptsRequest)(nil),       // 18: portcullis.emergency.v1.ListReceiptsRequest
-	(*ListReceiptsResponse)(nil),      // 19: portcullis.emergency.v1.ListReceiptsResponse
-	(*WatchEmergencyRequest)(nil),     // 20: portcullis.emergency.v1.WatchEmergencyRequest
-	(*WatchEmergencyResponse)(nil),    // 21: portcullis.emergency.v1.WatchEmergencyResponse
-	(*Receipt)(nil),                   // 22: portcullis.emergency.v1.Receipt
-	(*ListEnforcersRequest)(nil),      // 23: portcullis.emergency.v1.ListEnforcersRequest
-	(*ListEnforcersResponse)(nil),     // 24: portcullis.emergency.v1.ListEnforcersResponse
-	(*JournalHealth)(nil),             // 25: portcullis.emergency.v1.JournalHealth
-	(*Enforcer)(nil),                  // 26: portcullis.emergency.v1.Enforcer
-	(*Beat)(nil),                      // 27: portcullis.emergency.v1.Beat
-	(*CutProgress)(nil),               // 28: portcullis.emergency.v1.CutProgress
-	(*GetPolicyRequest)(nil),          // 29: portcullis.emergency.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 30: portcullis.emergency.v1.UpdatePolicyRequest
-	(*RecordActRequest)(nil),          // 31: portcullis.emergency.v1.RecordActRequest
-	(*RecordGroupActRequest)(nil),     // 32: portcullis.emergency.v1.RecordGroupActRequest
-	(*RecordActResponse)(nil),         // 33: portcullis.emergency.v1.RecordActResponse
-	nil,                               // 34: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	nil,                               // 35: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	nil,                               // 36: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	(*Selector)(nil),                  // 37: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 38: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 39: google.protobuf.Duration
-	(*Emergency)(nil),                 // 40: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 41: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 42: google.protobuf.FieldMask
+	(*ApplyLockRequest)(nil),          // 6: portcullis.emergency.v1.ApplyLockRequest
+	(*CancelRequest)(nil),             // 7: portcullis.emergency.v1.CancelRequest
+	(*ShortenRequest)(nil),            // 8: portcullis.emergency.v1.ShortenRequest
+	(*GetEmergencyRequest)(nil),       // 9: portcullis.emergency.v1.GetEmergencyRequest
+	(*ListEmergenciesRequest)(nil),    // 10: portcullis.emergency.v1.ListEmergenciesRequest
+	(*ListTerminationsResponse)(nil),  // 11: portcullis.emergency.v1.ListTerminationsResponse
+	(*ListFreezesResponse)(nil),       // 12: portcullis.emergency.v1.ListFreezesResponse
+	(*ListLockdownsResponse)(nil),     // 13: portcullis.emergency.v1.ListLockdownsResponse
+	(*ListLocksResponse)(nil),         // 14: portcullis.emergency.v1.ListLocksResponse
+	(*ListFreezeDevicesRequest)(nil),  // 15: portcullis.emergency.v1.ListFreezeDevicesRequest
+	(*ListFreezeDevicesResponse)(nil), // 16: portcullis.emergency.v1.ListFreezeDevicesResponse
+	(*FrozenDevice)(nil),              // 17: portcullis.emergency.v1.FrozenDevice
+	(*PreviewRequest)(nil),            // 18: portcullis.emergency.v1.PreviewRequest
+	(*PreviewResponse)(nil),           // 19: portcullis.emergency.v1.PreviewResponse
+	(*ListReceiptsRequest)(nil),       // 20: portcullis.emergency.v1.ListReceiptsRequest
+	(*ListReceiptsResponse)(nil),      // 21: portcullis.emergency.v1.ListReceiptsResponse
+	(*WatchEmergencyRequest)(nil),     // 22: portcullis.emergency.v1.WatchEmergencyRequest
+	(*WatchEmergencyResponse)(nil),    // 23: portcullis.emergency.v1.WatchEmergencyResponse
+	(*Receipt)(nil),                   // 24: portcullis.emergency.v1.Receipt
+	(*ListEnforcersRequest)(nil),      // 25: portcullis.emergency.v1.ListEnforcersRequest
+	(*ListEnforcersResponse)(nil),     // 26: portcullis.emergency.v1.ListEnforcersResponse
+	(*JournalHealth)(nil),             // 27: portcullis.emergency.v1.JournalHealth
+	(*Enforcer)(nil),                  // 28: portcullis.emergency.v1.Enforcer
+	(*Beat)(nil),                      // 29: portcullis.emergency.v1.Beat
+	(*CutProgress)(nil),               // 30: portcullis.emergency.v1.CutProgress
+	(*GetPolicyRequest)(nil),          // 31: portcullis.emergency.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 32: portcullis.emergency.v1.UpdatePolicyRequest
+	(*RecordActRequest)(nil),          // 33: portcullis.emergency.v1.RecordActRequest
+	(*RecordGroupActRequest)(nil),     // 34: portcullis.emergency.v1.RecordGroupActRequest
+	(*RecordActResponse)(nil),         // 35: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 36: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 37: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 38: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	nil,                               // 39: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	(*Selector)(nil),                  // 40: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 41: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 42: google.protobuf.Duration
+	(*Emergency)(nil),                 // 43: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 44: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 45: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	37, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	38, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	39, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	38, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	39, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	38, // 5: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	40, // 6: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	34, // 7: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	40, // 8: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	35, // 9: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	40, // 10: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	36, // 11: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	15, // 12: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
-	3,  // 13: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
-	4,  // 14: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
-	5,  // 15: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
-	38, // 16: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
-	22, // 17: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	40, // 18: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
-	22, // 19: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	26, // 20: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	38, // 21: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
-	0,  // 22: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
-	26, // 23: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	25, // 24: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
-	39, // 25: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
-	1,  // 26: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
-	38, // 27: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
-	2,  // 28: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	38, // 29: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
-	39, // 30: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
-	2,  // 31: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	28, // 32: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	38, // 33: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
-	41, // 34: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	42, // 35: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 36: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
-	8,  // 37: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	9,  // 38: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	4,  // 39: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
-	8,  // 40: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	9,  // 41: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	13, // 42: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
-	6,  // 43: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
-	7,  // 44: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
-	5,  // 45: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
-	8,  // 46: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	9,  // 47: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	6,  // 48: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
-	7,  // 49: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
-	16, // 50: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
-	18, // 51: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
-	20, // 52: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
-	23, // 53: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
-	29, // 54: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
-	30, // 55: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
-	31, // 56: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	32, // 57: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
-	40, // 58: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	40, // 59: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	10, // 60: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	40, // 61: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	40, // 62: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	11, // 63: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	14, // 64: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	40, // 65: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	40, // 66: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	40, // 67: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	40, // 68: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	12, // 69: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	40, // 70: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	40, // 71: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	17, // 72: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	19, // 73: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	21, // 74: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
-	24, // 75: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	41, // 76: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	41, // 77: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	33, // 78: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	33, // 79: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	58, // [58:80] is the sub-list for method output_type
-	36, // [36:58] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	40, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	41, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	42, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	41, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	42, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	41, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
+	42, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
+	41, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	43, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	36, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	43, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	37, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	43, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	38, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	43, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
+	39, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	17, // 16: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
+	3,  // 17: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
+	4,  // 18: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
+	5,  // 19: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
+	6,  // 20: portcullis.emergency.v1.PreviewRequest.lock:type_name -> portcullis.emergency.v1.ApplyLockRequest
+	41, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	24, // 22: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	43, // 23: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	24, // 24: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	28, // 25: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	41, // 26: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 27: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
+	28, // 28: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	27, // 29: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
+	42, // 30: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
+	1,  // 31: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
+	41, // 32: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
+	2,  // 33: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	41, // 34: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	42, // 35: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
+	2,  // 36: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	30, // 37: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	41, // 38: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
+	44, // 39: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	45, // 40: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 41: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
+	9,  // 42: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 43: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	4,  // 44: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
+	9,  // 45: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 46: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	15, // 47: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
+	7,  // 48: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
+	8,  // 49: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
+	5,  // 50: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
+	9,  // 51: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 52: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	7,  // 53: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
+	8,  // 54: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
+	6,  // 55: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
+	9,  // 56: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 57: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	7,  // 58: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
+	18, // 59: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
+	20, // 60: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
+	22, // 61: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
+	25, // 62: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
+	31, // 63: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
+	32, // 64: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
+	33, // 65: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
+	34, // 66: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
+	43, // 67: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	43, // 68: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	11, // 69: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	43, // 70: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	43, // 71: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	12, // 72: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	16, // 73: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	43, // 74: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	43, // 75: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	43, // 76: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	43, // 77: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	13, // 78: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	43, // 79: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	43, // 80: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	43, // 81: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
+	43, // 82: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
+	14, // 83: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
+	43, // 84: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
+	19, // 85: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	21, // 86: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	23, // 87: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	26, // 88: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	44, // 89: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	44, // 90: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	35, // 91: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	35, // 92: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	67, // [67:93] is the sub-list for method output_type
+	41, // [41:67] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergencies_proto_init() }
@@ -2932,21 +3192,22 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 		return
 	}
 	file_portcullis_emergency_v1_emergency_proto_init()
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[13].OneofWrappers = []any{
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[15].OneofWrappers = []any{
 		(*PreviewRequest_Termination)(nil),
 		(*PreviewRequest_Freeze)(nil),
 		(*PreviewRequest_Lockdown)(nil),
+		(*PreviewRequest_Lock)(nil),
 	}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[19].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[23].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[24].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[21].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[25].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   34,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -33,6 +33,10 @@ const (
 	Emergencies_ListLockdowns_FullMethodName     = "/portcullis.emergency.v1.Emergencies/ListLockdowns"
 	Emergencies_CancelLockdown_FullMethodName    = "/portcullis.emergency.v1.Emergencies/CancelLockdown"
 	Emergencies_ShortenLockdown_FullMethodName   = "/portcullis.emergency.v1.Emergencies/ShortenLockdown"
+	Emergencies_ApplyLock_FullMethodName         = "/portcullis.emergency.v1.Emergencies/ApplyLock"
+	Emergencies_GetLock_FullMethodName           = "/portcullis.emergency.v1.Emergencies/GetLock"
+	Emergencies_ListLocks_FullMethodName         = "/portcullis.emergency.v1.Emergencies/ListLocks"
+	Emergencies_CancelLock_FullMethodName        = "/portcullis.emergency.v1.Emergencies/CancelLock"
 	Emergencies_Preview_FullMethodName           = "/portcullis.emergency.v1.Emergencies/Preview"
 	Emergencies_ListReceipts_FullMethodName      = "/portcullis.emergency.v1.Emergencies/ListReceipts"
 	Emergencies_WatchEmergency_FullMethodName    = "/portcullis.emergency.v1.Emergencies/WatchEmergency"
@@ -43,7 +47,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Emergencies applies, cancels, previews and reports the three emergencies. An answer to Apply or
+// Emergencies applies, cancels, previews and reports the emergencies. An answer to Apply or
 // Cancel means that it is on disk.
 type EmergenciesClient interface {
 	// ApplyTermination ends every live session that the selector names and that is open now. New
@@ -67,6 +71,12 @@ type EmergenciesClient interface {
 	ListLockdowns(ctx context.Context, in *ListEmergenciesRequest, opts ...grpc.CallOption) (*ListLockdownsResponse, error)
 	CancelLockdown(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Emergency, error)
 	ShortenLockdown(ctx context.Context, in *ShortenRequest, opts ...grpc.CallOption) (*Emergency, error)
+	// ApplyLock shuts one user, device or access group, to administrators too, and ends what it has open: sessions, and
+	// a user's sign-ins. Nobody locks themselves, nor the last administrator with a working MFA.
+	ApplyLock(ctx context.Context, in *ApplyLockRequest, opts ...grpc.CallOption) (*Emergency, error)
+	GetLock(ctx context.Context, in *GetEmergencyRequest, opts ...grpc.CallOption) (*Emergency, error)
+	ListLocks(ctx context.Context, in *ListEmergenciesRequest, opts ...grpc.CallOption) (*ListLocksResponse, error)
+	CancelLock(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Emergency, error)
 	// Preview says what the same request would hit, and changes nothing.
 	Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error)
 	// ListReceipts lists what every enforcer says of one emergency.
@@ -226,6 +236,46 @@ func (c *emergenciesClient) ShortenLockdown(ctx context.Context, in *ShortenRequ
 	return out, nil
 }
 
+func (c *emergenciesClient) ApplyLock(ctx context.Context, in *ApplyLockRequest, opts ...grpc.CallOption) (*Emergency, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Emergency)
+	err := c.cc.Invoke(ctx, Emergencies_ApplyLock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *emergenciesClient) GetLock(ctx context.Context, in *GetEmergencyRequest, opts ...grpc.CallOption) (*Emergency, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Emergency)
+	err := c.cc.Invoke(ctx, Emergencies_GetLock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *emergenciesClient) ListLocks(ctx context.Context, in *ListEmergenciesRequest, opts ...grpc.CallOption) (*ListLocksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLocksResponse)
+	err := c.cc.Invoke(ctx, Emergencies_ListLocks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *emergenciesClient) CancelLock(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Emergency, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Emergency)
+	err := c.cc.Invoke(ctx, Emergencies_CancelLock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *emergenciesClient) Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PreviewResponse)
@@ -279,7 +329,7 @@ func (c *emergenciesClient) ListEnforcers(ctx context.Context, in *ListEnforcers
 // All implementations must embed UnimplementedEmergenciesServer
 // for forward compatibility.
 //
-// Emergencies applies, cancels, previews and reports the three emergencies. An answer to Apply or
+// Emergencies applies, cancels, previews and reports the emergencies. An answer to Apply or
 // Cancel means that it is on disk.
 type EmergenciesServer interface {
 	// ApplyTermination ends every live session that the selector names and that is open now. New
@@ -303,6 +353,12 @@ type EmergenciesServer interface {
 	ListLockdowns(context.Context, *ListEmergenciesRequest) (*ListLockdownsResponse, error)
 	CancelLockdown(context.Context, *CancelRequest) (*Emergency, error)
 	ShortenLockdown(context.Context, *ShortenRequest) (*Emergency, error)
+	// ApplyLock shuts one user, device or access group, to administrators too, and ends what it has open: sessions, and
+	// a user's sign-ins. Nobody locks themselves, nor the last administrator with a working MFA.
+	ApplyLock(context.Context, *ApplyLockRequest) (*Emergency, error)
+	GetLock(context.Context, *GetEmergencyRequest) (*Emergency, error)
+	ListLocks(context.Context, *ListEmergenciesRequest) (*ListLocksResponse, error)
+	CancelLock(context.Context, *CancelRequest) (*Emergency, error)
 	// Preview says what the same request would hit, and changes nothing.
 	Preview(context.Context, *PreviewRequest) (*PreviewResponse, error)
 	// ListReceipts lists what every enforcer says of one emergency.
@@ -363,6 +419,18 @@ func (UnimplementedEmergenciesServer) CancelLockdown(context.Context, *CancelReq
 }
 func (UnimplementedEmergenciesServer) ShortenLockdown(context.Context, *ShortenRequest) (*Emergency, error) {
 	return nil, status.Error(codes.Unimplemented, "method ShortenLockdown not implemented")
+}
+func (UnimplementedEmergenciesServer) ApplyLock(context.Context, *ApplyLockRequest) (*Emergency, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApplyLock not implemented")
+}
+func (UnimplementedEmergenciesServer) GetLock(context.Context, *GetEmergencyRequest) (*Emergency, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetLock not implemented")
+}
+func (UnimplementedEmergenciesServer) ListLocks(context.Context, *ListEmergenciesRequest) (*ListLocksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLocks not implemented")
+}
+func (UnimplementedEmergenciesServer) CancelLock(context.Context, *CancelRequest) (*Emergency, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelLock not implemented")
 }
 func (UnimplementedEmergenciesServer) Preview(context.Context, *PreviewRequest) (*PreviewResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Preview not implemented")
@@ -649,6 +717,78 @@ func _Emergencies_ShortenLockdown_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Emergencies_ApplyLock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApplyLockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EmergenciesServer).ApplyLock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Emergencies_ApplyLock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EmergenciesServer).ApplyLock(ctx, req.(*ApplyLockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Emergencies_GetLock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetEmergencyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EmergenciesServer).GetLock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Emergencies_GetLock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EmergenciesServer).GetLock(ctx, req.(*GetEmergencyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Emergencies_ListLocks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEmergenciesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EmergenciesServer).ListLocks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Emergencies_ListLocks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EmergenciesServer).ListLocks(ctx, req.(*ListEmergenciesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Emergencies_CancelLock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EmergenciesServer).CancelLock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Emergencies_CancelLock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EmergenciesServer).CancelLock(ctx, req.(*CancelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Emergencies_Preview_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PreviewRequest)
 	if err := dec(in); err != nil {
@@ -776,6 +916,22 @@ var Emergencies_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ShortenLockdown",
 			Handler:    _Emergencies_ShortenLockdown_Handler,
+		},
+		{
+			MethodName: "ApplyLock",
+			Handler:    _Emergencies_ApplyLock_Handler,
+		},
+		{
+			MethodName: "GetLock",
+			Handler:    _Emergencies_GetLock_Handler,
+		},
+		{
+			MethodName: "ListLocks",
+			Handler:    _Emergencies_ListLocks_Handler,
+		},
+		{
+			MethodName: "CancelLock",
+			Handler:    _Emergencies_CancelLock_Handler,
 		},
 		{
 			MethodName: "Preview",

@@ -31,6 +31,8 @@ const (
 	Emergency_TERMINATION      Emergency_Kind = 1
 	Emergency_FREEZE           Emergency_Kind = 2
 	Emergency_LOCKDOWN         Emergency_Kind = 3
+	// One user, device or access group is shut, to administrators too, with an end or until somebody lifts it.
+	Emergency_LOCK Emergency_Kind = 4
 )
 
 // Enum value maps for Emergency_Kind.
@@ -40,12 +42,14 @@ var (
 		1: "TERMINATION",
 		2: "FREEZE",
 		3: "LOCKDOWN",
+		4: "LOCK",
 	}
 	Emergency_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
 		"TERMINATION":      1,
 		"FREEZE":           2,
 		"LOCKDOWN":         3,
+		"LOCK":             4,
 	}
 )
 
@@ -199,18 +203,18 @@ func (Policy_Governance) EnumDescriptor() ([]byte, []int) {
 	return file_portcullis_emergency_v1_emergency_proto_rawDescGZIP(), []int{4, 0}
 }
 
-// Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+// Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
 // state after each change. `status` and the progress counts are filled in when it is read; all the
 // rest is what the journal holds.
 type Emergency struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// T-, F- or L- and the number of its first entry in the journal, for instance "L-0042".
+	// T-, F-, L- or K- (a lock) and the number of its first entry in the journal, for instance "L-0042".
 	Id   string         `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Kind Emergency_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=portcullis.emergency.v1.Emergency_Kind" json:"kind,omitempty"`
 	// Derived from the record and the clock, never stored.
 	Status    Emergency_Status       `protobuf:"varint,3,opt,name=status,proto3,enum=portcullis.emergency.v1.Emergency_Status" json:"status,omitempty"`
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Exclusive. Becomes the cancel time when an ONGOING window is cancelled.
+	// Exclusive. Becomes the cancel time when an ONGOING window is cancelled. Unset for a lock without an end.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	Duration      *durationpb.Duration   `protobuf:"bytes,6,opt,name=duration,proto3" json:"duration,omitempty"`
 	Justification string                 `protobuf:"bytes,7,opt,name=justification,proto3" json:"justification,omitempty"`
@@ -238,9 +242,9 @@ type Emergency struct {
 	DirectorySequence uint64 `protobuf:"varint,21,opt,name=directory_sequence,json=directorySequence,proto3" json:"directory_sequence,omitempty"`
 	// Lockdown: the hold that shut the doors before this could be written; for a hold itself, its own id.
 	Hold string `protobuf:"bytes,22,opt,name=hold,proto3" json:"hold,omitempty"`
-	// Termination: whom it ends.
+	// Termination: whom it ends. Lock: the one user, device or access group that is shut.
 	Selector *Selector `protobuf:"bytes,30,opt,name=selector,proto3" json:"selector,omitempty"`
-	// The progress of a termination, and from its start on that of a lockdown or of a freeze that ends live
+	// The progress of a termination, and from its start on that of a lockdown, a lock or a freeze that ends live
 	// sessions; unset for others, and of a window that nobody says anything of any more.
 	//
 	// How many sessions it selects and are still open, as the connectors say.
@@ -691,7 +695,7 @@ type Cut struct {
 	Selector  *Selector              `protobuf:"bytes,5,opt,name=selector,proto3" json:"selector,omitempty"`
 	// The sentence that those who are cut off read, without the time.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Until when nothing new is admitted; unset for a termination.
+	// Until when nothing new is admitted; unset for a termination, and for a lock without an end.
 	Until *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
 	// Group selectors resolved today, beside the stamps: devices that are members now.
 	MemberDevices []string `protobuf:"bytes,8,rep,name=member_devices,json=memberDevices,proto3" json:"member_devices,omitempty"`
@@ -935,7 +939,7 @@ var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x0e\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x0e\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -975,13 +979,14 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x11break_glass_users\x182 \x03(\tR\x0fbreakGlassUsers\x12,\n" +
 	"\x12break_glass_tokens\x183 \x03(\tR\x10breakGlassTokens\x12(\n" +
 	"\rrevoke_tokens\x184 \x01(\bH\aR\frevokeTokens\x88\x01\x01\x12$\n" +
-	"\x0espared_sign_in\x185 \x01(\tR\fsparedSignIn\"G\n" +
+	"\x0espared_sign_in\x185 \x01(\tR\fsparedSignIn\"Q\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vTERMINATION\x10\x01\x12\n" +
 	"\n" +
 	"\x06FREEZE\x10\x02\x12\f\n" +
-	"\bLOCKDOWN\x10\x03\"x\n" +
+	"\bLOCKDOWN\x10\x03\x12\b\n" +
+	"\x04LOCK\x10\x04\"x\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aPENDING\x10\x01\x12\v\n" +
