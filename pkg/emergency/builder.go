@@ -95,7 +95,7 @@ func (b *Builder) move(t *tableBuilder, bit uint32, in, notIn []uint32, on bool)
 	}
 }
 
-// PutEmergency records a termination, a freeze or a lockdown as it is now.
+// PutEmergency records an emergency as it is now.
 func (b *Builder) PutEmergency(e *emergencyv1.Emergency) { b.records.put(e) }
 
 // PutPolicy records the policy.

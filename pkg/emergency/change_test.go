@@ -108,11 +108,20 @@ func (w *changing) record(t *rapid.T) {
 		return
 	}
 	start := w.now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "start")) * time.Minute)
-	w.all.PutEmergency(&emergencyv1.Emergency{
-		Id: id, Kind: emergencyv1.Emergency_Kind(rapid.IntRange(1, 3).Draw(t, "kind")), CreateTime: timestamppb.New(w.now.Add(time.Duration(w.seq))),
+	e := &emergencyv1.Emergency{
+		Id: id, Kind: emergencyv1.Emergency_Kind(rapid.IntRange(1, 4).Draw(t, "kind")), CreateTime: timestamppb.New(w.now.Add(time.Duration(w.seq))),
 		StartTime: timestamppb.New(start), EndTime: timestamppb.New(start.Add(90 * time.Second)), CutoffRevision: Revision{1, w.seq}.String(),
 		Selector: &emergencyv1.Selector{All: true}, BreakGlassUsers: names(t, "u", 2),
-	})
+	}
+	if e.GetKind() == emergencyv1.Emergency_LOCK {
+		e.Selector = []*emergencyv1.Selector{
+			{Users: []string{one(t, "u", 4)}}, {Devices: []string{one(t, "d", 4)}}, {AccessGroups: []string{one(t, "g", 3)}}, {All: true},
+		}[rapid.IntRange(0, 3).Draw(t, "target")]
+		if rapid.Bool().Draw(t, "endless") {
+			e.EndTime = nil
+		}
+	}
+	w.all.PutEmergency(e)
 }
 
 func (w *changing) compare(t *rapid.T, all, door *Snapshot, behind []string) {

@@ -60,7 +60,7 @@ type Cut struct {
 	Start time.Time
 	// Begun says that its start is on record: it bites whatever the enforcer's clock says.
 	Begun bool
-	// Until is when new ones are admitted again; zero for a termination.
+	// Until is when new ones are admitted again; zero for a termination, and for a lock without an end.
 	Until    time.Time
 	Selector *emergencyv1.Selector
 	// Blocking selects the devices that a freeze closes, instead of Selector.
@@ -157,10 +157,15 @@ func CutOf(e *emergencyv1.Emergency) (Cut, bool) {
 			return Cut{}, false
 		}
 		cut.Kind, cut.Blocking = Freeze, true
+	case Lock:
+		cut.Kind, cut.Selector = Lock, e.GetSelector()
 	default:
 		return Cut{}, false
 	}
-	cut.Start, cut.Begun, cut.Until = e.GetStartTime().AsTime(), e.GetStarted(), e.GetEndTime().AsTime()
+	cut.Start, cut.Begun = e.GetStartTime().AsTime(), e.GetStarted()
+	if e.GetEndTime() != nil {
+		cut.Until = e.GetEndTime().AsTime()
+	}
 	return cut, true
 }
 

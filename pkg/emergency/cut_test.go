@@ -52,6 +52,62 @@ func TestALaterVersionOfALockdownCutsNothingThatWasAdmittedSinceTheFirst(t *test
 	}
 }
 
+func TestALockEndsTheSessionsThatItSelectsAndAUsersSignInsForGood(t *testing.T) {
+	for name, c := range map[string]struct {
+		sel          *emergencyv1.Selector
+		session, out bool
+	}{
+		"the user":          {&emergencyv1.Selector{Users: []string{"ann"}}, true, true},
+		"another user":      {&emergencyv1.Selector{Users: []string{"bob"}}, false, false},
+		"the device":        {&emergencyv1.Selector{Devices: []string{"db"}}, true, false},
+		"another device":    {&emergencyv1.Selector{Devices: []string{"web"}}, false, false},
+		"a group of stamps": {&emergencyv1.Selector{AccessGroups: []string{"pay"}}, true, false},
+		"another group":     {&emergencyv1.Selector{AccessGroups: []string{"ops"}}, false, false},
+	} {
+		lock := lockOn("K-0010", c.sel)
+		lock.CutoffRevision, lock.EndTime = "1-10", nil
+		lifted := cancelled(lockOn("K-0010", c.sel), at(5), true)
+		lifted.CutoffRevision, lifted.EndTime = "1-10", timestamppb.New(at(5))
+		for when, e := range map[time.Time]*emergencyv1.Emergency{at(1): lock, at(90): lifted} {
+			before, since := admitted(9), admitted(10)
+			before.Groups, since.Groups = []string{"pay"}, []string{"pay"}
+			if ends(t, e, before, when) != c.session || ends(t, e, since, when) {
+				t.Errorf("a lock on %s ends a session from before: %v; or one from after", name, !c.session)
+			}
+			b := platform()
+			b.PutEmergency(e)
+			s := b.Snapshot(when)
+			cut, out := s.SignedOut("ann", "s-1", before.Admission, when)
+			if _, again := s.SignedOut("ann", "s-1", since.Admission, when); out != c.out || again {
+				t.Errorf("a lock on %s ends the sign-in: %v, and one from after: %v", name, out, again)
+			}
+			if want := "The lock K-0010 has ended your sign-in. Sign in again"; out && cut.SignedOut() != want {
+				t.Errorf("it reads %q", cut.SignedOut())
+			}
+		}
+	}
+}
+
+func TestThoseWhomALockEndsReadUntilWhen(t *testing.T) {
+	for _, c := range []struct {
+		sel  *emergencyv1.Selector
+		end  *timestamppb.Timestamp
+		want string
+	}{
+		{&emergencyv1.Selector{Users: []string{"ann"}}, timestamppb.New(at(60)), "Portcullis: session ended. Your user is locked (K-0010), until 01/06/2026 13:00:00"},
+		{&emergencyv1.Selector{Devices: []string{"db"}}, nil, "Portcullis: session ended. The device is locked (K-0010), until an administrator lifts it"},
+		{&emergencyv1.Selector{AccessGroups: []string{"pay"}}, nil, "Portcullis: session ended. The device is locked (K-0010), until an administrator lifts it"},
+	} {
+		e := lockOn("K-0010", c.sel)
+		e.EndTime = c.end
+		cut, _ := CutOf(e)
+		wire, err := CutFrom(cut.Proto())
+		if got := (Texts{}).Ended(&wire); err != nil || got != c.want {
+			t.Errorf("%q, %v, want %q", got, err, c.want)
+		}
+	}
+}
+
 func TestAWindowCancelledBeforeItsStartCutsNothing(t *testing.T) {
 	e := cancelled(lockdown(), at(-1), false)
 	for _, s := range []*Session{admitted(9), admitted(11, noon)} {
@@ -148,13 +204,13 @@ func TestOneCutDoesNotHideAnother(t *testing.T) {
 	b.PutEmergency(lockdown())
 	b.PutEmergency(spared)
 	s := b.Snapshot(at(5))
-	if _, out := s.SignedOut("mine", Admission{Revision: Revision{1, 15}}, at(5)); out {
+	if _, out := s.SignedOut("ann", "mine", Admission{Revision: Revision{1, 15}}, at(5)); out {
 		t.Error("the sign-in that presented the grant was signed out by its own lockdown, or by one that it had outlived")
 	}
-	if cut, out := s.SignedOut("mine", Admission{Revision: Revision{1, 5}}, at(5)); !out || cut.Emergency != "L-0010" {
+	if cut, out := s.SignedOut("ann", "mine", Admission{Revision: Revision{1, 5}}, at(5)); !out || cut.Emergency != "L-0010" {
 		t.Error("a newer lockdown that spares the sign-in hid an older one that doesn't")
 	}
-	if _, out := s.SignedOut("", Admission{Revision: Revision{1, 15}}, at(5)); !out {
+	if _, out := s.SignedOut("ann", "", Admission{Revision: Revision{1, 15}}, at(5)); !out {
 		t.Error("a sign-in without an id was spared")
 	}
 }

@@ -48,26 +48,30 @@ type Request struct {
 	User string
 	// Token is the id of the program's token; empty for a person.
 	Token string
+	// Owner is the user who made the token, where the door knows it: a lock on them shuts it.
+	Owner string
 	// Device is what is to be reached; empty asks about the channel alone.
 	Device  string
 	Channel Channel
 }
 
 // Verdict is a door's answer. Until is when that which refuses ends; Back is when nothing that is on
-// now refuses any more. Both are zero when nothing with an end refuses.
+// now refuses any more. Each is zero when that has no end.
 type Verdict struct {
 	Reason    Reason
 	Emergency string
-	Until     time.Time
-	Back      time.Time
-	Revision  Revision
+	// Target is what the lock that refuses shuts.
+	Target   Target
+	Until    time.Time
+	Back     time.Time
+	Revision Revision
 }
 
 // Allowed reports whether the verdict lets the request through.
 func (v Verdict) Allowed() bool { return v.Reason == Allowed }
 
 // Decide answers a request from a snapshot at a moment. The strictest of what is on wins: a lockdown,
-// then missing access, then a freeze. It does no I/O and allocates nothing.
+// then a lock, then missing access, then a freeze. It does no I/O and allocates nothing.
 func Decide(s *Snapshot, r Request, now time.Time) Verdict {
 	v := Verdict{Reason: Allowed, Revision: s.revision}
 	if r.Channel == Enforcer {
@@ -82,22 +86,59 @@ func Decide(s *Snapshot, r Request, now time.Time) Verdict {
 			v.refuse(LockedDown, w)
 		}
 	}
+	endless := s.known.locks != nil && s.lock(&v, &r, at)
 	device, reach := s.reach(&r, user, known)
-	if !reach {
+	switch {
+	case !reach:
 		if v.Reason == Allowed {
 			v.Reason = NoAccess
 		}
-		return v
-	}
-	if r.Device == "" || admin || !s.blocks(device) {
-		return v
-	}
-	for i := range s.known.freezes {
-		if w := &s.known.freezes[i]; w.ongoing(at) {
-			v.refuse(Frozen, w)
+	case r.Device != "" && !admin && s.blocks(device):
+		for i := range s.known.freezes {
+			if w := &s.known.freezes[i]; w.ongoing(at) {
+				v.refuse(Frozen, w)
+			}
 		}
 	}
+	if endless {
+		v.Back = time.Time{}
+	}
 	return v
+}
+
+// lock refuses what is locked, and reports whether one of the locks has no end.
+func (s *Snapshot) lock(v *Verdict, r *Request, at int64) (endless bool) {
+	on := s.known.locks
+	endless = on.refuse(v, OnUser, r.User, at)
+	endless = on.refuse(v, OnUser, r.Owner, at) || endless
+	if r.Device == "" {
+		return endless
+	}
+	endless = on.refuse(v, OnDevice, r.Device, at) || endless
+	if len(on[OnGroup]) == 0 {
+		return endless
+	}
+	device, _ := s.devices.find(r.Device)
+	for _, bit := range s.sets[device.set()].bits {
+		endless = on.refuse(v, OnGroup, s.groups[bit].name, at) || endless
+	}
+	return endless
+}
+
+// locks are the locks by what they shut and its name.
+type locks [OnGroup + 1]map[string][]*window
+
+func (l *locks) refuse(v *Verdict, target Target, name string, at int64) (endless bool) {
+	for _, w := range l[target][name] {
+		if !w.ongoing(at) {
+			continue
+		}
+		if v.refuse(Locked, w) {
+			v.Target = target
+		}
+		endless = endless || w.end == never
+	}
+	return endless
 }
 
 // reach reports whether the request has access when nothing is on.
@@ -137,15 +178,16 @@ func (w *window) spares(r *Request, admin bool) bool {
 	return people && slices.Contains(w.breakUsers, r.User)
 }
 
-func (v *Verdict) refuse(reason Reason, w *window) {
-	end := time.Unix(0, w.end).UTC()
+// refuse takes a window into account, and reports whether it is the one that refuses now. The stricter reasons come first.
+func (v *Verdict) refuse(reason Reason, w *window) bool {
+	end := w.until()
 	if v.Back.Before(end) {
 		v.Back = end
 	}
-	if v.Reason == LockedDown && reason == Frozen {
-		return
+	longer := v.Reason == reason && !v.Until.IsZero() && (end.IsZero() || v.Until.Before(end))
+	if v.Reason != Allowed && !longer {
+		return false
 	}
-	if v.Reason != reason || v.Until.Before(end) {
-		v.Reason, v.Emergency, v.Until = reason, w.id, end
-	}
+	v.Reason, v.Emergency, v.Until = reason, w.id, end
+	return true
 }

@@ -81,6 +81,125 @@ func TestDecideOfEachChannel(t *testing.T) {
 	}
 }
 
+// lockOn is a lock from noon for an hour.
+func lockOn(id string, sel *emergencyv1.Selector) *emergencyv1.Emergency {
+	e := windowOf(id, emergencyv1.Emergency_LOCK, noon, at(60))
+	e.Selector = sel
+	return e
+}
+
+func TestALockShutsOneUserDeviceOrGroupToAdministratorsToo(t *testing.T) {
+	session := func(user, device string) Request {
+		return Request{User: user, Device: device, Channel: SessionChannel}
+	}
+	for _, c := range []struct {
+		name              string
+		request           Request
+		user, root, db, g Reason // with a lock on the user ann, on root, on the device db, on the group ops (db and web)
+	}{
+		{"the user in the console", Request{User: "ann", Channel: Interactive}, Locked, Allowed, Allowed, Allowed},
+		{"the user by a program's door", Request{User: "ann", Channel: API}, Locked, Allowed, Allowed, Allowed},
+		{"the user's token", Request{Token: "t", Owner: "ann", Channel: API}, Locked, Allowed, Allowed, Allowed},
+		{"the user's agent", Request{Token: "t", Owner: "ann", Channel: Agent}, Locked, Allowed, Allowed, Allowed},
+		{"another's token", Request{Token: "t", Owner: "glass", Channel: API}, Allowed, Allowed, Allowed, Allowed},
+		{"a token of nobody that is known", Request{Token: "t", Channel: API}, Allowed, Allowed, Allowed, Allowed},
+		{"an enforcer of the user's making", Request{Token: "t", Owner: "ann", Channel: Enforcer}, Allowed, Allowed, Allowed, Allowed},
+		{"the user's session", session("ann", "web"), Locked, Allowed, Allowed, Locked},
+		{"another's session on the device", session("glass", "db"), Allowed, Allowed, Locked, Locked},
+		{"an administrator's session on the device", session("root", "db"), Allowed, Locked, Locked, Locked},
+		{"an administrator in the console", Request{User: "root", Channel: Interactive}, Allowed, Locked, Allowed, Allowed},
+		{"who has no access to the device", session("lonely-root", "db"), NoAccess, NoAccess, Locked, Locked},
+		{"a device that there isn't", session("glass", "none"), NoAccess, NoAccess, NoAccess, NoAccess},
+	} {
+		for sel, want := range map[*emergencyv1.Selector]Reason{
+			{Users: []string{"ann"}}: c.user, {Users: []string{"root"}}: c.root, {Devices: []string{"db"}}: c.db, {AccessGroups: []string{"ops"}}: c.g,
+		} {
+			b := platform()
+			b.PutEmergency(lockOn("K-0009", sel))
+			s := b.Snapshot(noon)
+			if v := Decide(s, c.request, at(30)); v.Reason != want || v.Reason == Locked && (!v.Until.Equal(at(60)) || !v.Back.Equal(at(60)) || v.Emergency != "K-0009") {
+				t.Errorf("%s, lock on %v: %+v, want %s", c.name, sel, v, want)
+			}
+			if v := Decide(s, c.request, at(60)); v.Reason == Locked {
+				t.Errorf("%s, lock on %v: still locked at its end", c.name, sel)
+			}
+		}
+	}
+}
+
+func TestALockIsStricterThanAFreezeAndALockdownThanALock(t *testing.T) {
+	r := Request{User: "ann", Device: "db", Channel: SessionChannel}
+	freeze := windowOf("F-0005", emergencyv1.Emergency_FREEZE, noon, at(90))
+	lockdown := windowOf("L-0006", emergencyv1.Emergency_LOCKDOWN, noon, at(20))
+	lock := lockOn("K-0007", &emergencyv1.Selector{Devices: []string{"db"}})
+	longer := lockOn("K-0008", &emergencyv1.Selector{Users: []string{"ann"}})
+	longer.EndTime = timestamppb.New(at(120))
+	forever := lockOn("K-0009", &emergencyv1.Selector{AccessGroups: []string{"ops"}})
+	forever.EndTime = nil
+	for _, c := range []struct {
+		on          []*emergencyv1.Emergency
+		reason      Reason
+		id          string
+		target      Target
+		until, back time.Time
+	}{
+		{[]*emergencyv1.Emergency{freeze, lock}, Locked, "K-0007", OnDevice, at(60), at(90)},
+		{[]*emergencyv1.Emergency{lock, longer}, Locked, "K-0008", OnUser, at(120), at(120)},
+		{[]*emergencyv1.Emergency{lockdown, lock}, LockedDown, "L-0006", 0, at(20), at(60)},
+		{[]*emergencyv1.Emergency{forever}, Locked, "K-0009", OnGroup, time.Time{}, time.Time{}},
+		{[]*emergencyv1.Emergency{longer, forever, freeze}, Locked, "K-0009", OnGroup, time.Time{}, time.Time{}},
+		{[]*emergencyv1.Emergency{lockdown, forever}, LockedDown, "L-0006", 0, at(20), time.Time{}},
+	} {
+		b := platform()
+		for _, e := range c.on {
+			b.PutEmergency(e)
+		}
+		v := Decide(b.Snapshot(noon), r, at(10))
+		if v.Reason != c.reason || v.Emergency != c.id || v.Target != c.target || !v.Until.Equal(c.until) || !v.Back.Equal(c.back) {
+			t.Errorf("%v: %+v", c.on, v)
+		}
+	}
+}
+
+func TestALockWithoutAnEndHoldsUntilSomebodyLiftsIt(t *testing.T) {
+	b := platform()
+	e := lockOn("K-0009", &emergencyv1.Selector{Users: []string{"ann"}})
+	e.EndTime, e.Started = nil, true
+	b.PutEmergency(e)
+	s, late := b.Snapshot(noon), noon.AddDate(5, 0, 0)
+	if v := Decide(s, Request{User: "ann", Channel: Interactive}, late); v.Reason != Locked {
+		t.Errorf("five years on: %+v", v)
+	}
+	if edge := s.NextEdge(at(1)); !edge.IsZero() || !NextEdge(e, at(1)).IsZero() || StatusOf(e, late) != emergencyv1.Emergency_ONGOING {
+		t.Errorf("the next edge is %s, the status %s", edge, StatusOf(e, late))
+	}
+	if !LocksUser(e, "ann", late) || LocksUser(e, "root", late) || len(b.Snapshot(late).Windows(late)) != 1 {
+		t.Error("it is not told of")
+	}
+	b.PutEmergency(cancelled(e, at(5), true))
+	if v := Decide(b.Snapshot(at(6)), Request{User: "ann", Channel: Interactive}, at(6)); !v.Allowed() {
+		t.Errorf("lifted: %+v", v)
+	}
+}
+
+func TestALockedGroupMeansItsDevicesAtTheDecision(t *testing.T) {
+	b := platform()
+	b.PutEmergency(lockOn("K-0009", &emergencyv1.Selector{AccessGroups: []string{"pay"}}))
+	want := func(device string, reason Reason) {
+		t.Helper()
+		if v := Decide(b.Snapshot(noon), Request{User: "ann", Device: device, Channel: SessionChannel}, at(1)); v.Reason != reason {
+			t.Errorf("%s: %s, want %s", device, v.Reason, reason)
+		}
+	}
+	want("db", Locked)
+	want("web", Allowed)
+	b.PutGroup("pay", []string{"ann"}, []string{"web"}, false)
+	want("db", Allowed)
+	want("web", Locked)
+	b.PutDisabledGroup("pay", []string{"ann"}, []string{"web"})
+	want("web", Allowed)
+}
+
 func TestAWindowOpensAndClosesByTheClockAtTheDecision(t *testing.T) {
 	b := platform()
 	b.PutEmergency(windowOf("F-0005", emergencyv1.Emergency_FREEZE, noon, at(60)))

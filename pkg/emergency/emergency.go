@@ -1,4 +1,4 @@
-// Package emergency is the pure heart of Portcullis: what a termination, a freeze and a lockdown
+// Package emergency is the pure heart of Portcullis: what a termination, a freeze, a lockdown and a lock
 // are, whom they concern, and what a door must answer.
 //
 // A Builder folds the journal's records into a Snapshot, which never changes. Decide answers one
@@ -57,6 +57,8 @@ const (
 	Freeze
 	// Lockdown closes the platform.
 	Lockdown
+	// Lock shuts one user, device or access group.
+	Lock
 )
 
 // String is the kind's name in the API.
@@ -68,8 +70,18 @@ func (k Kind) String() string {
 		return "FREEZE"
 	case Lockdown:
 		return "LOCKDOWN"
+	case Lock:
+		return "LOCK"
 	}
 	return "UNSPECIFIED"
+}
+
+// Letter is what the ids of the kind begin with.
+func (k Kind) Letter() string {
+	if k == Lock {
+		return "K" // a lockdown's is L
+	}
+	return k.String()[:1]
 }
 
 // Bounds of what may be asked for.

@@ -3,6 +3,9 @@ package emergency
 import (
 	"iter"
 	"slices"
+	"time"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
 
 // Administrator reports whether the name is an enabled user with the role System Administrator.
@@ -149,6 +152,17 @@ func (s *Snapshot) FrozenDevices(user string) []string {
 	slices.Sort(rows)
 	rows = slices.DeleteFunc(slices.Compact(rows), func(i uint32) bool { return !s.blocks(s.devices.at(i)) })
 	return s.devices.namesOf(rows)
+}
+
+// LockedGroups are the access groups on which a lock is on.
+func (s *Snapshot) LockedGroups(now time.Time) []string {
+	var names []string
+	for _, e := range s.Windows(now) {
+		if target, groups := TargetOf(e.GetSelector()); target == OnGroup && kindOf(e) == Lock && StatusOf(e, now) == emergencyv1.Emergency_ONGOING {
+			names = append(names, groups...)
+		}
+	}
+	return names
 }
 
 // InGroups reports whether a device is a member today of one of the groups.

@@ -39,7 +39,10 @@ type modelWindow struct {
 	cancelled   bool
 	breakGlass  []string
 	spared      string
-	signedOut   bool // its start has come
+	signedOut   bool   // its start has come
+	on          Target // of a lock
+	name        string
+	endless     bool
 	terminating *emergencyv1.Selector
 }
 
@@ -53,11 +56,18 @@ type modelLive struct {
 }
 
 func (m *model) decide(r Request) (Reason, time.Time, time.Time) {
-	var lockdown, freeze time.Time
+	var lockdown, lock, freeze time.Time
+	endless := false
 	user, known := m.users[r.User]
 	for _, w := range m.windows {
 		on := !w.cancelled && !m.now.Before(w.start) && m.now.Before(w.end)
 		if w.terminating != nil || !on {
+			continue
+		}
+		if w.on != 0 {
+			if m.locks(w, r) {
+				lock, endless = later(lock, w.end), endless || w.endless
+			}
 			continue
 		}
 		if !w.lockdown {
@@ -75,17 +85,47 @@ func (m *model) decide(r Request) (Reason, time.Time, time.Time) {
 	reach, blocked := m.reach(r)
 	exempt := known && user.admin && !user.disabled
 	frozen := r.Device != "" && reach && blocked && !exempt && !freeze.IsZero()
+	back := later(lockdown, lock)
+	if frozen {
+		back = later(back, freeze)
+	}
+	if endless {
+		back = time.Time{}
+	}
 	switch {
-	case !lockdown.IsZero() && frozen:
-		return LockedDown, lockdown, later(lockdown, freeze)
 	case !lockdown.IsZero():
-		return LockedDown, lockdown, lockdown
+		return LockedDown, lockdown, back
+	case endless:
+		return Locked, time.Time{}, back
+	case !lock.IsZero():
+		return Locked, lock, back
 	case !reach:
 		return NoAccess, time.Time{}, time.Time{}
 	case frozen:
 		return Frozen, freeze, freeze
 	}
 	return Allowed, time.Time{}, time.Time{}
+}
+
+func (m *model) locks(w *modelWindow, r Request) bool {
+	switch w.on {
+	case OnUser:
+		return w.name == r.User || w.name == r.Owner
+	case OnDevice:
+		return w.name == r.Device
+	}
+	return slices.Contains(m.groups[w.name].devices, r.Device)
+}
+
+// hits reports whether the start of a lock ends something.
+func (w *modelWindow) hits(l *modelLive) bool {
+	switch w.on {
+	case OnUser:
+		return l.session.User == w.name
+	case OnDevice:
+		return l.signIn == "" && l.session.Device == w.name
+	}
+	return l.signIn == "" && slices.Contains(l.session.Groups, w.name)
 }
 
 func (m *model) reach(r Request) (reach, blocked bool) {
@@ -119,11 +159,15 @@ func later(a, b time.Time) time.Time {
 // tick ends what a window's start ends, once, when it comes.
 func (m *model) tick() {
 	for _, w := range m.windows {
-		if !w.lockdown || w.signedOut || w.cancelled || m.now.Before(w.start) {
+		if !w.lockdown && w.on == 0 || w.signedOut || w.cancelled || m.now.Before(w.start) {
 			continue
 		}
 		w.signedOut = true
 		for _, l := range m.live {
+			if w.on != 0 {
+				l.ended = l.ended || w.hits(l)
+				continue
+			}
 			l.ended = l.ended || l.signIn == "" || l.signIn != w.spared
 		}
 	}
@@ -207,7 +251,8 @@ func (m *machine) write(e *emergencyv1.Emergency) {
 }
 
 func (m *machine) apply(t *rapid.T) {
-	lockdown := rapid.Bool().Draw(t, "lockdown")
+	kind := rapid.IntRange(0, 2).Draw(t, "kind")
+	lockdown := kind == 1
 	w := &modelWindow{
 		lockdown: lockdown, start: m.now.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "ahead")) * time.Minute),
 	}
@@ -226,9 +271,22 @@ func (m *machine) apply(t *rapid.T) {
 			w.record.SparedSignIn = w.spared
 		}
 	}
+	if kind == 2 {
+		m.lock(t, w)
+	}
 	m.windows = append(m.windows, w)
 	m.write(w.record)
 	m.tick()
+}
+
+func (m *machine) lock(t *rapid.T, w *modelWindow) {
+	w.on, w.record.Kind = Target(rapid.IntRange(1, 3).Draw(t, "target")), emergencyv1.Emergency_LOCK
+	w.name = pick(t, [][]string{nil, modelUsers, modelDevices, modelGroups}[w.on])
+	names := []string{w.name}
+	w.record.Selector = map[Target]*emergencyv1.Selector{OnUser: {Users: names}, OnDevice: {Devices: names}, OnGroup: {AccessGroups: names}}[w.on]
+	if w.endless = rapid.IntRange(0, 3).Draw(t, "endless") == 0; w.endless {
+		w.end, w.record.EndTime = w.start.AddDate(100, 0, 0), nil
+	}
 }
 
 func (m *machine) terminate(t *rapid.T) {
@@ -275,7 +333,7 @@ func (m *machine) open(t *rapid.T) *modelWindow {
 
 func (m *machine) cancel(t *rapid.T) {
 	w := m.open(t)
-	w.cancelled = true
+	w.cancelled, w.endless = true, false
 	w.record.CancelTime = timestamppb.New(m.now)
 	if !m.now.Before(w.start) {
 		w.end = m.now
@@ -290,7 +348,7 @@ func (m *machine) shorten(t *rapid.T) {
 	if !end.Before(w.end) {
 		t.Skip("too short already")
 	}
-	w.end, w.record.EndTime = end, timestamppb.New(end)
+	w.end, w.record.EndTime, w.endless = end, timestamppb.New(end), false
 	m.write(w.record)
 }
 
@@ -323,10 +381,10 @@ func (m *machine) admit(t *rapid.T) {
 	}})
 }
 
-func (m *machine) signIn(*rapid.T) {
+func (m *machine) signIn(t *rapid.T) {
 	m.signIns++
 	m.live = append(m.live, &modelLive{
-		signIn: fmt.Sprintf("sign-in-%d", m.signIns), session: Session{Admission: m.builder.Snapshot(m.now).Admission(m.now)},
+		signIn: fmt.Sprintf("sign-in-%d", m.signIns), session: Session{User: pick(t, modelUsers), Admission: m.builder.Snapshot(m.now).Admission(m.now)},
 	})
 }
 
@@ -338,12 +396,12 @@ func (m *machine) check(t *rapid.T) {
 				m.compare(t, s, Request{User: user, Device: device, Channel: channel})
 			}
 			m.compare(t, s, Request{Token: "token", Device: device, Channel: channel})
-			m.compare(t, s, Request{Token: "other", Device: device, Channel: channel})
+			m.compare(t, s, Request{Token: "other", Owner: "ann", Device: device, Channel: channel})
 		}
 	}
 	for i, l := range m.live {
 		if l.signIn != "" {
-			_, out := s.SignedOut(l.signIn, l.session.Admission, m.now)
+			_, out := s.SignedOut(l.session.User, l.signIn, l.session.Admission, m.now)
 			l.cut = l.cut || out
 		} else {
 			l.cut = l.cut || slices.ContainsFunc(s.Cuts(), func(c Cut) bool { return c.Ends(&l.session, m.now) })
@@ -363,7 +421,7 @@ func (m *machine) compare(t *rapid.T, s *Snapshot, r Request) {
 	if v.Reason != reason || !v.Until.Equal(until) || !v.Back.Equal(back) || v.Revision != s.Revision() {
 		t.Fatalf("%s: %+v: got %v, want %v until %v, back %v", m.now, r, v, reason, until, back)
 	}
-	if refused := v.Reason == LockedDown || v.Reason == Frozen; refused != (v.Emergency != "") {
+	if refused := v.Reason == LockedDown || v.Reason == Locked || v.Reason == Frozen; refused != (v.Emergency != "") {
 		t.Fatalf("%+v: refused by %q", r, v.Emergency)
 	}
 }

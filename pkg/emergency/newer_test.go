@@ -36,6 +36,14 @@ func TestWhatANewerVersionWritesMakesAnOlderDoorStricterNeverLaxer(t *testing.T)
 		"a freeze with a scope":                {newer(window(emergencyv1.Emergency_FREEZE), 120), true, false, false},
 		"a freeze that closes more":            {newer(window(emergencyv1.Emergency_FREEZE), firstWidening), true, true, true},
 		"a lockdown with a scope":              {newer(window(emergencyv1.Emergency_LOCKDOWN), 120), true, true, true},
+		"a lock":                               {window(emergencyv1.Emergency_LOCK), false, true, false},
+		"a lock with a scope":                  {newer(window(emergencyv1.Emergency_LOCK), 120), false, true, false},
+		"a lock that closes more":              {newer(window(emergencyv1.Emergency_LOCK), firstWidening), true, true, true},
+		"a lock that closes more, without end": {newer(endless(window(emergencyv1.Emergency_LOCK)), firstWidening), false, true, false},
+		"a lock on what is not known":          {unselected(window(emergencyv1.Emergency_LOCK)), true, true, true},
+		"a lock on several kinds of things":    {on(window(emergencyv1.Emergency_LOCK), &emergencyv1.Selector{Users: []string{"x"}, Devices: []string{"y"}}), true, true, true},
+		"a lock on a protocol":                 {on(window(emergencyv1.Emergency_LOCK), &emergencyv1.Selector{Devices: []string{"web"}, Protocols: []string{"SSH"}}), true, true, true},
+		"a lock on all, without end":           {unselected(endless(window(emergencyv1.Emergency_LOCK))), false, false, true},
 		"a lockdown that closes more":          {newer(window(emergencyv1.Emergency_LOCKDOWN), lastWidening), true, true, true},
 		"a kind that is not known":             {window(17), true, true, true},
 		"a kind below all":                     {window(-1), true, true, true},
@@ -97,6 +105,11 @@ func lifted(e *emergencyv1.Emergency, at time.Time) *emergencyv1.Emergency {
 
 func endless(e *emergencyv1.Emergency) *emergencyv1.Emergency {
 	e.EndTime = nil
+	return e
+}
+
+func on(e *emergencyv1.Emergency, sel *emergencyv1.Selector) *emergencyv1.Emergency {
+	e.Selector = sel
 	return e
 }
 

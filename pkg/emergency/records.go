@@ -35,6 +35,7 @@ type known struct {
 	open      []*record // windows that had not ended long before
 	lockdowns []window
 	freezes   []window
+	locks     *locks // nil where there are none
 	// Cuts whose start is not on record; those that sign people out and those that shut tokens for good,
 	// the highest revision first.
 	pending, signOuts, revocations []*Cut
@@ -53,7 +54,7 @@ func keyOf(e *emergencyv1.Emergency) *record {
 func compile(e *emergencyv1.Emergency) *record {
 	r := keyOf(e)
 	r.cut, r.cuts = CutOf(e)
-	if kind := kindOf(e); kind == Freeze || kind == Lockdown {
+	if kind := kindOf(e); kind != Termination {
 		r.window, r.windowed = compileWindow(e), e.GetCancelTime() == nil
 	}
 	return r
@@ -116,7 +117,7 @@ func (k *known) addCut(e *record) {
 	if !e.cut.Begun && !e.cut.Start.IsZero() {
 		k.pending = append(k.pending, &e.cut)
 	}
-	if e.cut.Kind == Lockdown {
+	if e.cut.Kind == Lockdown || e.cut.Kind == Lock && len(e.cut.Selector.GetUsers()) > 0 {
 		k.signOuts = append(k.signOuts, &e.cut)
 	}
 	if e.cut.revokeTokens {
@@ -125,14 +126,27 @@ func (k *known) addCut(e *record) {
 }
 
 func (k *known) addWindow(e *record) {
-	if kindOf(e.emergency) == Freeze {
+	switch kindOf(e.emergency) {
+	case Freeze:
 		k.freezes = append(k.freezes, e.window)
-		return
+	case Lock:
+		k.addLock(e)
+	default:
+		w := e.window
+		w.breakUsers = slices.Concat(w.breakUsers, k.policy.GetBreakGlassUsers())
+		w.breakTokens = slices.Concat(w.breakTokens, k.policy.GetBreakGlassTokens())
+		k.lockdowns = append(k.lockdowns, w)
 	}
-	w := e.window
-	w.breakUsers = slices.Concat(w.breakUsers, k.policy.GetBreakGlassUsers())
-	w.breakTokens = slices.Concat(w.breakTokens, k.policy.GetBreakGlassTokens())
-	k.lockdowns = append(k.lockdowns, w)
+}
+
+func (k *known) addLock(e *record) {
+	if k.locks == nil {
+		k.locks = &locks{OnUser: {}, OnDevice: {}, OnGroup: {}}
+	}
+	target, names := TargetOf(e.emergency.GetSelector())
+	for _, name := range names {
+		k.locks[target][name] = append(k.locks[target][name], &e.window)
+	}
 }
 
 func (k *known) everyCut() []Cut {

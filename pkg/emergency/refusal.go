@@ -3,6 +3,7 @@ package emergency
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -49,8 +50,8 @@ func (t Texts) Lockdown(until time.Time) string {
 func (t Texts) Refusal(v Verdict, device string) string {
 	switch v.Reason {
 	case LockedDown:
-		if v.Back.After(v.Until) {
-			return fmt.Sprintf("%s; %s stays frozen until %s", t.Lockdown(v.Until), device, t.Time(v.Back))
+		if v.Back.After(v.Until) && device != "" {
+			return fmt.Sprintf("%s; %s stays closed until %s", t.Lockdown(v.Until), device, t.Time(v.Back))
 		}
 		return t.Lockdown(v.Until)
 	case Frozen:
@@ -61,20 +62,40 @@ func (t Texts) Refusal(v Verdict, device string) string {
 		}
 		return fmt.Sprintf("You have no access to %s. Ask an administrator for an access group with it", device)
 	case Locked:
-		return fmt.Sprintf("%s is locked (%s). Ask an administrator", device, v.Emergency)
+		return fmt.Sprintf("%s is locked until %s. Ask an administrator about %s", locked(v.Target, device), t.lifted(v.Until), v.Emergency)
 	case Stale:
 		return "This door can't tell whether its view is fresh, and refuses until it can. Try again in a minute"
 	}
 	return ""
 }
 
+func locked(target Target, device string) string {
+	if target == OnUser || device == "" {
+		return "Your user"
+	}
+	return device
+}
+
+// lifted is the end of a lock.
+func (t Texts) lifted(end time.Time) string {
+	if end.IsZero() {
+		return "an administrator lifts it"
+	}
+	return t.Time(end)
+}
+
 // Ended is the sentence for a session that is cut off.
 func (t Texts) Ended(c *Cut) string {
 	text := fmt.Sprintf("%s: session ended. %s", t.product(), c.Reason)
-	if !c.Until.IsZero() {
-		return text + ", until " + t.Time(c.Until)
+	if c.Kind == Lock || !c.Until.IsZero() {
+		return text + ", until " + t.lifted(c.Until)
 	}
 	return text + ". New sessions may start"
+}
+
+// SignedOut is the sentence for a sign-in that the cut has ended.
+func (c *Cut) SignedOut() string {
+	return fmt.Sprintf("The %s %s has ended your sign-in. Sign in again", strings.ToLower(c.Kind.String()), c.Emergency)
 }
 
 // EndedFor is the sentence for a session that ends for another reason than an emergency.
@@ -103,6 +124,11 @@ func Why(e *emergencyv1.Emergency) string {
 		text = "The device is frozen (" + e.GetId() + ")"
 	case emergencyv1.Emergency_LOCKDOWN:
 		text = "The platform is under lockdown (" + e.GetId() + ")"
+	case emergencyv1.Emergency_LOCK:
+		text = "Your user is locked (" + e.GetId() + ")"
+		if target, _ := TargetOf(e.GetSelector()); target != OnUser {
+			text = "The device is locked (" + e.GetId() + ")"
+		}
 	}
 	if e.GetJustificationPublic() {
 		text += ": " + e.GetJustification()

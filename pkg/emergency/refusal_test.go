@@ -61,11 +61,15 @@ func TestWhoIsRefusedReadsWhyAndUntilWhen(t *testing.T) {
 		want   string
 	}{
 		{Verdict{Reason: LockedDown, Until: until2022, Back: until2022}, "", "Portcullis is under Lockdown until 09/08/2022 22:54:00"},
-		{Verdict{Reason: LockedDown, Until: until2022, Back: until2022.Add(time.Hour)}, "db", "Portcullis is under Lockdown until 09/08/2022 22:54:00; db stays frozen until 09/08/2022 23:54:00"},
+		{Verdict{Reason: LockedDown, Until: until2022, Back: until2022.Add(time.Hour)}, "db", "Portcullis is under Lockdown until 09/08/2022 22:54:00; db stays closed until 09/08/2022 23:54:00"},
 		{Verdict{Reason: Frozen, Until: until2022, Back: until2022, Emergency: "F-0007"}, "db", "db is frozen until 09/08/2022 22:54:00 (F-0007). Live sessions go on; new ones wait"},
 		{Verdict{Reason: NoAccess}, "db", "You have no access to db. Ask an administrator for an access group with it"},
 		{Verdict{Reason: NoAccess}, "", "You have no access here. Ask an administrator whether your user is enabled"},
-		{Verdict{Reason: Locked, Emergency: "K-0001"}, "db", "db is locked (K-0001). Ask an administrator"},
+		{Verdict{Reason: LockedDown, Until: until2022, Back: until2022.Add(time.Hour)}, "", "Portcullis is under Lockdown until 09/08/2022 22:54:00"},
+		{Verdict{Reason: Locked, Target: OnDevice, Emergency: "K-0001"}, "db", "db is locked until an administrator lifts it. Ask an administrator about K-0001"},
+		{Verdict{Reason: Locked, Target: OnGroup, Emergency: "K-0001", Until: until2022}, "db", "db is locked until 09/08/2022 22:54:00. Ask an administrator about K-0001"},
+		{Verdict{Reason: Locked, Target: OnUser, Emergency: "K-0001", Until: until2022}, "db", "Your user is locked until 09/08/2022 22:54:00. Ask an administrator about K-0001"},
+		{Verdict{Reason: Locked, Target: OnUser, Emergency: "K-0001"}, "", "Your user is locked until an administrator lifts it. Ask an administrator about K-0001"},
 		{Verdict{Reason: Stale}, "db", "This door can't tell whether its view is fresh, and refuses until it can. Try again in a minute"},
 		{Verdict{Reason: Allowed}, "db", ""},
 	} {
@@ -80,8 +84,10 @@ func TestTheJustificationIsReadOnlyIfItWasMarkedPublic(t *testing.T) {
 		emergencyv1.Emergency_TERMINATION: "Portcullis: session ended. Terminated by an administrator (X-0042)",
 		emergencyv1.Emergency_FREEZE:      "Portcullis: session ended. The device is frozen (X-0042)",
 		emergencyv1.Emergency_LOCKDOWN:    "Portcullis: session ended. The platform is under lockdown (X-0042)",
+		emergencyv1.Emergency_LOCK:        "Portcullis: session ended. Your user is locked (X-0042)",
 	} {
 		e := windowOf("X-0042", kind, noon, until2022)
+		e.Selector = &emergencyv1.Selector{Users: []string{"ann"}}
 		e.Justification, e.EndLiveSessions = "a leaked key", yes()
 		for _, public := range []bool{false, true} {
 			e.JustificationPublic = public

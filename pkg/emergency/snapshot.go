@@ -37,9 +37,11 @@ func (s *Snapshot) Admission(now time.Time) Admission {
 // Cuts are all that have ever been made, the newest first. The caller must not change them.
 func (s *Snapshot) Cuts() []Cut { return s.known.list() }
 
-// SignedOut answers the cut, if any, that has ended a sign-in.
-func (s *Snapshot) SignedOut(signIn string, a Admission, now time.Time) (Cut, bool) {
-	return bitten(s.known.signOuts, a, now, func(c *Cut) bool { return signIn != "" && signIn == c.SparedSignIn })
+// SignedOut answers the cut, if any, that has ended a user's sign-in.
+func (s *Snapshot) SignedOut(user, signIn string, a Admission, now time.Time) (Cut, bool) {
+	return bitten(s.known.signOuts, a, now, func(c *Cut) bool {
+		return signIn != "" && signIn == c.SparedSignIn || c.Kind == Lock && !slices.Contains(c.Selector.GetUsers(), user)
+	})
 }
 
 // TokenRevoked answers the cut, if any, that has shut a program's token for good: a lockdown applied
@@ -76,7 +78,7 @@ func (s *Snapshot) Emergencies() []*emergencyv1.Emergency {
 	return all
 }
 
-// Windows answers the freezes and lockdowns that are PENDING or ONGOING, the newest first.
+// Windows answers the freezes, lockdowns and locks that are PENDING or ONGOING, the newest first.
 func (s *Snapshot) Windows(now time.Time) []*emergencyv1.Emergency {
 	var open []*emergencyv1.Emergency
 	for _, e := range s.known.open {
@@ -95,12 +97,10 @@ func (s *Snapshot) Policy() *emergencyv1.Policy { return s.known.policy }
 func (s *Snapshot) NextEdge(now time.Time) time.Time {
 	var next time.Time
 	at := now.UnixNano()
-	for _, windows := range [][]window{s.known.lockdowns, s.known.freezes} {
-		for i := range windows {
-			for _, edge := range []int64{windows[i].start, windows[i].end} {
-				if t := time.Unix(0, edge).UTC(); edge > at && (next.IsZero() || t.Before(next)) {
-					next = t
-				}
+	for _, e := range s.known.open {
+		for _, edge := range []int64{e.window.start, e.window.end} {
+			if t := time.Unix(0, edge).UTC(); edge > at && edge != never && (next.IsZero() || t.Before(next)) {
+				next = t
 			}
 		}
 	}
