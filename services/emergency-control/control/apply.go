@@ -26,6 +26,7 @@ const (
 	purposeLockdown  = "lockdown"
 	purposeCancel    = "cancel"
 	purposeShorten   = "shorten"
+	purposeLock      = "lock"
 	purposePolicy    = "policy"
 )
 
@@ -119,7 +120,7 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 			return nil, err
 		}
 		revision := s.ledger.revision(next)
-		e.Id = fmt.Sprintf("%s-%04d", e.GetKind().String()[:1], next)
+		e.Id = fmt.Sprintf("%s-%04d", emergency.Kind(e.GetKind()).Letter(), next)
 		e.Revision, e.CutoffRevision = revision.String(), revision.String()
 		e.CreatedBy, e.CreateTime = a.caller.Actor(), timestamppb.New(now)
 		e.Justification, e.GovernanceCode = a.justification, a.governance

@@ -117,12 +117,13 @@ func liftable(e *emergencyv1.Emergency, id string, kind emergencyv1.Emergency_Ki
 func unknown(id string, kind emergencyv1.Emergency_Kind) error {
 	name, ok := map[emergencyv1.Emergency_Kind]string{
 		emergencyv1.Emergency_TERMINATION: "termination", emergencyv1.Emergency_FREEZE: "freeze", emergencyv1.Emergency_LOCKDOWN: "lockdown",
+		emergencyv1.Emergency_LOCK: "lock",
 	}[kind]
 	if !ok {
 		name, kind = "emergency", emergencyv1.Emergency_FREEZE
 	}
 	if !idPattern.MatchString(id) {
-		return fault.New(fault.InvalidArgument, "%q is not the id of a %s: ids look like %s-0042", id, name, kind.String()[:1]).With("field", "id")
+		return fault.New(fault.InvalidArgument, "%q is not the id of a %s: ids look like %s-0042", id, name, emergency.Kind(kind).Letter()).With("field", "id")
 	}
 	return fault.New(fault.NotFound, "There is no %s %s. List them to see which there are", name, id)
 }

@@ -46,10 +46,16 @@ func (s *Service) Preview(ctx context.Context, r *emergencyv1.PreviewRequest) (*
 			return nil, err
 		}
 		s.previewLockdown(ctx, p, e)
+	case r.GetLock() != nil:
+		e, err := s.lock(ctx, r.GetLock(), now)
+		if err != nil {
+			return nil, err
+		}
+		s.previewLock(ctx, p, e.GetSelector())
 	default:
-		return nil, fault.New(fault.InvalidArgument, "Say what to preview: termination, freeze or lockdown, as its own call takes it")
+		return nil, fault.New(fault.InvalidArgument, "Say what to preview: termination, freeze, lockdown or lock, as its own call takes it")
 	}
-	s.previewPeople(ctx, p, r.GetLockdown(), now)
+	s.previewPeople(ctx, p, r, now)
 	return p, nil
 }
 
@@ -91,19 +97,25 @@ func (s *Service) previewLockdown(ctx context.Context, p *emergencyv1.PreviewRes
 func door(c identityv1.Token_Channel) bool { return c != identityv1.Token_ENFORCER }
 
 // previewPeople says who remains, and whom a lockdown signs out: everyone, but the one sign-in that it
-// spares when it starts at once.
-func (s *Service) previewPeople(ctx context.Context, p *emergencyv1.PreviewResponse, lockdown *emergencyv1.ApplyLockdownRequest, now time.Time) {
+// spares when it starts at once. A lock signs its user out.
+func (s *Service) previewPeople(ctx context.Context, p *emergencyv1.PreviewResponse, r *emergencyv1.PreviewRequest, now time.Time) {
+	lockdown, locked := r.GetLockdown(), r.GetLock().GetUser()
 	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
 	if err != nil {
 		s.log.WarnContext(ctx, "identity can't be asked who remains", "error", err)
 		p.UnreachableServices = append(p.UnreachableServices, "identity")
 		return
 	}
-	p.Administrators = people.GetNames()
-	if lockdown == nil {
+	p.Administrators = slices.DeleteFunc(people.GetNames(), func(name string) bool { return name == locked })
+	out := slices.Clone(people.GetSignedIn())
+	switch {
+	case locked != "":
+		out = slices.DeleteFunc(out, func(name string) bool { return name != locked })
+		p.SignIns, p.SignInUsers = uint32(len(out)), out
+		return
+	case lockdown == nil:
 		return
 	}
-	out := slices.Clone(people.GetSignedIn())
 	atOnce := lockdown.GetStartTime() == nil || !lockdown.GetStartTime().AsTime().After(now)
 	if i := slices.Index(out, who.FromContext(ctx).User); atOnce && i >= 0 {
 		out = slices.Delete(out, i, i+1)

@@ -212,10 +212,8 @@ func (e *enforcer) progress(emergency string) *emergencyv1.CutProgress {
 // connectorService is the service of those who hold sessions.
 const connectorService = "connector"
 
-// window reports whether it is a freeze or a lockdown: its status is the clock's, not the receipts'.
-func window(e *emergencyv1.Emergency) bool {
-	return e.GetKind() == emergencyv1.Emergency_FREEZE || e.GetKind() == emergencyv1.Emergency_LOCKDOWN
-}
+// window reports whether it starts and ends: its status is the clock's, not the receipts'.
+func window(e *emergencyv1.Emergency) bool { return e.GetKind() > emergencyv1.Emergency_TERMINATION }
 
 // progress fills in how far an emergency that has started is with the sessions that it ends: what
 // connectors say, and nothing else. A connector that is silent is unreachable, never ended. Of a window

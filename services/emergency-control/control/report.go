@@ -165,11 +165,11 @@ func parseNarrowing(r *emergencyv1.ListEmergenciesRequest, kind emergencyv1.Emer
 
 // keeps reports whether a list shows an emergency, whatever its status.
 func (n narrowing) keeps(e *emergencyv1.Emergency) bool {
-	end := e.GetEndTime()
+	end, endless := e.GetEndTime(), e.GetEndTime() == nil && window(e)
 	if end == nil {
 		end = e.GetStartTime()
 	}
-	if n.by != "" && e.GetCreatedBy() != n.by || !n.until.IsZero() && !e.GetStartTime().AsTime().Before(n.until) || end.AsTime().Before(n.since) {
+	if n.by != "" && e.GetCreatedBy() != n.by || !n.until.IsZero() && !e.GetStartTime().AsTime().Before(n.until) || !endless && end.AsTime().Before(n.since) {
 		return false
 	}
 	if len(n.words) == 0 {
@@ -194,7 +194,12 @@ var orders = map[string]func(a, b *emergencyv1.Emergency) int{
 	"startTime": func(a, b *emergencyv1.Emergency) int {
 		return a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime())
 	},
-	"endTime":   func(a, b *emergencyv1.Emergency) int { return a.GetEndTime().AsTime().Compare(b.GetEndTime().AsTime()) },
+	"endTime": func(a, b *emergencyv1.Emergency) int {
+		if endless := cmp.Compare(count(a.GetEndTime() == nil), count(b.GetEndTime() == nil)); endless != 0 {
+			return endless
+		}
+		return a.GetEndTime().AsTime().Compare(b.GetEndTime().AsTime())
+	},
 	"createdBy": func(a, b *emergencyv1.Emergency) int { return cmp.Compare(a.GetCreatedBy(), b.GetCreatedBy()) },
 	"governanceCode": func(a, b *emergencyv1.Emergency) int {
 		return cmp.Compare(a.GetGovernanceCode(), b.GetGovernanceCode())
@@ -206,6 +211,13 @@ var orders = map[string]func(a, b *emergencyv1.Emergency) int{
 	"blockedDevices": func(a, b *emergencyv1.Emergency) int {
 		return cmp.Compare(a.GetBlockedDevices(), b.GetBlockedDevices())
 	},
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // rank puts first what is on, then what is to come.

@@ -53,6 +53,8 @@ func missingEdge(e *emergencyv1.Emergency) (time.Time, bool) {
 		return time.Time{}, false
 	case !e.GetStarted():
 		return e.GetStartTime().AsTime(), true
+	case e.GetEndTime() == nil:
+		return time.Time{}, false // a lock that goes on until somebody lifts it
 	}
 	return e.GetEndTime().AsTime(), true
 }

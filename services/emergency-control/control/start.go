@@ -3,11 +3,16 @@ package control
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"portcullis.dev/pkg/audit"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/emergency-control/measure"
@@ -78,4 +83,76 @@ func Note(ctx context.Context, h *run.Host, a HostAct) error {
 		return err
 	}
 	return note(ctx, c, h.Journal, h.Now, h.Log, a)
+}
+
+// HostAct is what whoever runs the host does there, while nothing else runs and nobody can be asked.
+type HostAct struct {
+	// Kind is for instance "user.recover", Target the name of what is acted on.
+	Kind, Target string
+	// Actor is who, as the host knows them.
+	Actor         string
+	Justification string
+}
+
+// Restoration is a record that was put back from a backup, as it ended there.
+type Restoration struct {
+	Key             ed25519.PrivateKey
+	Epoch, Sequence uint64
+	Hash            []byte
+	// Taken is when the backup was begun, Now when it is put back.
+	Taken, Now time.Time
+	// Actor is who put it back, as the host knows them.
+	Actor         string
+	Justification string
+}
+
+// Restored is the entry that comes behind such a record before anybody reads it. It starts a new epoch: what was
+// admitted under a revision that is lost is below every cut that is still to come.
+func Restored(r Restoration) (journal.Message, error) {
+	entry := &emergencyv1.Entry{
+		Epoch: max(r.Epoch+1, uint64(r.Now.Unix())), Sequence: r.Sequence + 1, PreviousHash: r.Hash, Time: timestamppb.New(r.Now),
+		Subject: fmt.Sprintf("emergency.restored.R-%04d", r.Sequence+1), Change: emergencyv1.Entry_RESTORED,
+		Actor: r.Actor, Justification: r.Justification,
+		Record: &emergencyv1.Entry_Restore{Restore: &emergencyv1.Restore{BackupTime: timestamppb.New(r.Taken)}},
+	}
+	stored, err := audit.Seal(entry, r.Key)
+	return journal.Message{Subject: entry.GetSubject(), Data: stored}, err
+}
+
+// note writes the act to the record before it is done: what a host's owner does is no secret either.
+func note(ctx context.Context, c Config, j *journal.Journal, now func() time.Time, log *slog.Logger, a HostAct) error {
+	stream, err := j.Stream(ctx, watch.Emergency)
+	if err != nil {
+		return fmt.Errorf("opening the record: %w", err)
+	}
+	l := newLedger(c, now, log)
+	g, ctx := errgroup.WithContext(ctx)
+	following, stop := context.WithCancel(ctx)
+	g.Go(func() error {
+		if err := l.run(following, stream); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer stop()
+		select {
+		case <-l.ready:
+		case <-following.Done():
+			return following.Err()
+		}
+		if err := l.begin(ctx); err != nil {
+			return err
+		}
+		_, err := l.append(ctx, a.draft)
+		return err
+	})
+	return g.Wait()
+}
+
+func (a HostAct) draft(next uint64) ([]*emergencyv1.Entry, error) {
+	return []*emergencyv1.Entry{{
+		Subject: fmt.Sprintf("emergency.act.A-%04d", next), Change: emergencyv1.Entry_ACT, Actor: a.Actor, Justification: a.Justification,
+		Record: &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: a.Kind, Target: a.Target, Detail: "on the host"}},
+	}}, nil
 }

@@ -1,0 +1,153 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/internal/who"
+)
+
+// ApplyLock shuts one user, device or access group, and ends what it has open.
+func (s *Service) ApplyLock(ctx context.Context, r *emergencyv1.ApplyLockRequest) (*emergencyv1.Emergency, error) {
+	a, err := ask(ctx, r, purposeLock, r.GetJustification(), r.GetGovernanceCode())
+	if err != nil {
+		return nil, err
+	}
+	remain, err := s.remaining(ctx, r.GetUser())
+	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := s.lock(ctx, r, now)
+		if err != nil {
+			return nil, err
+		}
+		return e, s.notLast(remain, r.GetUser(), now)
+	})
+}
+
+// CancelLock lifts a lock that is pending or on. What it has cut stays cut.
+func (s *Service) CancelLock(ctx context.Context, r *emergencyv1.CancelRequest) (*emergencyv1.Emergency, error) {
+	return s.cancel(ctx, r, emergencyv1.Emergency_LOCK)
+}
+
+// GetLock answers a lock with its status now and how far it is.
+func (s *Service) GetLock(ctx context.Context, r *emergencyv1.GetEmergencyRequest) (*emergencyv1.Emergency, error) {
+	return s.get(ctx, r.GetId(), emergencyv1.Emergency_LOCK)
+}
+
+// ListLocks lists newest first, or as it is asked to.
+func (s *Service) ListLocks(ctx context.Context, r *emergencyv1.ListEmergenciesRequest) (*emergencyv1.ListLocksResponse, error) {
+	l, err := s.list(ctx, r, emergencyv1.Emergency_LOCK)
+	return &emergencyv1.ListLocksResponse{Locks: l.page, NextPageToken: l.next, StatusCounts: l.counts, People: l.people}, err
+}
+
+func (s *Service) lock(ctx context.Context, r *emergencyv1.ApplyLockRequest, now time.Time) (*emergencyv1.Emergency, error) {
+	sel, err := target(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSelector(sel, s.watch.State()); err != nil {
+		return nil, err
+	}
+	if r.GetUser() != "" && r.GetUser() == who.FromContext(ctx).User {
+		return nil, fault.New(fault.PermissionDenied, "Nobody locks their own user. Ask another administrator").With("field", "user")
+	}
+	length := r.GetDuration()
+	if length == nil {
+		length = durationpb.New(emergency.MinDuration)
+	}
+	e, err := s.window(emergencyv1.Emergency_LOCK, r.GetStartTime(), length, now)
+	if err != nil {
+		return nil, err
+	}
+	if r.GetDuration() == nil {
+		e.EndTime, e.Duration = nil, nil
+	}
+	e.Selector, e.JustificationPublic, e.Digest = sel, r.GetJustificationPublic(), r.GetDigest()
+	return e, nil
+}
+
+// target is the one thing that a lock shuts.
+func target(r *emergencyv1.ApplyLockRequest) (*emergencyv1.Selector, error) {
+	sel, named := new(emergencyv1.Selector), 0
+	for _, of := range []struct {
+		name  string
+		names *[]string
+	}{{r.GetUser(), &sel.Users}, {r.GetDevice(), &sel.Devices}, {r.GetAccessGroup(), &sel.AccessGroups}} {
+		if of.name != "" {
+			*of.names = []string{of.name}
+			named++
+		}
+	}
+	switch named {
+	case 0:
+		return nil, fault.New(fault.SelectorEmpty, "Say what it locks: the name of one user, device or accessGroup").With("field", "user")
+	case 1:
+		return sel, nil
+	}
+	return nil, fault.New(fault.InvalidArgument, "A lock shuts one user, one device or one accessGroup. Apply one lock for each").With("field", "user")
+}
+
+// remaining are the administrators who could still act if the user were locked; nil where that takes away none.
+func (s *Service) remaining(ctx context.Context, user string) ([]string, error) {
+	if user == "" || !s.watch.State().Emergency.Administrator(user) {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, previewPatience)
+	defer cancel()
+	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "Identity can't be asked who could still act without %s. Try again in a moment", user).Because(err)
+	}
+	others := slices.DeleteFunc(people.GetNames(), func(name string) bool { return name == user })
+	return slices.Grow(others, 1), nil // not nil, although there may be none
+}
+
+// notLast refuses to lock the last administrator who could still act. Those whom a lock will shut out don't count.
+// The ledger's lock is held, so that two who lock each other are not both let.
+func (s *Service) notLast(remain []string, user string, now time.Time) error {
+	if remain == nil || slices.ContainsFunc(remain, func(name string) bool { return !s.locked(name, now) }) {
+		return nil
+	}
+	return fault.New(fault.LastAdministrator, "%s is the last administrator with a working MFA who is not locked. Lift another lock first, or let another one enrol", user).With("name", user)
+}
+
+func (s *Service) locked(user string, now time.Time) bool {
+	for _, e := range s.ledger.records {
+		if emergency.LocksUser(e, user, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// previewLock says what a lock would hit.
+func (s *Service) previewLock(ctx context.Context, p *emergencyv1.PreviewResponse, sel *emergencyv1.Selector) {
+	state := s.watch.State()
+	target, names := emergency.TargetOf(sel)
+	switch target {
+	case emergency.OnUser:
+		for _, token := range state.Who.Tokens() {
+			if door(token.GetChannel()) && slices.Contains(names, token.GetCreatedBy()) {
+				p.TokenNames = append(p.TokenNames, token.GetName())
+			}
+		}
+		slices.Sort(p.TokenNames)
+		p.Tokens, p.TokenNames = uint32(len(p.TokenNames)), firstOf(p.TokenNames)
+	case emergency.OnDevice:
+		p.Devices, p.DeviceNames = 1, names
+	case emergency.OnGroup:
+		devices := state.Emergency.GroupDevices(names[0])
+		p.Devices, p.DeviceNames = uint32(len(devices)), firstOf(devices)
+		p.AccessGroups, p.AccessGroupNames = 1, names
+	}
+	s.previewSessions(ctx, p, sel)
+}
