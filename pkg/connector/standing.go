@@ -172,6 +172,8 @@ func (c *Connector) endingBy(cut *cut) *ending {
 		e.refusal = fault.New(fault.Lockdown, "%s", reason)
 	case emergency.Freeze:
 		e.refusal = fault.New(fault.Frozen, "%s", reason)
+	case emergency.Lock:
+		e.refusal = fault.New(fault.Locked, "%s", reason)
 	}
 	if !cut.Until.IsZero() {
 		e.refusal.Until("until", cut.Until, c.config.Now())

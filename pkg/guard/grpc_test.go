@@ -173,6 +173,37 @@ func TestAFreezeEndsWhatIsLiveOnlyIfItSaysSo(t *testing.T) {
 	refused(t, err, fault.Lockdown) // and not F-2
 }
 
+func TestALockShutsItsUserOrDeviceAndEndsWhatIsLive(t *testing.T) {
+	gate := newGate(t)
+	g := newGuard(t, gate)
+	_, client := newServer(t, g)
+	watch, err := client.Watch(as(t, "alice"), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	lock := func(id string, sel *emergencyv1.Selector) {
+		gate.untilHeld(gate.change(func(b *emergency.Builder) {
+			b.PutEmergency(gate.emergency(id, emergencyv1.Emergency_LOCK, func(e *emergencyv1.Emergency) { e.Selector, e.EndTime = sel, nil }))
+		}))
+	}
+	lock("K-1", &emergencyv1.Selector{Users: []string{"alice"}})
+	_, err = watch.Recv()
+	refused(t, err, fault.Locked)
+	if _, err := client.Check(as(t, "alice"), &grpc_health_v1.HealthCheckRequest{}); fault.From(err).Details["emergency"] != "K-1" {
+		t.Errorf("a new call: %v", err)
+	}
+	admin := guard.Caller{User: "root", Device: "orders", Channel: emergency.SessionChannel}
+	allowed(t, g.Check(admin))
+	lock("K-2", &emergencyv1.Selector{AccessGroups: []string{"shop"}})
+	refused(t, g.Check(admin), fault.Locked)
+	allowed(t, g.Check(root))
+	gate.untilHeld(gate.change(func(b *emergency.Builder) { b.PutGroup("shop", []string{"alice", "root"}, nil, true) }))
+	refused(t, g.Check(admin), fault.PermissionDenied)
+}
+
 func TestAClientsGuardEndsTheStreamsThatItOpened(t *testing.T) {
 	gate := newGate(t)
 	g := newGuard(t, gate)

@@ -150,7 +150,7 @@ func named(name string, lists ...[]string) bool {
 
 // ended is what those read who are cut off.
 func (g *Guard) ended(c *emergency.Cut, now time.Time) *fault.Error {
-	reason := map[emergency.Kind]string{emergency.Lockdown: fault.Lockdown, emergency.Freeze: fault.Frozen}[c.Kind]
+	reason := map[emergency.Kind]string{emergency.Lockdown: fault.Lockdown, emergency.Freeze: fault.Frozen, emergency.Lock: fault.Locked}[c.Kind]
 	if reason == "" {
 		reason = fault.Aborted
 	}

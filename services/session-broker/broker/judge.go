@@ -13,7 +13,8 @@ const doubt = 5 * time.Second
 
 const judgeGather = 100 * time.Millisecond // what an emergency ends goes first
 
-// judge ends the sessions of users and devices that were disabled or deleted (H6).
+// judge ends the sessions of users and devices that were disabled or deleted (H6), and those on a device that has come
+// under a lock since they began: the lock's own cut ends only what was there before it.
 func (b *Broker) judge(h *host) {
 	state := b.deps.View.State()
 	if state == nil {
@@ -32,6 +33,7 @@ func (b *Broker) judgeOne(h *host, s *sessionv1.Session, known *emergency.Snapsh
 	switch user, device := s.GetUser(), s.GetDevice(); {
 	case known.UserEnabled(user) && known.DeviceEnabled(device):
 		delete(h.doubtful, s.GetId())
+		b.judgeLocked(h, s, known)
 		return
 	case known.HasUser(user) && !known.UserEnabled(user):
 		why = "Your user has been disabled"
@@ -49,6 +51,18 @@ func (b *Broker) judgeOne(h *host, s *sessionv1.Session, known *emergency.Snapsh
 		why = "Your user or the device has been removed"
 	}
 	h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(why))
+}
+
+func (b *Broker) judgeLocked(h *host, s *sessionv1.Session, known *emergency.Snapshot) {
+	now := b.config.Now()
+	v := emergency.Decide(known, emergency.Request{User: s.GetUser(), Device: s.GetDevice(), Channel: emergency.SessionChannel}, now)
+	if v.Reason != emergency.Locked {
+		return
+	}
+	cut, cuts := emergency.CutOf(known.Emergency(v.Emergency))
+	if cuts && !cut.Bites(seen(s).Admission, now) {
+		h.order(s.GetId(), cut.Emergency, b.config.Texts.Ended(&cut))
+	}
 }
 
 // judgeDoubtful looks again at those that were waited for.

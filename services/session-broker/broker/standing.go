@@ -14,8 +14,8 @@ import (
 )
 
 // resolver remembers which directory the groups of a cut mean. A termination means the groups as they
-// were when it was first seen, or whoever joins a group a month later would be ended by it; a freeze means
-// them as they are until it ends.
+// were when it was first seen, or whoever joins a group a month later would be ended by it; a freeze and a
+// lock mean them as they are until they end.
 type resolver struct {
 	now  func() time.Time
 	mu   sync.Mutex
@@ -30,7 +30,7 @@ func newResolver(now func() time.Time) *resolver {
 func (r *resolver) directory(c *emergency.Cut, now *emergency.Snapshot) *emergency.Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	lasting := c.Blocking && (c.Until.IsZero() || r.now().Before(c.Until))
+	lasting := (c.Blocking || c.Kind == emergency.Lock) && (c.Until.IsZero() || r.now().Before(c.Until))
 	if was := r.of[c.Emergency]; was != nil && !lasting {
 		return was
 	}
