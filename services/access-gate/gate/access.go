@@ -102,7 +102,7 @@ func (s *Service) note(a *asker, q emergency.Request, v emergency.Verdict) {
 func (a *asker) question(r *gatev1.CheckRequest) (emergency.Request, error) {
 	q := emergency.Request{User: r.GetUser(), Device: r.GetDevice(), Channel: channelOf(r)}
 	if q.User == "" && !a.door() {
-		q.User, q.Token = a.caller.User, a.caller.Token
+		q.User, q.Token, q.Owner = a.caller.User, a.caller.Token, a.caller.Owner
 	}
 	self := q.User == a.caller.User && q.Token == a.caller.Token
 	switch {

@@ -83,7 +83,7 @@ func TestARefusalSaysWhyAndUntilWhen(t *testing.T) {
 	r := must(g.Check(p.admin(), &gatev1.CheckRequest{User: "ann", Device: "db"}))
 	want := &gatev1.CheckResponse{
 		Reason: gatev1.CheckResponse_LOCKDOWN, Emergency: "L-0002", Revision: "1-2", Until: freeze.GetEndTime(),
-		Message: texts.Lockdown(lockdown.GetEndTime().AsTime()) + "; db stays frozen until " + texts.Time(freeze.GetEndTime().AsTime()),
+		Message: texts.Lockdown(lockdown.GetEndTime().AsTime()) + "; db stays closed until " + texts.Time(freeze.GetEndTime().AsTime()),
 	}
 	if !proto.Equal(want, r) {
 		t.Errorf("got %v, want %v", r, want)

@@ -21,7 +21,9 @@ func (p *platform) lockable() *Service {
 	p.put("DIRECTORY", "directory.device.db", &gatev1.DeviceRecord{Device: &gatev1.Device{Name: "db"}})
 	p.put("DIRECTORY", "directory.group.pay", &gatev1.AccessGroupRecord{AccessGroup: &gatev1.AccessGroup{Name: "pay", Devices: []string{"db"}}})
 	s := p.replica()
-	p.await(s, func() bool { return s.watch.State().Emergency.HasGroup("pay") && s.watch.State().Emergency.HasUser("bruno") }, "the directory")
+	p.await(s, func() bool {
+		return s.watch.State().Emergency.HasGroup("pay") && s.watch.State().Emergency.HasUser("bruno")
+	}, "the directory")
 	return s
 }
 

@@ -62,7 +62,7 @@ func (s *Service) byKey(ctx context.Context, v *vault, name string, key []byte) 
 func (s *Service) ListAdministrators(context.Context, *identityv1.ListAdministratorsRequest) (*identityv1.ListAdministratorsResponse, error) {
 	now := s.deps.Now()
 	over := func(in who.SignIn) bool {
-		_, cut := s.emergencies().SignedOut(in.ID, in.Admission, now)
+		_, cut := s.emergencies().SignedOut(in.User, in.ID, in.Admission, now)
 		return cut || in.Issued.Before(s.view().Ended(in.Entry))
 	}
 	return &identityv1.ListAdministratorsResponse{Names: s.roll.Administrators(), SignedIn: s.present.Users(now, over)}, nil

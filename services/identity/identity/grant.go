@@ -24,8 +24,8 @@ type purpose struct{ name, permission string }
 func purposes() []purpose {
 	return []purpose{
 		{name: ""}, {name: "terminate"}, {name: "freeze"}, {name: "lockdown"}, {name: "cancel"}, {name: "shorten"},
-		{name: "approve"}, {name: "drill"},
-		{"lock", who.ManageSessions}, {"policy", who.ManagePolicy}, {"user", who.ManageUsers},
+		{name: "approve"}, {name: "drill"}, {name: "lock"},
+		{"policy", who.ManagePolicy}, {"user", who.ManageUsers},
 		{"token", who.ManageTokens}, {"access-group", who.ManageDevices},
 	}
 }

@@ -234,7 +234,7 @@ func (n noting) note(err error, t attempt.Try) {
 	}
 	e := fault.From(err)
 	asked := e.Reason == fault.CodeInvalid && e.Details["codeRequired"] != ""
-	if asked || !slices.Contains([]string{fault.Lockdown, fault.CodeInvalid, fault.CodeUsed, fault.LockedOut}, e.Reason) {
+	if asked || !slices.Contains([]string{fault.Lockdown, fault.Locked, fault.CodeInvalid, fault.CodeUsed, fault.LockedOut}, e.Reason) {
 		return
 	}
 	if n.roll.User(t.User) == nil {

@@ -124,7 +124,7 @@ func (s *Service) remember(ctx context.Context, v *vault, p person) {
 }
 
 // CreateSignIn signs a person in. During a lockdown the right password of somebody whom it does not let
-// through is answered with the lockdown, before any code is taken.
+// through is answered with the lockdown, before any code is taken; a lock on them answers likewise.
 func (s *Service) CreateSignIn(ctx context.Context, r *identityv1.CreateSignInRequest) (*identityv1.SignIn, error) {
 	v, err := s.opened()
 	if err != nil {
@@ -156,13 +156,10 @@ type entrance struct {
 	now         time.Time
 }
 
-// letIn refuses with the lockdown that is in the way of a person at the console.
+// letIn refuses with the lockdown or the lock that is in the way of a person at the console.
 func (s *Service) letIn(name string, known entrance) error {
 	verdict := emergency.Decide(known.emergencies, emergency.Request{User: name, Channel: emergency.Interactive}, known.now)
-	if verdict.Reason != emergency.LockedDown {
-		return nil
-	}
-	return rpc.Lockdown(s.deps.Texts, verdict, known.now)
+	return rpc.Shut(s.deps.Texts, verdict, known.now)
 }
 
 // admit stamps and signs a new sign-in. The stamp is what the decision was made by: whatever comes later
@@ -205,7 +202,7 @@ func (s *Service) RefreshSignIn(ctx context.Context, _ *identityv1.RefreshSignIn
 		return nil, err
 	}
 	now := s.deps.Now()
-	_, cut := s.emergencies().SignedOut(c.SignIn, c.Admission, now)
+	_, cut := s.emergencies().SignedOut(c.User, c.SignIn, c.Admission, now)
 	record := s.roll.Record(c.User)
 	gone := record == nil || record.GetDeleted() || record.GetUser().GetDisabled() || c.Issued.Before(record.GetSignInCutoff().AsTime())
 	if cut || gone || !now.Before(c.Issued.Add(signInLife)) {

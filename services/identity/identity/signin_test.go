@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -367,6 +369,49 @@ func TestInALockdownTheRightPasswordOfANonAdministratorGetsTheLockdown(t *testin
 	}
 	if err := w.try("admin", w.first.Password, w.next(w.first.Secret), home); err != nil {
 		t.Errorf("the administrator: %v", err)
+	}
+}
+
+func TestARightPasswordOfALockedUserGetsTheLock(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	w.user(ctx, "alice")
+	second := w.administrator(ctx, "second")
+	alice := w.signIn("alice", password, "", away)
+	lock := func(id, user string, change func(*emergencyv1.Emergency)) {
+		w.lockdown(id, func(e *emergencyv1.Emergency) {
+			e.Kind, e.Selector = emergencyv1.Emergency_LOCK, &emergencyv1.Selector{Users: []string{user}}
+			if change != nil {
+				change(e)
+			}
+		})
+	}
+	lock("K-0001", "alice", nil)
+	f := refused(t, w.try("alice", password, "", away), fault.Locked)
+	if f.Details["until"] == "" || f.Details["emergency"] != "K-0001" || f.Message == "" {
+		t.Errorf("the refusal says %q, %v", f.Message, f.Details)
+	}
+	refused(t, w.try("alice", "wrong password 1", "", away), fault.Unauthenticated)
+	_, err := w.RefreshSignIn(w.as(alice, away), &identityv1.RefreshSignInRequest{})
+	refused(t, err, fault.Unauthenticated)
+	if err := w.try("second", password, w.next(second), home); err != nil {
+		t.Errorf("another: %v", err)
+	}
+	var hers *emergencyv1.Emergency
+	lock("K-0002", "second", func(e *emergencyv1.Emergency) { hers, e.EndTime = e, nil })
+	refused(t, w.try("second", password, w.next(second), home), fault.Locked)
+	// Who is locked is no administrator that remains.
+	grant, text := w.grant(ctx, w.first.Secret, "user"), password
+	if _, err := w.CreateUser(ctx, &identityv1.CreateUserRequest{User: &identityv1.User{Name: "berta", Password: &text, Roles: []string{emergency.Administrator}, Grant: &grant}}); err != nil {
+		t.Fatal(err)
+	}
+	berta := w.as(w.signIn("berta", password, "", away), away) // without an MFA
+	refused(t, w.change(berta, &identityv1.User{Name: "admin", Disabled: true}, "disabled"), fault.LastAdministrator)
+	lifted := proto.CloneOf(hers)
+	lifted.CancelTime, lifted.EndTime, lifted.Started = lifted.GetStartTime(), lifted.GetStartTime(), true
+	w.declare(lifted)
+	if err := w.change(berta, &identityv1.User{Name: "admin", Disabled: true}, "disabled"); err != nil {
+		t.Errorf("with another who is not locked: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/identity/account"
 	"portcullis.dev/services/identity/people"
@@ -175,10 +178,13 @@ func (s *Service) writeUser(ctx context.Context, v *vault, o operation, name str
 	return s.roll.Record(name), nil
 }
 
-// notLast refuses to lose the last administrator with a working MFA.
+// notLast refuses to lose the last administrator with a working MFA. Whom a lock shuts out can do nothing.
 func (s *Service) notLast(name string) error {
+	known, now := s.emergencies(), s.deps.Now()
+	locks := known.Windows(now)
 	for _, other := range s.roll.Administrators() {
-		if other != name {
+		locked := slices.ContainsFunc(locks, func(e *emergencyv1.Emergency) bool { return emergency.LocksUser(e, other, now) })
+		if other != name && !locked {
 			return nil
 		}
 	}

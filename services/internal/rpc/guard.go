@@ -84,7 +84,7 @@ func (s *Server) decide(row Row, peer, bearer string) (who.Caller, error) {
 	return caller, permit(state, row, caller)
 }
 
-// verify reads the credential, and says whether a lockdown has ended it or is in its way.
+// verify reads the credential, and says whether a lockdown or a lock has ended it or is in its way.
 func (s *Server) verify(state *watch.State, row Row, bearer string, now time.Time) (who.Caller, error) {
 	if bearer == "" {
 		return who.Caller{}, fault.New(fault.Unauthenticated, "This takes a credential. Sign in first, or send a token")
@@ -93,20 +93,22 @@ func (s *Server) verify(state *watch.State, row Row, bearer string, now time.Tim
 	if err != nil {
 		return who.Caller{}, err
 	}
-	if err := s.lockdown(state, row, caller, now); err != nil {
+	if err := s.shut(state, row, caller, now); err != nil {
 		return who.Caller{}, err
 	}
 	return caller, nil
 }
 
-// lockdown refuses whom a lockdown that is on refuses, and whom one has signed out.
-func (s *Server) lockdown(state *watch.State, row Row, c who.Caller, now time.Time) error {
+// shut refuses whom a lockdown or a lock that is on refuses, and whom one has signed out.
+func (s *Server) shut(state *watch.State, row Row, c who.Caller, now time.Time) error {
 	if c.Channel == emergency.Enforcer {
 		return nil
 	}
-	verdict := emergency.Decide(state.Emergency, emergency.Request{User: c.User, Token: c.Token, Channel: c.Channel}, now)
-	if verdict.Reason == emergency.LockedDown && !row.Open {
-		return Lockdown(s.config.Texts, verdict, now)
+	verdict := emergency.Decide(state.Emergency, emergency.Request{User: c.User, Token: c.Token, Owner: c.Owner, Channel: c.Channel}, now)
+	if !row.Open {
+		if err := Shut(s.config.Texts, verdict, now); err != nil {
+			return err
+		}
 	}
 	if c.Token != "" {
 		if cut, revoked := state.Emergency.TokenRevoked(c.Token, c.Admission.Revision, now); revoked {
@@ -114,15 +116,23 @@ func (s *Server) lockdown(state *watch.State, row Row, c who.Caller, now time.Ti
 		}
 		return nil
 	}
-	if cut, over := state.Emergency.SignedOut(c.SignIn, c.Admission, now); over {
-		return fault.New(fault.Unauthenticated, "The lockdown %s has ended your sign-in. Sign in again", cut.Emergency)
+	if cut, over := state.Emergency.SignedOut(c.User, c.SignIn, c.Admission, now); over {
+		return fault.New(fault.Unauthenticated, "%s", cut.SignedOut())
 	}
 	return nil
 }
 
-// Lockdown is the refusal of a lockdown that is on. Its details name the lockdown.
-func Lockdown(t emergency.Texts, v emergency.Verdict, now time.Time) *fault.Error {
-	return fault.New(fault.Lockdown, "%s", t.Refusal(v, "")).Until("until", v.Until, now).With("emergency", v.Emergency)
+// Shut is the refusal of a lockdown or a lock that is on, nil for any other verdict. Its details name it.
+func Shut(t emergency.Texts, v emergency.Verdict, now time.Time) error {
+	reason := map[emergency.Reason]string{emergency.LockedDown: fault.Lockdown, emergency.Locked: fault.Locked}[v.Reason]
+	if reason == "" {
+		return nil
+	}
+	e := fault.New(reason, "%s", t.Refusal(v, "")).With("emergency", v.Emergency)
+	if !v.Until.IsZero() {
+		e = e.Until("until", v.Until, now)
+	}
+	return e
 }
 
 // permit asks whether the caller is, or holds, one of what the row needs.

@@ -288,6 +288,54 @@ func TestATokenThatALockdownHasRevokedWaitsForAnAdministrator(t *testing.T) {
 	}
 }
 
+func TestALockRefusesItsUserAndTheirTokensAndEndsTheirSignIns(t *testing.T) {
+	w := newWorld(t)
+	w.serve(rpc.Gate, (&gate{}).register)
+	checkMethod, posture := "/portcullis.gate.v1.Access/Check", "/portcullis.gate.v1.Posture/GetPosture"
+	made := func(by string, channel identityv1.Token_Channel) string {
+		id, bearer := w.token(channel)
+		w.tokens[id].Token.CreatedBy = by
+		w.identity("token."+id, w.tokens[id])
+		return bearer
+	}
+	his, hers, door := made("bob", identityv1.Token_API), made("ana", identityv1.Token_API), made("bob", identityv1.Token_ENFORCER)
+	old, ana := w.signIn("bob", time.Hour), w.signIn("ana", time.Hour)
+	lock := w.lockdown(0, time.Hour, func(e *emergencyv1.Emergency) {
+		e.Id, e.Kind, e.EndTime, e.Selector = "K-0042", emergencyv1.Emergency_LOCK, nil, &emergencyv1.Selector{Users: []string{"bob"}}
+	})
+	since := w.signIn("bob", time.Hour)
+	ask := func(bearer, method string) *fault.Error {
+		if err := w.dial(rpc.Gateway, rpc.Gate).Invoke(as(t, bearer), method, &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
+			return fault.From(err)
+		}
+		return &fault.Error{}
+	}
+	for name, c := range map[string]struct{ bearer, method, want string }{
+		"his sign-in from before":       {old, checkMethod, fault.Locked},
+		"a sign-in of his since":        {since, checkMethod, fault.Locked},
+		"his token":                     {his, checkMethod, fault.Locked},
+		"a door of his making":          {door, checkMethod, ""},
+		"another's sign-in":             {ana, checkMethod, ""},
+		"another's token":               {hers, checkMethod, ""},
+		"he, at what is open to anyone": {old, posture, ""},
+	} {
+		got := ask(c.bearer, c.method)
+		if got.Reason != c.want {
+			t.Errorf("%s: got %v, want %q", name, got, c.want)
+		}
+		if want := "Your user is locked until an administrator lifts it. Ask an administrator about K-0042"; c.want == fault.Locked &&
+			(got.Message != want || got.Code != codes.PermissionDenied || got.Details["emergency"] != "K-0042" || got.Details["until"] != "") {
+			t.Errorf("%s: %v, %v", name, got, got.Details)
+		}
+	}
+	w.lift(lock)
+	for bearer, want := range map[string]string{old: fault.Unauthenticated, his: "", since: ""} {
+		if got := ask(bearer, checkMethod); got.Reason != want {
+			t.Errorf("lifted: got %v, want %q", got, want)
+		}
+	}
+}
+
 func TestALockdownIsNotAskedAgainByItself(t *testing.T) {
 	w := newWorld(t)
 	g := &gate{}

@@ -42,7 +42,7 @@ func TestAHoldShutsAtOnceCutsWhatIsKnownAndOutlivesTheProcess(t *testing.T) {
 	if got := w.State().Emergency.Emergency("H-1"); got.GetHold() != "H-1" || len(w.Holds()) != 1 {
 		t.Fatalf("the view has %v, holds are %v", got, w.Holds())
 	}
-	if cut, over := w.State().Emergency.SignedOut("s-1", admitted, time.Now()); !over || cut.Emergency != "H-1" {
+	if cut, over := w.State().Emergency.SignedOut("ann", "s-1", admitted, time.Now()); !over || cut.Emergency != "H-1" {
 		t.Errorf("what was admitted before goes on: %v", cut)
 	}
 	next := r.watch(folder)

@@ -46,6 +46,8 @@ type Caller struct {
 	// Token and TokenName are set for a program.
 	Token     string
 	TokenName string
+	// Owner is the user who made the token, empty where that was none.
+	Owner     string
 	Channel   emergency.Channel
 	Admission emergency.Admission
 	// Address is the client's, as the gateway or the bastion saw it.

@@ -52,7 +52,7 @@ func (v *View) program(id, bearer string) (Caller, error) {
 	if err != nil {
 		return Caller{}, fmt.Errorf("reading token %s: %w", id, err)
 	}
-	return Caller{Token: id, TokenName: record.GetToken().GetName(), Channel: channelOf(record.GetToken().GetChannel()),
+	return Caller{Token: id, TokenName: record.GetToken().GetName(), Owner: record.GetToken().GetCreatedBy(), Channel: channelOf(record.GetToken().GetChannel()),
 		Admission: emergency.Admission{Revision: armed}}, nil
 }
 
