@@ -203,6 +203,44 @@ func TestOpeningWhatAFreezeClosesTakesAGrant(t *testing.T) {
 	}
 }
 
+func TestOpeningALockedGroupTakesAGrant(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db", "web")
+	p.group(g, "pay", false, []string{"ann"}, []string{"db"})
+	p.group(g, "ops", true, []string{"ann"}, []string{"db", "web"})
+	lock := window("K-0009", emergencyv1.Emergency_LOCK, -time.Second, time.Hour)
+	lock.Selector, lock.EndTime = &emergencyv1.Selector{AccessGroups: []string{"pay"}}, nil
+	if err := g.watch.Wait(t.Context(), watch.Emergency, p.emergency(lock)); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.reason(g, "admin", "db"); r != gatev1.CheckResponse_LOCKED {
+		t.Errorf("the check says %s", r)
+	}
+	for what, in := range map[string]*gatev1.AccessGroup{"disabled": {Name: "pay", Disabled: true}, "devices": {Name: "pay"}} {
+		wantReason(t, p.change(g, in, what), fault.GrantRequired)
+	}
+	_, err := g.DeleteAccessGroup(p.admin(), &gatev1.DeleteAccessGroupRequest{Name: "pay"})
+	wantReason(t, err, fault.GrantRequired)
+	for what, in := range map[string]*gatev1.AccessGroup{
+		"block_during_freezes": {Name: "ops"}, "devices": {Name: "pay", Devices: []string{"db", "web"}},
+	} {
+		if err := p.change(g, in, what); err != nil {
+			t.Errorf("%s opens nothing: %v", what, err)
+		}
+	}
+	if r := p.reason(g, "ann", "web"); r != gatev1.CheckResponse_LOCKED {
+		t.Errorf("what has joined the group: %s", r)
+	}
+	grant := "grant-1"
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", Devices: []string{"web"}, Grant: &grant}, "devices"); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.reason(g, "ann", "db"); r != gatev1.CheckResponse_ALLOWED || len(p.acts.acts) != 1 || !strings.Contains(p.acts.acts[0].GetDetail(), "last locked group pay: db") {
+		t.Errorf("%s, on record %v", r, p.acts.acts)
+	}
+}
+
 func TestASpentGrantOpensNothingAgain(t *testing.T) {
 	p := newPlatform(t)
 	g := p.gate()

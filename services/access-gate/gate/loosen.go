@@ -13,7 +13,8 @@ import (
 
 // While a freeze is on, whoever opens what it closes does what lifting it would do, and is guarded like
 // it: a group that blocks stops to (its flag goes off, it is disabled or deleted), or a device leaves the
-// last group that closes it. Deleting the device itself opens nothing: it takes its credential along.
+// last group that closes it. So it is with a group that is locked. Deleting the device itself opens nothing: it
+// takes its credential along.
 
 // opening is what a change would open, in words; empty if nothing.
 type opening string
@@ -21,17 +22,43 @@ type opening string
 // regrouping is a group before and after a change; nil after it is gone.
 type regrouping struct{ before, after *gatev1.AccessGroup }
 
+// closing is how groups close their devices now: by a freeze, or because they are locked.
+type closing struct {
+	closes func(*gatev1.AccessGroup) bool
+	// by are the groups that close a device so.
+	by func(device string) []string
+	// group is what one that does is called.
+	group string
+}
+
+func (e *edit) closings() []closing {
+	var all []closing
+	now := e.service.now()
+	if !e.known.FreezeUntil(now).IsZero() {
+		closes := func(g *gatev1.AccessGroup) bool { return g.GetBlockDuringFreezes() && !g.GetDisabled() }
+		all = append(all, closing{closes, e.known.BlockingGroups, "blocking group"})
+	}
+	if locked := e.known.LockedGroups(now); len(locked) > 0 {
+		among := func(name string) bool { return slices.Contains(locked, name) }
+		closes := func(g *gatev1.AccessGroup) bool { return among(g.GetName()) && !g.GetDisabled() }
+		by := func(device string) []string {
+			return slices.DeleteFunc(e.known.DeviceGroups(device), func(g string) bool { return !among(g) })
+		}
+		all = append(all, closing{closes, by, "locked group"})
+	}
+	return all
+}
+
 // openings says what changes of groups open now.
 func (e *edit) openings(changes ...regrouping) opening {
-	if e.known.FreezeUntil(e.service.now()).IsZero() {
-		return ""
-	}
 	var opens []string
-	for _, c := range changes {
-		if stops := c.stops(); stops != "" {
-			opens = append(opens, c.before.GetName()+" "+stops)
-		} else if open := e.released(c, changes); len(open) > 0 {
-			opens = append(opens, "out of their last blocking group "+c.before.GetName()+": "+few(open))
+	for _, by := range e.closings() {
+		for _, c := range changes {
+			if stops := by.stops(c); stops != "" {
+				opens = append(opens, c.before.GetName()+" "+stops)
+			} else if open := e.released(by, c, changes); len(open) > 0 {
+				opens = append(opens, "out of their last "+by.group+" "+c.before.GetName()+": "+few(open))
+			}
 		}
 	}
 	return opening(few(opens))
@@ -44,12 +71,10 @@ func few(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-func closes(g *gatev1.AccessGroup) bool { return g.GetBlockDuringFreezes() && !g.GetDisabled() }
-
 // stops says how a group ceases to close its devices; empty if it doesn't.
-func (c regrouping) stops() string {
+func (by closing) stops(c regrouping) string {
 	switch {
-	case !closes(c.before) || closes(c.after):
+	case !by.closes(c.before) || c.after != nil && by.closes(c.after):
 		return ""
 	case c.after == nil:
 		return "deleted"
@@ -60,14 +85,14 @@ func (c regrouping) stops() string {
 }
 
 // released are the devices that leave the group, and are closed by no other one after all the changes.
-func (e *edit) released(c regrouping, changes []regrouping) []string {
-	if !closes(c.before) {
+func (e *edit) released(by closing, c regrouping, changes []regrouping) []string {
+	if !by.closes(c.before) {
 		return nil
 	}
 	changed, closed := map[string]bool{}, map[string]bool{}
 	for _, other := range changes {
 		changed[other.before.GetName()] = true
-		if closes(other.after) {
+		if other.after != nil && by.closes(other.after) {
 			for _, name := range other.after.GetDevices() {
 				closed[name] = true
 			}
@@ -75,7 +100,7 @@ func (e *edit) released(c regrouping, changes []regrouping) []string {
 	}
 	return slices.DeleteFunc(slices.Clone(c.before.GetDevices()), func(name string) bool {
 		return closed[name] || !e.known.HasDevice(name) ||
-			slices.ContainsFunc(e.known.BlockingGroups(name), func(g string) bool { return !changed[g] })
+			slices.ContainsFunc(by.by(name), func(g string) bool { return !changed[g] })
 	})
 }
 
@@ -111,5 +136,5 @@ func (o opening) needs(p *proof) error {
 	if o == "" || p.grant != "" {
 		return nil
 	}
-	return fault.New(fault.GrantRequired, "A freeze is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along", o)
+	return fault.New(fault.GrantRequired, "A freeze or a lock is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along", o)
 }

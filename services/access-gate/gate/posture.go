@@ -103,7 +103,9 @@ func (s *Service) pictureOf(known *emergency.Snapshot, now time.Time) *picture {
 		e = proto.CloneOf(e)
 		e.Status = emergency.StatusOf(e, now)
 		p.whole = append(p.whole, e)
-		p.public = append(p.public, publicly(e))
+		if e.GetKind() != emergencyv1.Emergency_LOCK { // whom a lock is on is for those to know who may read it
+			p.public = append(p.public, publicly(e))
+		}
 	}
 	s.posture.Store(p)
 	return p

@@ -34,7 +34,10 @@ func TestPostureTellsStrangersOfALockdownOnly(t *testing.T) {
 	pending.JustificationPublic = true
 	p.emergency(pending)
 	p.emergency(window("F-0003", emergencyv1.Emergency_FREEZE, -2*time.Hour, -time.Hour))
-	at := p.emergency(window("F-0004", emergencyv1.Emergency_FREEZE, -time.Minute, time.Minute))
+	p.emergency(window("F-0004", emergencyv1.Emergency_FREEZE, -time.Minute, time.Minute))
+	lock := window("K-0005", emergencyv1.Emergency_LOCK, -time.Minute, time.Minute)
+	lock.Selector, lock.EndTime = &emergencyv1.Selector{Devices: []string{"web"}}, nil
+	at := p.emergency(lock)
 	if err := g.watch.Wait(t.Context(), watch.Emergency, at); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +52,7 @@ func TestPostureTellsStrangersOfALockdownOnly(t *testing.T) {
 	if got := ids(ann); got != "F-0004 ONGOING, F-0002 PENDING, L-0001 ONGOING" {
 		t.Error(got)
 	}
-	if strings.Join(ann.GetFrozenDevices(), " ") != "db" || ann.GetRevision() != "1-4" {
+	if strings.Join(ann.GetFrozenDevices(), " ") != "db" || ann.GetRevision() != "1-5" {
 		t.Errorf("%v", ann)
 	}
 	for _, e := range ann.GetEmergencies() {
@@ -58,6 +61,9 @@ func TestPostureTellsStrangersOfALockdownOnly(t *testing.T) {
 		}
 	}
 	admin := get(p.admin())
+	if got := ids(admin); got != "K-0005 ONGOING, F-0004 ONGOING, F-0002 PENDING, L-0001 ONGOING" {
+		t.Errorf("who may read it is told %s", got)
+	}
 	if len(admin.GetFrozenDevices()) != 0 || admin.GetEmergencies()[0].GetJustification() == "" {
 		t.Errorf("an administrator is told %v", admin)
 	}
