@@ -156,7 +156,7 @@ func why(err error) string {
 // lookFor says how to find out whether a deed was done.
 func lookFor(path string) string {
 	look := "Look before you try again"
-	for collection, command := range map[string]string{"lockdowns": "lockdown", "freezes": "freeze", "terminations": "terminate"} {
+	for collection, command := range map[string]string{"lockdowns": "lockdown", "freezes": "freeze", "locks": "lock", "terminations": "terminate"} {
 		if strings.HasPrefix(path, "/v1/"+collection) {
 			look = fmt.Sprintf("Look with `portcullis %s list` before you try again", command)
 		}

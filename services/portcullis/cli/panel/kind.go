@@ -14,9 +14,11 @@ import (
 	"portcullis.dev/services/portcullis/cli/app"
 )
 
-// kind is what differs between a freeze and a lockdown.
+// kind is what differs between a freeze, a lockdown and a lock.
 type kind struct {
 	noun, collection, does string
+	// endless says that it may go on until it is lifted.
+	endless bool
 	// flags adds the kind's own, and answers what makes its request of what all windows have.
 	flags func(*pflag.FlagSet) func(common) (apply proto.Message, preview *emergencyv1.PreviewRequest)
 	list  func(context.Context, *app.Listing) (proto.Message, []*emergencyv1.Emergency, error)
@@ -26,6 +28,7 @@ type kind struct {
 
 // common is what every window is applied with.
 type common struct {
+	names  []string  // what it is on, where it says so
 	start  time.Time // zero is now
 	length time.Duration
 	public bool

@@ -1,4 +1,4 @@
-// Package panel is the emergency panel on the command line: terminate, freeze, lock down, lift, and
+// Package panel is the emergency panel on the command line: terminate, freeze, lock down, lock, lift, and
 // watch how far it is.
 package panel
 
@@ -16,7 +16,7 @@ type panel struct{ *app.App }
 func Commands(a *app.App) []*cobra.Command {
 	p := panel{a}
 	return []*cobra.Command{
-		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.receipts(), p.enforcers(), p.hold(),
+		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.lock(), p.receipts(), p.enforcers(), p.hold(),
 	}
 }
 
@@ -42,6 +42,9 @@ func (p panel) left(e *emergencyv1.Emergency) string {
 	case emergencyv1.Emergency_PENDING:
 		return "starts in " + screen.Span(e.GetStartTime().AsTime().Sub(p.Now()))
 	case emergencyv1.Emergency_ONGOING:
+		if e.GetEndTime() == nil {
+			return "until lifted"
+		}
 		return screen.Span(e.GetEndTime().AsTime().Sub(p.Now())) + " left"
 	}
 	return ""

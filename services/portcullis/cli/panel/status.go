@@ -3,6 +3,7 @@ package panel
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,18 +75,23 @@ func (p panel) headline(state *gatev1.PostureState) string {
 		until := lockdown.GetUntil().AsTime()
 		return screen.Closed.Render("Locked down") + fmt.Sprintf(" until %s, %s left.", p.Moment(screen.RoundUp(until)), screen.Span(until.Sub(p.Now())))
 	}
-	freezes, pending := uint32(0), uint32(0)
+	freezes, locks, pending := uint32(0), uint32(0), uint32(0)
 	for _, e := range state.GetEmergencies() {
 		switch {
 		case e.GetStatus() == emergencyv1.Emergency_PENDING:
 			pending++
 		case e.GetKind() == emergencyv1.Emergency_FREEZE && e.GetStatus() == emergencyv1.Emergency_ONGOING:
 			freezes++
+		case e.GetKind() == emergencyv1.Emergency_LOCK:
+			locks++
 		}
 	}
 	text := "All doors open"
 	if freezes > 0 {
 		text = screen.Held.Render(count(freezes, "freeze") + " on")
+	}
+	if locks > 0 {
+		text = strings.TrimPrefix(text+", ", "All doors open, ") + screen.Held.Render(count(locks, "lock")+" on")
 	}
 	if pending > 0 {
 		text += fmt.Sprintf(", %d pending", pending)

@@ -1,8 +1,10 @@
 package panel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,10 @@ func (p panel) window(k kind) *cobra.Command {
 }
 
 // span is the flags that say when.
-type span struct{ length, in, at string }
+type span struct {
+	length, in, at string
+	endless        bool // no length is said: it has no end
+}
 
 func (s *span) flags(command *cobra.Command) {
 	command.Flags().StringVar(&s.length, "for", "", "how long: 30m, 2h, 3d")
@@ -35,8 +40,10 @@ func (s *span) read(p panel) (length time.Duration, start func() time.Time, err 
 	if s.in != "" && s.at != "" {
 		return 0, nil, app.Usagef("--in or --at, not both")
 	}
-	if length, err = screen.ParseSpan(s.length); err != nil {
-		return 0, nil, app.Usagef("--for: %v", err)
+	if s.length != "" || !s.endless {
+		if length, err = screen.ParseSpan(s.length); err != nil {
+			return 0, nil, app.Usagef("--for: %v", err)
+		}
 	}
 	if s.in != "" {
 		in, err := screen.ParseSpan(s.in)
@@ -55,8 +62,9 @@ func (s *span) read(p panel) (length time.Duration, start func() time.Time, err 
 	return length, func() time.Time { return time.Time{} }, nil
 }
 
-func (s *span) ask(p panel) error {
-	if s.length != "" {
+func (s *span) ask(p panel, k kind) error {
+	s.endless = k.endless
+	if s.length != "" || s.endless {
 		return nil
 	}
 	answer, err := p.Term.Ask("For how long [2h]")
@@ -75,13 +83,19 @@ func (p panel) apply(k kind) *cobra.Command {
 		Use: "apply --for LENGTH", Short: "apply a " + k.noun + " now or later: " + k.does, Args: cobra.NoArgs,
 		Example: fmt.Sprintf("  portcullis %s apply --for 2h --justification \"Stolen laptop\" --ticket INC-1\n  portcullis %s apply --for 30m --in 10m", k.noun, k.noun),
 	}
+	p.applies(k, command)
+	return command
+}
+
+// applies makes a command that applies one. What it names goes along with the flags.
+func (p panel) applies(k kind, command *cobra.Command) {
 	when, request := new(span), k.flags(command.Flags())
 	when.flags(command)
 	act := p.ActFlags(command, k.noun)
 	public := command.Flags().Bool("public", false, "those who are refused or cut off may read the justification")
 	wait := command.Flags().Duration("wait", defaultFollow, "how long to watch the doors confirm; 0 doesn't")
-	command.RunE = func(command *cobra.Command, _ []string) error {
-		if err := when.ask(p); err != nil {
+	command.RunE = func(command *cobra.Command, names []string) error {
+		if err := when.ask(p, k); err != nil {
 			return err
 		}
 		length, start, err := when.read(p)
@@ -91,7 +105,7 @@ func (p panel) apply(k kind) *cobra.Command {
 		if err := act.AskWhy(command.Context()); err != nil {
 			return err
 		}
-		ask := common{start: start(), length: length, public: *public, act: act}
+		ask := common{names: names, start: start(), length: length, public: *public, act: act}
 		p.announce(command.Context(), act, k, func() *emergencyv1.PreviewRequest { _, preview := request(ask); return preview })
 		answer := new(emergencyv1.Emergency)
 		err = act.Do(command.Context(), func(grant string) error {
@@ -102,9 +116,8 @@ func (p panel) apply(k kind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.applied(command.Context(), k, answer, *wait)
+		return p.applied(command.Context(), answer, *wait)
 	}
-	return command
 }
 
 // announce says to whoever is about to type the code what it will do.
@@ -119,10 +132,10 @@ func (p panel) announce(ctx context.Context, act *app.Act, k kind, request func(
 	p.Term.Note("The %s will hit %s.", k.noun, hits(answer))
 }
 
-func (p panel) applied(ctx context.Context, k kind, e *emergencyv1.Emergency, wait time.Duration) error {
+func (p panel) applied(ctx context.Context, e *emergencyv1.Emergency, wait time.Duration) error {
 	if e.GetStatus() == emergencyv1.Emergency_ONGOING && wait > 0 {
 		if p.ForPeople() {
-			fmt.Fprintf(p.Term.Out, "%s is on until %s.\n", e.GetId(), screen.Until(e.GetEndTime(), p.Zone))
+			fmt.Fprintf(p.Term.Out, "%s is on until %s.\n", e.GetId(), cmp.Or(screen.Until(e.GetEndTime(), p.Zone), "somebody lifts it"))
 		}
 		p.watchReceipts(ctx, e.GetId(), wait)
 	}
@@ -145,13 +158,24 @@ func (p panel) list(k kind) *cobra.Command {
 }
 
 func (p panel) windows(all []*emergencyv1.Emergency) *screen.Table {
-	t := screen.NewTable("ID", "STATUS", "STARTS", "ENDS", "LEFT", "BY", "TICKET", "JUSTIFICATION")
+	locks := slices.ContainsFunc(all, func(e *emergencyv1.Emergency) bool { return e.GetKind() == emergencyv1.Emergency_LOCK })
+	head := []string{"ID", "STATUS", "LOCKS", "STARTS", "ENDS", "LEFT", "BY", "TICKET", "JUSTIFICATION"}
+	t := screen.NewTable(without(head, !locks)...)
 	for _, e := range all {
-		t.Cells(screen.Plain(e.GetId()), statusCell(e), screen.Plain(screen.Stamp(e.GetStartTime(), p.Zone)),
-			screen.Plain(screen.Until(e.GetEndTime(), p.Zone)), screen.Plain(p.left(e)), screen.Plain(e.GetCreatedBy()),
-			screen.Plain(e.GetGovernanceCode()), screen.Plain(e.GetJustification()))
+		cells := []screen.Cell{screen.Plain(e.GetId()), statusCell(e), screen.Plain(selected(e.GetSelector())),
+			screen.Plain(screen.Stamp(e.GetStartTime(), p.Zone)), screen.Plain(screen.Until(e.GetEndTime(), p.Zone)), screen.Plain(p.left(e)),
+			screen.Plain(e.GetCreatedBy()), screen.Plain(e.GetGovernanceCode()), screen.Plain(e.GetJustification())}
+		t.Cells(without(cells, !locks)...)
 	}
 	return t
+}
+
+// without leaves out the column of what locks shut.
+func without[T any](cells []T, locks bool) []T {
+	if locks {
+		return slices.Delete(cells, 2, 3)
+	}
+	return cells
 }
 
 func (p panel) show(k kind) *cobra.Command {
