@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
@@ -123,7 +124,7 @@ func (f *fake) answer(r *http.Request, bearer string, body []byte) ([]byte, *no)
 		return f.posture(parts[0], bearer)
 	case "policy":
 		return f.patchPolicy(r, body)
-	case "freezes", "lockdowns", "terminations", "emergencies:preview", "emergencies":
+	case "freezes", "lockdowns", "locks", "terminations", "emergencies:preview", "emergencies":
 		return f.emergency(r, parts, body)
 	case "sessions", "connectors", "enforcers":
 		return f.live(r, parts)
@@ -307,12 +308,12 @@ func (f *fake) apply(collection string, body []byte) ([]byte, *no) {
 	if request.length != nil && request.length.AsDuration() > 30*24*time.Hour {
 		return nil, refuse(400, "DURATION_OUT_OF_RANGE", "A window lasts from 1 minute to 30 days")
 	}
-	purpose := map[string]string{"freezes": "freeze", "lockdowns": "lockdown", "terminations": "terminate"}[collection]
+	purpose := map[string]string{"freezes": "freeze", "lockdowns": "lockdown", "locks": "lock", "terminations": "terminate"}[collection]
 	if n := f.spend(request.Grant, purpose); n != nil {
 		return nil, n
 	}
 	number := len(f.emergencies) + 1
-	record.Id = fmt.Sprintf("%c-%04d", strings.ToUpper(collection)[0], number)
+	record.Id = fmt.Sprintf("%s-%04d", emergency.Kind(record.GetKind()).Letter(), number)
 	record.Justification, record.GovernanceCode = request.Justification, request.Ticket
 	record.CreatedBy, record.CreateTime, record.Revision = "admin", timestamppb.Now(), fmt.Sprintf("1-%d", number)
 	f.open(record, request)
@@ -331,7 +332,9 @@ func (f *fake) open(e *emergencyv1.Emergency, request windowRequest) {
 	if request.start != nil {
 		e.StartTime, e.Status = request.start, emergencyv1.Emergency_PENDING
 	}
-	e.EndTime = timestamppb.New(e.GetStartTime().AsTime().Add(request.length.AsDuration()))
+	if request.length != nil {
+		e.EndTime = timestamppb.New(e.GetStartTime().AsTime().Add(request.length.AsDuration()))
+	}
 }
 
 func readApply(collection string, body []byte) (windowRequest, *emergencyv1.Emergency, *no) {
@@ -341,6 +344,17 @@ func readApply(collection string, body []byte) (windowRequest, *emergencyv1.Emer
 		n := strict(body, q)
 		return windowRequest{q.GetGrant(), q.GetRequestId(), q.GetJustification(), q.GetGovernanceCode(), q.GetStartTime(), q.GetDuration()},
 			&emergencyv1.Emergency{Kind: emergencyv1.Emergency_FREEZE, EndLiveSessions: &q.EndLiveSessions, JustificationPublic: q.GetJustificationPublic()}, n
+	case "locks":
+		q := new(emergencyv1.ApplyLockRequest)
+		n := strict(body, q)
+		on := new(emergencyv1.Selector)
+		for names, name := range map[*[]string]string{&on.Users: q.GetUser(), &on.Devices: q.GetDevice(), &on.AccessGroups: q.GetAccessGroup()} {
+			if name != "" {
+				*names = []string{name}
+			}
+		}
+		return windowRequest{q.GetGrant(), q.GetRequestId(), q.GetJustification(), q.GetGovernanceCode(), q.GetStartTime(), q.GetDuration()},
+			&emergencyv1.Emergency{Kind: emergencyv1.Emergency_LOCK, Selector: on}, n
 	case "lockdowns":
 		q := new(emergencyv1.ApplyLockdownRequest)
 		n := strict(body, q)
@@ -388,7 +402,7 @@ func (f *fake) liftOne(e *emergencyv1.Emergency, verb string, body []byte) ([]by
 }
 
 func (f *fake) listEmergencies(collection string) []byte {
-	kind := map[string]emergencyv1.Emergency_Kind{"freezes": emergencyv1.Emergency_FREEZE, "lockdowns": emergencyv1.Emergency_LOCKDOWN, "terminations": emergencyv1.Emergency_TERMINATION}[collection]
+	kind := map[string]emergencyv1.Emergency_Kind{"freezes": emergencyv1.Emergency_FREEZE, "lockdowns": emergencyv1.Emergency_LOCKDOWN, "locks": emergencyv1.Emergency_LOCK, "terminations": emergencyv1.Emergency_TERMINATION}[collection]
 	var all []*emergencyv1.Emergency
 	for _, e := range f.emergencies {
 		if e.GetKind() == kind {
@@ -400,6 +414,8 @@ func (f *fake) listEmergencies(collection string) []byte {
 		return encode(&emergencyv1.ListFreezesResponse{Freezes: all})
 	case emergencyv1.Emergency_LOCKDOWN:
 		return encode(&emergencyv1.ListLockdownsResponse{Lockdowns: all})
+	case emergencyv1.Emergency_LOCK:
+		return encode(&emergencyv1.ListLocksResponse{Locks: all})
 	}
 	return encode(&emergencyv1.ListTerminationsResponse{Terminations: all})
 }
