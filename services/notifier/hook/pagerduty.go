@@ -62,7 +62,7 @@ func severity(kind string) string {
 	switch {
 	case kind == "emergency.lockdown.started":
 		return "critical"
-	case kind == "emergency.freeze.started", kind == "emergency.session.terminated":
+	case kind == "emergency.freeze.started", kind == "emergency.lock.started", kind == "emergency.session.terminated":
 		return "error"
 	case kind == "", strings.HasPrefix(kind, "emergency.approval."):
 		return "info"

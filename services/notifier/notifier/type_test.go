@@ -37,6 +37,7 @@ func TestTypesAreFoundByTheirCategory(t *testing.T) {
 	want := []string{
 		"emergency.session.terminated",
 		"emergency.freeze.scheduled", "emergency.freeze.started", "emergency.freeze.ended", "emergency.freeze.cancelled", "emergency.freeze.shortened",
+		"emergency.lock.scheduled", "emergency.lock.started", "emergency.lock.ended", "emergency.lock.cancelled",
 		"emergency.lockdown.scheduled", "emergency.lockdown.started", "emergency.lockdown.ended", "emergency.lockdown.cancelled", "emergency.lockdown.shortened",
 		"emergency.attempt.refused", "emergency.approval.requested", "emergency.approval.granted", "emergency.approval.denied",
 		"emergency.role.changed", "emergency.mfa.changed", "emergency.policy.changed",

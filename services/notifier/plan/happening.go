@@ -34,7 +34,7 @@ func concerns(e *emergencyv1.Emergency) *gatev1.FilterUsersRequest {
 		return &gatev1.FilterUsersRequest{Frozen: true}
 	case emergencyv1.Emergency_LOCKDOWN:
 		return &gatev1.FilterUsersRequest{All: true}
-	case emergencyv1.Emergency_TERMINATION:
+	case emergencyv1.Emergency_TERMINATION, emergencyv1.Emergency_LOCK:
 		s := e.GetSelector()
 		if len(s.GetDevices())+len(s.GetAccessGroups()) == 0 {
 			return &gatev1.FilterUsersRequest{All: true}

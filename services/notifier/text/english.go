@@ -136,6 +136,83 @@ Emergency: {{id}}`,
 Why: {{justification}}
 Ticket: {{ticket}}`,
 	},
+	"emergency.lock.scheduled": {
+		"Lock {{id}} planned: {{target}}, from {{start}}",
+		`
+{{actor}} scheduled a lock. From {{start}} until {{until}} the {{target}} is refused, to administrators too, and what is open then ends.
+
+Whoever controls the emergency panel can still cancel it.
+
+Why: {{justification}}
+Ticket: {{ticket}}
+By: {{actor}}
+From: {{start}}
+Until: {{until}}
+Duration: {{duration}}
+Begins in: {{starts_in}}
+Emergency: {{id}}`,
+		`
+{{product}}: {{actor}} planned lock {{id}} of {{target}}, from {{start}} until {{until}}.
+Why: {{justification}}
+Ticket: {{ticket}}`,
+	},
+	"emergency.lock.started": {
+		"Lock {{id}}: {{target}} is locked until {{until}}",
+		`
+The lock that {{actor}} asked for is on: the {{target}} is refused until {{until}}, to administrators too. What was open is being ended, and stays ended.
+
+Why: {{justification}}
+Ticket: {{ticket}}
+By: {{actor}}
+From: {{start}}
+Until: {{until}}
+Duration: {{duration}}
+Sessions ended so far: {{sessions_ended}}
+Still open: {{sessions_open}}
+Out of reach: {{sessions_unreachable}}
+Emergency: {{id}}`,
+		`
+{{product}}: lock {{id}} by {{actor}} on {{target}} until {{until}}.
+Why: {{justification}}
+Ticket: {{ticket}}`,
+	},
+	"emergency.lock.ended": {
+		"Lock {{id}} is over: {{target}}",
+		`
+The lock that {{actor}} asked for ended at {{ended}}. The {{target}} is refused no more by it. What it ended stays ended: sign in again, and open sessions anew.
+
+Why it was on: {{justification}}
+Ticket: {{ticket}}
+By: {{actor}}
+From: {{start}}
+Until: {{ended}}
+Duration: {{duration}}
+Emergency: {{id}}`,
+		`
+{{product}}: lock {{id}} by {{actor}} on {{target}} ended at {{ended}}.
+It was on for: {{justification}}
+Ticket: {{ticket}}`,
+	},
+	"emergency.lock.cancelled": {
+		"Lock {{id}} was cancelled: {{target}}",
+		`
+{{actor}} cancelled a lock of {{target}}. {{outcome}} What it ended stays ended.
+
+Why it was cancelled: {{justification}}
+Ticket: {{ticket}}
+Cancelled by: {{actor}}
+When: {{time}}
+Applied by: {{applied_by}}
+Why it was applied: {{applied_justification}}
+Original ticket: {{applied_ticket}}
+From: {{start}}
+Planned until: {{until}}
+Emergency: {{id}}`,
+		`
+{{product}}: {{actor}} cancelled lock {{id}} of {{target}}.
+Why: {{justification}}
+Ticket: {{ticket}}`,
+	},
 	"emergency.lockdown.scheduled": {
 		"Lockdown {{id}} planned: {{start}} to {{until}}",
 		`

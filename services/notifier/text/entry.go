@@ -13,6 +13,7 @@ import (
 // kinds are the kinds of emergencies in English and Portuguese.
 var kinds = map[string][2]string{
 	"TERMINATION": {"termination", "encerramento de sessões"}, "FREEZE": {"freeze", "congelamento"}, "LOCKDOWN": {"lockdown", "lockdown"},
+	"LOCK": {"lock", "bloqueio"},
 }
 
 // TypeOf is the type that an entry of EMERGENCY is told as; false if nobody is told of it: what it says is
@@ -23,7 +24,7 @@ func TypeOf(e *emergencyv1.Entry) (string, bool) {
 		return "emergency.session.terminated", e.GetEmergency().GetKind() == emergencyv1.Emergency_TERMINATION
 	case emergencyv1.Entry_SCHEDULED, emergencyv1.Entry_STARTED, emergencyv1.Entry_ENDED, emergencyv1.Entry_CANCELLED, emergencyv1.Entry_SHORTENED:
 		kind := e.GetEmergency().GetKind()
-		if kind != emergencyv1.Emergency_FREEZE && kind != emergencyv1.Emergency_LOCKDOWN {
+		if kind != emergencyv1.Emergency_FREEZE && kind != emergencyv1.Emergency_LOCKDOWN && kind != emergencyv1.Emergency_LOCK {
 			return "", false
 		}
 		return "emergency." + strings.ToLower(kind.String()+"."+e.GetChange().String()), true
@@ -74,6 +75,8 @@ func (s speech) ofEmergency(facts map[string]string, e *emergencyv1.Entry) {
 	case emergencyv1.Emergency_TERMINATION:
 		s.ofSelector(facts, is.GetSelector())
 		return
+	case emergencyv1.Emergency_LOCK:
+		facts["target"] = s.locked(is.GetSelector())
 	case emergencyv1.Emergency_FREEZE:
 		facts["live"] = s.live(is.GetEndLiveSessions())
 	case emergencyv1.Emergency_LOCKDOWN:
@@ -92,11 +95,17 @@ func (s speech) ofWindow(facts map[string]string, e *emergencyv1.Entry) {
 	}
 	end := start.Add(length) // of the plan: a cancelling moves endTime
 	facts["start"], facts["until"], facts["duration"] = s.moment(start), s.end(end), s.span(length)
+	endless := is.GetKind() == emergencyv1.Emergency_LOCK && is.GetDuration() == nil
+	if endless {
+		facts["until"], facts["duration"] = s.either("somebody cancels it", "alguém cancelar"), ""
+	}
 	switch e.GetChange() {
 	case emergencyv1.Entry_SCHEDULED:
 		facts["starts_in"] = s.span(start.Sub(at))
 	case emergencyv1.Entry_STARTED:
-		facts["left"] = s.span(end.Sub(at))
+		if !endless {
+			facts["left"] = s.span(end.Sub(at))
+		}
 	case emergencyv1.Entry_ENDED:
 		facts["ended"] = s.moment(end)
 	case emergencyv1.Entry_CANCELLED:
@@ -122,6 +131,11 @@ func (s speech) ofCancelling(facts map[string]string, is *emergencyv1.Emergency,
 		return
 	}
 	ended := timeOf(is.GetCancelTime())
+	if !planned.After(ended) { // it had no end
+		facts["ended"] = s.moment(ended)
+		facts["outcome"] = s.either("It had been on since "+facts["start"]+".", "Estava em vigor desde "+facts["start"]+".")
+		return
+	}
 	facts["ended"], facts["left"] = s.moment(ended), s.span(planned.Sub(ended))
 	facts["outcome"] = s.either("It had been on since "+facts["start"]+", and ended "+facts["left"]+" early.",
 		"Estava em vigor desde "+facts["start"]+" e terminou "+facts["left"]+" antes do previsto.")
@@ -134,6 +148,15 @@ func (s speech) ofCancelling(facts map[string]string, is *emergencyv1.Emergency,
 // ofApplying names who applied it and why so, where somebody else acts now.
 func (speech) ofApplying(facts map[string]string) {
 	facts["applied_by"], facts["applied_justification"], facts["applied_ticket"] = facts["actor"], facts["justification"], facts["ticket"]
+}
+
+// locked is the one thing that a lock shuts.
+func (s speech) locked(sel *emergencyv1.Selector) string {
+	target, names := emergency.TargetOf(sel)
+	kinds := map[emergency.Target][2]string{
+		emergency.OnUser: {"user", "usuário"}, emergency.OnDevice: {"device", "dispositivo"}, emergency.OnGroup: {"access group", "grupo de acesso"},
+	}
+	return s.either(kinds[target][0], kinds[target][1]) + " " + List(names, s.language)
 }
 
 func (s speech) live(ends bool) string {

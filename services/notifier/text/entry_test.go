@@ -169,6 +169,42 @@ func TestACancellingTellsWhatItUndid(t *testing.T) {
 	}
 }
 
+func TestALockTellsWhatItShutsAndUntilWhen(t *testing.T) {
+	lock := func(change emergencyv1.Entry_Change, edit func(*emergencyv1.Emergency)) *emergencyv1.Entry {
+		return window(emergencyv1.Emergency_LOCK, change, func(e *emergencyv1.Emergency) {
+			e.Selector = &emergencyv1.Selector{Users: []string{"bruno"}}
+			edit(e)
+		})
+	}
+	endless := func(e *emergencyv1.Emergency) { e.EndTime, e.Duration = nil, nil }
+	lifted := func(e *emergencyv1.Emergency) {
+		endless(e)
+		e.CancelledBy, e.CancelTime, e.EndTime = "carla", timestamppb.New(start.Add(time.Hour)), timestamppb.New(start.Add(time.Hour))
+	}
+	for _, language := range []string{"en", "pt-BR"} {
+		for name, e := range map[string]*emergencyv1.Entry{
+			"emergency.lock.scheduled": lock(emergencyv1.Entry_SCHEDULED, endless), "emergency.lock.started": lock(emergencyv1.Entry_STARTED, endless),
+			"emergency.lock.ended": lock(emergencyv1.Entry_ENDED, func(*emergencyv1.Emergency) {}), "emergency.lock.cancelled": lock(emergencyv1.Entry_CANCELLED, lifted),
+		} {
+			kind, told := text.TypeOf(e)
+			facts := text.FactsOf(e, emergency.Texts{}, language)
+			if !told || kind != name || !strings.HasSuffix(facts["target"], " bruno") || facts["left"] != "" || facts["start"] == "" {
+				t.Errorf("%s of %s tells %v", kind, name, facts)
+			}
+		}
+	}
+	if facts := text.FactsOf(lock(emergencyv1.Entry_STARTED, endless), emergency.Texts{}, "en"); facts["target"] != "user bruno" || facts["until"] != "somebody cancels it" || facts["duration"] != "" {
+		t.Errorf("without an end: %v", facts)
+	}
+	facts := text.FactsOf(lock(emergencyv1.Entry_CANCELLED, lifted), emergency.Texts{}, "en")
+	if facts["actor"] != "carla" || facts["applied_by"] != "ana" || !strings.HasPrefix(facts["outcome"], "It had been on since ") || strings.Contains(facts["outcome"], "early") {
+		t.Errorf("lifted: %v", facts)
+	}
+	if facts := text.FactsOf(lock(emergencyv1.Entry_STARTED, func(*emergencyv1.Emergency) {}), emergency.Texts{}, "en"); facts["left"] == "" || facts["duration"] == "" {
+		t.Errorf("with an end: %v", facts)
+	}
+}
+
 func TestAShorteningTellsWhenItNowEndsAndWhoWantedItSo(t *testing.T) {
 	shortened := func(kind emergencyv1.Emergency_Kind, started bool) *emergencyv1.Entry {
 		e := window(kind, emergencyv1.Entry_SHORTENED, func(e *emergencyv1.Emergency) {

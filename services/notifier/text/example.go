@@ -80,9 +80,12 @@ func exampleWindow(e *emergencyv1.Entry, kind emergencyv1.Emergency_Kind, s spee
 		emergencyv1.Entry_SHORTENED: now.Add(-45 * time.Minute),
 	}[e.GetChange()]
 	w := &emergencyv1.Emergency{
-		Id: kind.String()[:1] + "-0092", Kind: kind, CreatedBy: "helena.prado", GovernanceCode: "INC0048213",
+		Id: emergency.Kind(kind).Letter() + "-0092", Kind: kind, CreatedBy: "helena.prado", GovernanceCode: "INC0048213",
 		Justification: s.either("Credentials leaked; we close while we rotate them", "Credenciais vazaram; fechamos enquanto as trocamos"), StartTime: timestamppb.New(start), EndTime: timestamppb.New(start.Add(length)),
 		Duration: durationpb.New(length), Started: e.GetChange() != emergencyv1.Entry_SCHEDULED,
+	}
+	if kind == emergencyv1.Emergency_LOCK {
+		w.Selector = &emergencyv1.Selector{Users: []string{"rui.castro"}}
 	}
 	if e.GetChange() == emergencyv1.Entry_CANCELLED {
 		w.EndTime, w.CancelTime, w.CancelledBy = timestamppb.New(now), timestamppb.New(now), "rui.castro"

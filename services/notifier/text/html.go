@@ -56,7 +56,7 @@ func colourOf(typeName string) string {
 	switch typeName {
 	case "emergency.lockdown.started", "emergency.session.terminated", "emergency.attempt.refused":
 		return "#c93a2f"
-	case "emergency.freeze.scheduled", "emergency.freeze.started", "emergency.lockdown.scheduled", "emergency.approval.requested":
+	case "emergency.freeze.scheduled", "emergency.freeze.started", "emergency.lock.scheduled", "emergency.lock.started", "emergency.lockdown.scheduled", "emergency.approval.requested":
 		return "#cb8208"
 	}
 	return "#3b66d8"

@@ -19,6 +19,7 @@ const (
 	ofWindow   = "kind start until ended duration left starts_in outcome applied_by applied_justification applied_ticket sessions_ended sessions_open sessions_unreachable"
 	ofFreeze   = ofWindow + " live devices groups"
 	ofLockdown = ofWindow + " tokens let_through let_through_tokens"
+	ofLock     = ofWindow + " target"
 	ofAct      = "act target detail"
 	ofApproval = "action requester expires target"
 )
@@ -36,6 +37,10 @@ var listing = []group{
 		{"emergency.lockdown.ended", "A lockdown ended", "Um lockdown terminou", ofLockdown},
 		{"emergency.lockdown.cancelled", "A lockdown was cancelled", "Um lockdown foi cancelado", ofLockdown},
 		{"emergency.lockdown.shortened", "A lockdown was shortened", "Um lockdown foi encurtado", ofLockdown},
+		{"emergency.lock.scheduled", "A lock was scheduled", "Um bloqueio foi agendado", ofLock},
+		{"emergency.lock.started", "A lock started", "Um bloqueio começou", ofLock},
+		{"emergency.lock.ended", "A lock ended", "Um bloqueio terminou", ofLock},
+		{"emergency.lock.cancelled", "A lock was cancelled", "Um bloqueio foi cancelado", ofLock},
 		{"emergency.attempt.refused", "Somebody was refused during a freeze or a lockdown", "Alguém foi recusado durante um congelamento ou lockdown", "kind until devices channel reason count"},
 		{"emergency.approval.requested", "An approval was requested", "Uma aprovação foi pedida", ofApproval},
 		{"emergency.approval.granted", "An approval was granted", "Uma aprovação foi dada", ofApproval},

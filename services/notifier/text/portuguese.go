@@ -136,6 +136,83 @@ Emergência: {{id}}`,
 Por quê: {{justification}}
 Chamado: {{ticket}}`,
 	},
+	"emergency.lock.scheduled": {
+		"Bloqueio {{id}} agendado: {{target}}, a partir de {{start}}",
+		`
+{{actor}} agendou um bloqueio. A partir de {{start}} e até {{until}}, o {{target}} é recusado, também para administradores, e o que estiver aberto termina.
+
+Quem controla o painel de emergência ainda pode cancelar.
+
+Por quê: {{justification}}
+Chamado: {{ticket}}
+Por: {{actor}}
+Início: {{start}}
+Até: {{until}}
+Duração: {{duration}}
+Começa em: {{starts_in}}
+Emergência: {{id}}`,
+		`
+{{product}}: {{actor}} agendou o bloqueio {{id}} de {{target}}, de {{start}} até {{until}}.
+Por quê: {{justification}}
+Chamado: {{ticket}}`,
+	},
+	"emergency.lock.started": {
+		"Bloqueio {{id}}: {{target}} bloqueado até {{until}}",
+		`
+O bloqueio pedido por {{actor}} está em vigor: o {{target}} é recusado até {{until}}, também para administradores. O que estava aberto está sendo encerrado e continua encerrado.
+
+Por quê: {{justification}}
+Chamado: {{ticket}}
+Por: {{actor}}
+Início: {{start}}
+Até: {{until}}
+Duração: {{duration}}
+Sessões encerradas até agora: {{sessions_ended}}
+Ainda abertas: {{sessions_open}}
+Sem contato: {{sessions_unreachable}}
+Emergência: {{id}}`,
+		`
+{{product}}: bloqueio {{id}} por {{actor}} em {{target}} até {{until}}.
+Por quê: {{justification}}
+Chamado: {{ticket}}`,
+	},
+	"emergency.lock.ended": {
+		"Bloqueio {{id}} terminou: {{target}}",
+		`
+O bloqueio pedido por {{actor}} terminou em {{ended}}. O {{target}} não é mais recusado por ele. O que foi encerrado continua encerrado: entre de novo e abra novas sessões.
+
+Por que esteve em vigor: {{justification}}
+Chamado: {{ticket}}
+Por: {{actor}}
+Início: {{start}}
+Fim: {{ended}}
+Duração: {{duration}}
+Emergência: {{id}}`,
+		`
+{{product}}: bloqueio {{id}} por {{actor}} em {{target}} terminou em {{ended}}.
+Motivo: {{justification}}
+Chamado: {{ticket}}`,
+	},
+	"emergency.lock.cancelled": {
+		"Bloqueio {{id}} cancelado: {{target}}",
+		`
+{{actor}} cancelou um bloqueio de {{target}}. {{outcome}} O que foi encerrado continua encerrado.
+
+Por que foi cancelado: {{justification}}
+Chamado: {{ticket}}
+Cancelado por: {{actor}}
+Quando: {{time}}
+Aplicado por: {{applied_by}}
+Por que foi aplicado: {{applied_justification}}
+Chamado original: {{applied_ticket}}
+Início: {{start}}
+Previsto até: {{until}}
+Emergência: {{id}}`,
+		`
+{{product}}: {{actor}} cancelou o bloqueio {{id}} de {{target}}.
+Por quê: {{justification}}
+Chamado: {{ticket}}`,
+	},
 	"emergency.lockdown.scheduled": {
 		"Lockdown {{id}} agendado: {{start}} a {{until}}",
 		`
