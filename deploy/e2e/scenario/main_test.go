@@ -41,6 +41,7 @@ var scenarios = []struct {
 	{"OverlappingFreezesAddUp", freezesOverlap, anywhere, 2, false},
 	{"ALockdownClosesEverythingButTheAdministratorsWayIn", lockdownCloses, anywhere, 3, true},
 	{"ALockdownLetsItsBreakGlassThrough", lockdownBreakGlass, anywhere, 2, false},
+	{"ALockShutsOneUserDeviceOrGroup", locksHold, together, 3, false},
 	{"ATerminationEndsWhatItSelects", terminationEnds, anywhere, 2, true},
 	{"ACodeAndAGrantWorkOnce", grantsWorkOnce, anywhere, 2, true},
 	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere, 2, false},
