@@ -31,7 +31,10 @@ class Unanswered extends Error {}
 const changesNothing = /(:preview|:check|\/sign-ins[^/]*|current:refresh)$/
 api.use({ onError: ({ request }) => (request.method === 'GET' || changesNothing.test(request.url) ? undefined : new Unanswered()) })
 
-/** What hears that the sign-in is over, or that a lockdown refuses this person. */
+/** Whether a lockdown, or a lock on this person, refuses all that they ask. */
+export const shuts = (refusal: Refusal) => refusal.reason === 'LOCKDOWN' || refusal.reason === 'LOCKED'
+
+/** What hears that the sign-in is over, or that this person is refused. */
 export const refused = new EventTarget()
 
 export function refusalOf(status: number, body: unknown, headers?: Headers): Refusal {
@@ -52,7 +55,7 @@ export async function ask<T>(call: Promise<{ data?: T; error?: unknown; response
   if (answer.response.ok) return answer.data as T
   const refusal = refusalOf(answer.response.status, answer.error, answer.response.headers)
   // A wrong code is 401 too, and ends no sign-in.
-  if (refusal.reason === 'UNAUTHENTICATED' || refusal.reason === 'LOCKDOWN') refused.dispatchEvent(new CustomEvent('refusal', { detail: refusal }))
+  if (refusal.reason === 'UNAUTHENTICATED' || shuts(refusal)) refused.dispatchEvent(new CustomEvent('refusal', { detail: refusal }))
   throw refusal
 }
 

@@ -105,10 +105,10 @@ function usePlaces(): Place[] {
   const controls = useMay('System.EmergencyPanel.Control')
   const pages = [
     ['/', 'overview'], ['/sessions', 'sessions'], ['/devices', 'devices'], ['/access-groups', 'groups'], ['/users', 'users'], ['/tokens', 'tokens'],
-    ['/reports/terminations', 'terminations'], ['/reports/freezes', 'freezing'], ['/reports/lockdowns', 'lockdown'], ['/audit', 'audit'],
+    ['/reports/terminations', 'terminations'], ['/reports/freezes', 'freezing'], ['/reports/locks', 'locks'], ['/reports/lockdowns', 'lockdown'], ['/audit', 'audit'],
     ['/notifications', 'notifications'], ['/policy', 'policy'], ['/account', 'myAccount'],
   ] as const
-  const acts = [['/emergency/terminate', 'terminate'], ['/emergency/freeze', 'freezing'], ['/emergency/lockdown', 'lockdown']] as const
+  const acts = [['/emergency/terminate', 'terminate'], ['/emergency/freeze', 'freezing'], ['/emergency/lock', 'lock'], ['/emergency/lockdown', 'lockdown']] as const
   return [
     ...pages.map(([to, key]) => ({ to, name: t(key) })),
     ...(controls ? acts.map(([to, key]) => ({ to, name: `${t('panel')}: ${t(key)}` })) : []),

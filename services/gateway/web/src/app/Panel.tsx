@@ -1,6 +1,7 @@
 import IconAlert from '@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs'
 import IconHold from '@tabler/icons-react/dist/esm/icons/IconHandStop.mjs'
 import IconLock from '@tabler/icons-react/dist/esm/icons/IconLock.mjs'
+import IconShieldLock from '@tabler/icons-react/dist/esm/icons/IconShieldLock.mjs'
 import IconSnowflake from '@tabler/icons-react/dist/esm/icons/IconSnowflake.mjs'
 import IconTarget from '@tabler/icons-react/dist/esm/icons/IconTarget.mjs'
 import { Link, useLocation, useNavigate } from '@tanstack/react-router'
@@ -13,6 +14,7 @@ import { shell } from './text'
 const panel = [
   ['/emergency/terminate', 'terminate', IconTarget, 't'],
   ['/emergency/freeze', 'freezing', IconSnowflake, 'f'],
+  ['/emergency/lock', 'lock', IconShieldLock, 'k'],
   ['/emergency/lockdown', 'lockdown', IconLock, 'l'],
   ['/emergency/hold', 'hold', IconHold, 'h'],
 ] as const

@@ -5,6 +5,7 @@ import IconBell from '@tabler/icons-react/dist/esm/icons/IconBell.mjs'
 import IconDashboard from '@tabler/icons-react/dist/esm/icons/IconDashboard.mjs'
 import IconKey from '@tabler/icons-react/dist/esm/icons/IconKey.mjs'
 import IconLock from '@tabler/icons-react/dist/esm/icons/IconLock.mjs'
+import IconShieldLock from '@tabler/icons-react/dist/esm/icons/IconShieldLock.mjs'
 import IconMenu from '@tabler/icons-react/dist/esm/icons/IconMenu2.mjs'
 import IconMoon from '@tabler/icons-react/dist/esm/icons/IconMoon.mjs'
 import IconOff from '@tabler/icons-react/dist/esm/icons/IconPlugConnectedX.mjs'
@@ -41,6 +42,7 @@ const daily = [
 const reports = [
   ['/reports/terminations', 'terminations', IconTarget],
   ['/reports/freezes', 'freezing', IconSnowflake],
+  ['/reports/locks', 'locks', IconShieldLock],
   ['/reports/lockdowns', 'lockdown', IconLock],
 ] as const
 const evidence = [['/audit', 'audit', IconReceipt]] as const
@@ -196,9 +198,11 @@ function PosturePill() {
   const { posture, lostSince } = usePosture()
   const until = lockdownUntil(posture, now)
   const freezes = ongoing(posture, 'FREEZE', now).length
+  const locks = ongoing(posture, 'LOCK', now).length
   const [look, Icon, shown, said] = lostSince ? [' lost', IconOff, t('notLive', { time: time(lostSince) })]
     : until ? [' shut', IconLock, t('lockedFor', { left: countdown(until - now) }), t('lockedUntil', { time: until - now < near ? time(until) : dateTime(until) })]
     : freezes ? [' froze', IconSnowflake, t('freezesOn', { count: freezes })]
+    : locks ? [' froze', IconShieldLock, t('locksOn', { count: locks })]
     : ['', IconOpen, t('allOpen')]
   return (
     <>

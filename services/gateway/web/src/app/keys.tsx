@@ -10,7 +10,7 @@ export const keysOn = () => localStorage.getItem(kept) !== 'off'
 export const setKeys = (on: boolean) => localStorage.setItem(kept, on ? 'on' : 'off')
 
 const places: Record<string, string> = { o: '/', s: '/sessions', d: '/devices', r: '/reports/freezes', a: '/audit' }
-const panels: Record<string, string> = { t: '/emergency/terminate', f: '/emergency/freeze', l: '/emergency/lockdown' }
+const panels: Record<string, string> = { t: '/emergency/terminate', f: '/emergency/freeze', k: '/emergency/lock', l: '/emergency/lockdown' }
 const pause = 1500
 
 /** Whether a key is meant for a field, a dialog, a menu or the browser, and not for the page. */

@@ -1,6 +1,6 @@
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, type ReactNode, useContext, useEffect } from 'react'
-import { api, ask, Refusal, refused, type Schemas } from '../api/client'
+import { api, ask, Refusal, refused, type Schemas, shuts } from '../api/client'
 import { takeEarly } from './early'
 import { arrive, forgetAnswers, hearOthers } from './forget'
 
@@ -37,7 +37,7 @@ const asksWho = (client: QueryClient) => ({
       else if (client.getQueryData(meKey)) forgetAnswers(client)
       return user
     } catch (error) {
-      if (error instanceof Refusal && (error.status === 401 || error.reason === 'LOCKDOWN')) return null
+      if (error instanceof Refusal && (error.status === 401 || shuts(error))) return null
       throw error
     }
   },

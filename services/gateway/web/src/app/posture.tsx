@@ -1,5 +1,5 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react'
-import { follow, type Refusal, refused, type Schemas } from '../api/client'
+import { follow, type Refusal, refused, type Schemas, shuts } from '../api/client'
 import { learn, serverNow } from './clock'
 import { takeEarly } from './early'
 import { useMaybeMe } from './me'
@@ -53,7 +53,7 @@ export function PostureProvider({ children }: { children: ReactNode }) {
           wait = retryLeast
           setKnown({ posture, by: name })
         }).catch((error: Refusal) => {
-          const over = error.status === 401 || error.reason === 'LOCKDOWN'
+          const over = error.status === 401 || shuts(error)
           if (over && name && !stop.signal.aborted) refused.dispatchEvent(new CustomEvent('refusal', { detail: error }))
         })
         if (stop.signal.aborted) return
@@ -72,7 +72,7 @@ export function PostureProvider({ children }: { children: ReactNode }) {
 export const usePosture = () => useContext(Context)
 
 export const ongoing = (p: Posture | undefined, kind: Emergency['kind'], now: number) =>
-  (p?.emergencies ?? []).filter((e) => e.kind === kind && Date.parse(e.startTime ?? '') <= now && now < Date.parse(e.endTime ?? ''))
+  (p?.emergencies ?? []).filter((e) => e.kind === kind && Date.parse(e.startTime ?? '') <= now && (!e.endTime || now < Date.parse(e.endTime)))
 
 /** Until when a lockdown is on, in milliseconds; 0 for none. */
 export function lockdownUntil(p: Posture | undefined, now: number): number {

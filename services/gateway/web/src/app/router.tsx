@@ -29,6 +29,7 @@ const routes = [
   page('/tokens', () => import('../pages/tokens/Tokens'), 'Tokens'),
   page('/emergency/terminate', () => import('../pages/apply/Apply'), 'Terminate'),
   page('/emergency/freeze', () => import('../pages/apply/Apply'), 'Freeze'),
+  page('/emergency/lock', () => import('../pages/apply/Apply'), 'Lock'),
   page('/emergency/lockdown', () => import('../pages/apply/Apply'), 'Lockdown'),
   page('/emergency/hold', () => import('../pages/hold/Hold'), 'Hold'),
   page('/emergencies/$id', () => import('../pages/live/Live'), 'Live'),
@@ -36,6 +37,7 @@ const routes = [
   page('/emergencies/$id/shorten', () => import('../pages/apply/Shorten'), 'Shorten'),
   page('/reports/terminations', () => import('../pages/reports/Reports'), 'Terminations'),
   page('/reports/freezes', () => import('../pages/reports/Reports'), 'Freezes'),
+  page('/reports/locks', () => import('../pages/reports/Reports'), 'Locks'),
   page('/reports/lockdowns', () => import('../pages/reports/Reports'), 'Lockdowns'),
   page('/audit', () => import('../pages/audit/Audit'), 'Audit'),
   page('/notifications', () => import('../pages/notifications/Notifications'), 'Notifications'),
@@ -48,7 +50,7 @@ const lost = createRoute({ getParentRoute: () => root, path: '$', beforeLoad: ()
 export const router = createRouter({ routeTree: root.addChildren([...routes, lost]), defaultPreload: 'intent', defaultErrorComponent: Broken })
 
 /** Where a report of each kind is, by the letter that its ids begin with. */
-export const reportOf = { T: '/reports/terminations', F: '/reports/freezes', L: '/reports/lockdowns' } as const
+export const reportOf = { T: '/reports/terminations', F: '/reports/freezes', K: '/reports/locks', L: '/reports/lockdowns' } as const
 
 declare module '@tanstack/react-router' {
   interface Register {

@@ -3,6 +3,7 @@ import IconCheck from '@tabler/icons-react/dist/esm/icons/IconCheck.mjs'
 import IconHalf from '@tabler/icons-react/dist/esm/icons/IconCircleHalf2.mjs'
 import IconClock from '@tabler/icons-react/dist/esm/icons/IconClock.mjs'
 import IconLock from '@tabler/icons-react/dist/esm/icons/IconLock.mjs'
+import IconShieldLock from '@tabler/icons-react/dist/esm/icons/IconShieldLock.mjs'
 import IconSnowflake from '@tabler/icons-react/dist/esm/icons/IconSnowflake.mjs'
 import IconTarget from '@tabler/icons-react/dist/esm/icons/IconTarget.mjs'
 import type { Schemas } from '../api/client'
@@ -10,7 +11,7 @@ import { texts } from '../app/language'
 import type { Emergency } from '../app/posture'
 import { shell } from '../app/text'
 
-export const kindIcons = { TERMINATION: IconTarget, FREEZE: IconSnowflake, LOCKDOWN: IconLock } as const
+export const kindIcons = { TERMINATION: IconTarget, FREEZE: IconSnowflake, LOCK: IconShieldLock, LOCKDOWN: IconLock } as const
 export type Kind = keyof typeof kindIcons
 
 const receiptTexts = texts(

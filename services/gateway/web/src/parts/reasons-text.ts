@@ -55,7 +55,7 @@ const english = {
   UNAVAILABLE: 'A part that this takes does not answer. Try again in a moment.', 'UNAVAILABLE-noHostKey': '{{host}} shows no SSH host key. Check host and port, and whether it is up.',
   INTERNAL: 'Something went wrong inside. Try again; the log has the details.', 'INTERNAL-requestId': 'Something went wrong inside. Try again; the log has the details under {{requestId}}.',
   RESOURCE_EXHAUSTED: 'That is too much at once. Try again in a moment.', UNIMPLEMENTED: 'This server does not offer that.',
-  LOCKDOWN: 'A lockdown is on, and lets only administrators in.', 'LOCKDOWN-until': 'A lockdown is on until {{until}}, and lets only administrators in.', FROZEN: 'A freeze is on and refuses this.', LOCKED: 'A lock refuses this.', NO_ACCESS: 'No access group gives access to this.',
+  LOCKDOWN: 'A lockdown is on, and lets only administrators in.', 'LOCKDOWN-until': 'A lockdown is on until {{until}}, and lets only administrators in.', FROZEN: 'A freeze is on and refuses this.', LOCKED: 'Your user is locked until an administrator lifts it.', 'LOCKED-until': 'Your user is locked until {{until}}.', NO_ACCESS: 'No access group gives access to this.',
   unknown: 'It was refused.',
 }
 
@@ -113,7 +113,7 @@ const portuguese: { [K in keyof typeof english]: string } = {
   UNAVAILABLE: 'Uma parte necessária não responde. Tente de novo em instantes.', 'UNAVAILABLE-noHostKey': '{{host}} não mostra nenhuma chave de host SSH. Confira o endereço e a porta, e se está no ar.',
   INTERNAL: 'Algo deu errado por dentro. Tente de novo; o log tem os detalhes.', 'INTERNAL-requestId': 'Algo deu errado por dentro. Tente de novo; o log tem os detalhes em {{requestId}}.',
   RESOURCE_EXHAUSTED: 'É demais de uma vez. Tente de novo em instantes.', UNIMPLEMENTED: 'Este servidor não oferece isso.',
-  LOCKDOWN: 'Há um lockdown em vigor, que só deixa entrar administradores.', 'LOCKDOWN-until': 'Há um lockdown em vigor até {{until}}, que só deixa entrar administradores.', FROZEN: 'Um congelamento em vigor recusa isto.', LOCKED: 'Um bloqueio recusa isto.', NO_ACCESS: 'Nenhum grupo de acesso dá acesso a isto.',
+  LOCKDOWN: 'Há um lockdown em vigor, que só deixa entrar administradores.', 'LOCKDOWN-until': 'Há um lockdown em vigor até {{until}}, que só deixa entrar administradores.', FROZEN: 'Um congelamento em vigor recusa isto.', LOCKED: 'Seu usuário está bloqueado até um administrador liberar.', 'LOCKED-until': 'Seu usuário está bloqueado até {{until}}.', NO_ACCESS: 'Nenhum grupo de acesso dá acesso a isto.',
   unknown: 'Foi recusado.',
 }
 

@@ -7,7 +7,7 @@ import { useMay, useMe } from '../../app/me'
 import { type Grant, GrantStep } from '../../parts/GrantStep'
 import { Head } from '../../parts/Head'
 import './apply.css'
-import { type Body, bodyOf, type Draft, durationFits, lacks, newDraft, noNames, previewOf, saysWhy, selectorFields, selects, startFits, stepOf } from './draft'
+import { type Body, bodyOf, type Draft, durationFits, lacks, newDraft, noNames, previewOf, saysWhom, saysWhy, selectorFields, startFits, stepOf, targets } from './draft'
 import { useHits } from './hits'
 import { recall, useKept } from './keep'
 import { type Kind, kinds, type Step } from './kinds'
@@ -18,15 +18,16 @@ import { enter, StepFrame } from './StepFrame'
 import { apply } from './text'
 import { Through } from './Through'
 import { Option, useGovernance, Why } from './Why'
-import { Whom } from './Whom'
+import { Target, Whom } from './Whom'
 import { When } from './When'
 import { Word } from './Word'
 
 export const Terminate = () => <Page key="terminate" kind="terminate" />
 export const Freeze = () => <Page key="freeze" kind="freeze" />
+export const Lock = () => <Page key="lock" kind="lock" />
 export const Lockdown = () => <Page key="lockdown" kind="lockdown" />
 
-const titles = { terminate: 'terminateTitle', freeze: 'freezeTitle', lockdown: 'lockdownTitle' } as const
+const titles = { terminate: 'terminateTitle', freeze: 'freezeTitle', lock: 'lockTitle', lockdown: 'lockdownTitle' } as const
 
 function Page({ kind }: { kind: Kind }) {
   const t = apply.useTexts()
@@ -44,6 +45,7 @@ function Page({ kind }: { kind: Kind }) {
 function About({ kind }: { kind: Kind }) {
   const t = apply.useTexts()
   if (kind === 'freeze') return t('freezeText')
+  if (kind === 'lock') return t('lockText')
   if (kind === 'lockdown') return t('lockdownText')
   return (
     <>
@@ -76,7 +78,8 @@ function useFirstDraft(kind: Kind): () => Draft {
     const names = noNames()
     for (const field of selectorFields) names[field] = String(search[field] ?? '').split(',').filter(Boolean)
     const some = selectorFields.some((f) => names[f].length > 0)
-    return { ...newDraft(), names, all: !some, ...recall<Draft>(kind), word: '' }
+    const target = targets.find((f) => names[f].length > 0) ?? 'users'
+    return { ...newDraft(), names, target, all: !some, ...recall<Draft>(kind), word: '' }
   }
 }
 
@@ -85,6 +88,7 @@ function useApply(kind: Kind, fail: (error: unknown) => void) {
   const go = useNavigate()
   const send = (body: Body & { requestId: string }, signal: AbortSignal) => {
     if (kind === 'terminate') return ask(api.POST('/v1/terminations', { body, signal }))
+    if (kind === 'lock') return ask(api.POST('/v1/locks', { body, signal }))
     return ask(kind === 'freeze' ? api.POST('/v1/freezes', { body, signal }) : api.POST('/v1/lockdowns', { body, signal }))
   }
   return useOnce<Body, Awaited<ReturnType<typeof send>>>(kind, send, (e) => void go({ to: '/emergencies/$id', params: { id: e.id ?? '' }, replace: true }), fail)
@@ -129,8 +133,8 @@ function Form({ kind }: { kind: Kind }) {
         {narrow && <NarrowPreview {...preview} />}
         <div className="card flow">
           <Prove kind={kind} grant={grant} change={changeGrant} error={about('prove')} busy={busy} />
-          <Where kind={kind} draft={draft} set={set} busy={busy} error={about('when') ?? about('whom')} now={now} sessions={query.data?.sessions} />
-          <StepFrame n={3} name="why" title={<WhyTitle />} fits={saysWhy(draft.justification) && !missing.includes('governance')} error={about('why') ?? about('governance') ?? about('through')}>
+          <Where kind={kind} draft={draft} set={set} busy={busy} error={{ when: about('when'), whom: about('whom') }} now={now} sessions={query.data?.sessions} />
+          <StepFrame n={kind === 'lock' ? 4 : 3} name="why" title={<WhyTitle />} fits={saysWhy(draft.justification) && !missing.includes('governance')} error={about('why') ?? about('governance') ?? about('through')}>
             <Why
               justification={draft.justification} governance={draft.governance} set={set} toWord={() => enter('apply')} disabled={busy}
               refused={refusal?.step === 'why' || refusal?.step === 'governance' ? refusal.step : undefined}
@@ -164,7 +168,7 @@ function Prove({ kind, grant, change, error, busy }: { kind: Kind; grant: Grant 
     <StepFrame n={1} name="prove" title={t('prove')} fits={grant !== undefined} error={error}>
       {enrolled ? (
         <fieldset disabled={busy}>
-          <GrantStep purpose={kind} grant={grant} change={change} done={() => enter(kind === 'terminate' ? 'whom' : 'when')} focus={!busy} />
+          <GrantStep purpose={kind} grant={grant} change={change} done={() => enter(kind === 'terminate' || kind === 'lock' ? 'whom' : 'when')} focus={!busy} />
         </fieldset>
       ) : (
         <p className="sm">{t('noMfa')} <Link to="/account">{t('enrol')}</Link></p>
@@ -174,20 +178,28 @@ function Prove({ kind, grant, change, error, busy }: { kind: Kind; grant: Grant 
 }
 
 function Where({ kind, draft, set, busy, error, now, sessions }: {
-  kind: Kind; draft: Draft; set: (change: Partial<Draft>) => void; busy: boolean; error: unknown; now: number; sessions: number | undefined
+  kind: Kind; draft: Draft; set: (change: Partial<Draft>) => void; busy: boolean; error: { when: unknown; whom: unknown }; now: number; sessions: number | undefined
 }) {
   const t = apply.useTexts()
   if (kind === 'terminate') {
     return (
-      <StepFrame n={2} name="whom" title={t('whom')} fits={selects(draft)} error={error}>
+      <StepFrame n={2} name="whom" title={t('whom')} fits={saysWhom(draft, kind)} error={error.whom ?? error.when}>
         <Whom draft={draft} set={set} disabled={busy} sessions={sessions} />
       </StepFrame>
     )
   }
+  const lock = kind === 'lock'
   return (
-    <StepFrame n={2} name="when" title={t('when')} fits={durationFits(draft) && startFits(draft, now)} error={error}>
-      <When draft={draft} set={set} disabled={busy} />
-    </StepFrame>
+    <>
+      {lock && (
+        <StepFrame n={2} name="whom" title={t('locks')} fits={saysWhom(draft, kind)} error={error.whom}>
+          <Target draft={draft} set={set} disabled={busy} />
+        </StepFrame>
+      )}
+      <StepFrame n={lock ? 3 : 2} name="when" title={t('when')} fits={durationFits(draft) && startFits(draft, now)} error={lock ? error.when : (error.when ?? error.whom)}>
+        <When draft={draft} set={set} disabled={busy} endless={lock} />
+      </StepFrame>
+    </>
   )
 }
 
@@ -208,6 +220,7 @@ function Effect({ kind, draft, hits }: { kind: Kind; draft: Draft; hits: ReturnT
   const sessions = hits && !hits.unreachableServices?.includes('session-broker') ? t('endsSessions', { count: hits.sessions ?? 0 }) : ''
   if (kind === 'terminate') return <>{sessions} {t('newMay')}</>
   if (kind === 'freeze') return <>{hits && t('closes', { count: hits.devices ?? 0 })} {draft.endLiveSessions && sessions}</>
+  if (kind === 'lock') return <>{sessions} {draft.target === 'users' && hits && t('signsOut', { count: hits.signIns ?? 0 })}</>
   return <>{sessions} {hits && t('signsOut', { count: hits.signIns ?? 0 })} {t(draft.later ? 'noneStays' : 'onlyThis')}</>
 }
 

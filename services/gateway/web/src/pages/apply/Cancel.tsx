@@ -1,13 +1,13 @@
 import type { Emergency } from '../../app/posture'
 import { useEscape, useLeave } from './leave'
-import { isLockdown, useLift } from './lift'
+import { isLock, isLockdown, useLift } from './lift'
 import { LiftPage, ProveStep, SaveStep, WhyStep } from './LiftPage'
 import { apply } from './text'
 
 /** Lifts one window: a page like Apply, but with no word to type. */
 export function Cancel() {
   const t = apply.useTexts()
-  const text = (of: Emergency | undefined, id: string) => (of?.status === 'PENDING' ? t('cancelPending') : t(isLockdown(id) ? 'cancelLockdownText' : 'cancelFreezeText'))
+  const text = (of: Emergency | undefined, id: string) => (of?.status === 'PENDING' ? t('cancelPending') : t(isLock(id) ? 'cancelLockText' : isLockdown(id) ? 'cancelLockdownText' : 'cancelFreezeText'))
   return <LiftPage verb="cancel" text={text}>{(id, _, shown) => <Form key={id} id={id} shown={shown} />}</LiftPage>
 }
 

@@ -59,9 +59,9 @@ function Facts({ of, title }: { of: Emergency; title: string }) {
   const rows: [string, ReactNode][] = [
     [t('status'), <StatusChip key="chip" of={of} />],
     [t('starts'), `${longDateTime(start)} ${zone(start)}`],
-    [t('ends'), `${longDateTime(end)} ${zone(end)}`],
+    [t('ends'), of.endTime ? `${longDateTime(end)} ${zone(end)}` : t('onceLifted')],
     ...(of.status === 'PENDING' ? [[t('startsIn'), countdown(start - now)] as [string, string]] : []),
-    ...(of.status === 'ONGOING' ? [[t('left'), countdown(end - now)] as [string, string]] : []),
+    ...(of.status === 'ONGOING' && of.endTime ? [[t('left'), countdown(end - now)] as [string, string]] : []),
     [t('by'), <bdi key="by">{of.createdBy}</bdi>],
     [t('ticket'), of.governanceCode ? <bdi key="code" className="mono">{of.governanceCode}</bdi> : <span key="code" className="dim">{t('none')}</span>],
     [t('reason'), <bdi key="why">{of.justification}</bdi>],

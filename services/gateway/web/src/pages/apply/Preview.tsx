@@ -42,7 +42,7 @@ export function NarrowPreview(props: Props) {
   const parts = hits && [
     props.kind === 'freeze' ? t('devicesShort', { count: hits.devices ?? 0 }) : '',
     props.kind !== 'freeze' || props.draft.endLiveSessions ? (knows(hits, 'session-broker') ? t('sessionsShort', { count: hits.sessions ?? 0 }) : `${t('sessions')}: ${t('notKnown')}`) : '',
-    props.kind === 'lockdown' && knows(hits, 'identity') ? `${number(hits.signIns ?? 0)} ${t('nPeople', { count: hits.signIns ?? 0 })}` : '',
+    (props.kind === 'lockdown' || (props.kind === 'lock' && props.draft.target === 'users')) && knows(hits, 'identity') ? `${number(hits.signIns ?? 0)} ${t('nPeople', { count: hits.signIns ?? 0 })}` : '',
   ].filter(Boolean)
   return (
     <details className="card mobprev">
@@ -70,7 +70,7 @@ function Checked({ query }: { query: Query }) {
 function Content({ kind, draft, query, ready }: Props) {
   const t = apply.useTexts()
   const { data: hits, error } = query
-  if (!ready) return <p className="empty">{t('chooseWhom')}</p>
+  if (!ready) return <p className="empty">{t(kind === 'lock' ? 'chooseLocked' : 'chooseWhom')}</p>
   if (!hits) return error ? <div className="pd"><RefusalNote error={error} again={() => void query.refetch()} /></div> : <Skeleton rows={8} />
   return (
     <div className={query.isError ? 'stale' : undefined}>
@@ -78,7 +78,7 @@ function Content({ kind, draft, query, ready }: Props) {
       <Figures kind={kind} draft={draft} hits={hits} />
       {kind === 'freeze' && <Closed hits={hits} />}
       <Sessions kind={kind} draft={draft} hits={hits} />
-      {kind === 'lockdown' && <People hits={hits} later={draft.later} />}
+      {(kind === 'lockdown' || kind === 'lock') && <People hits={hits} later={draft.later} />}
       <Stay kind={kind} later={draft.later} hits={hits} />
       {kind === 'lockdown' && <Through hits={hits} draft={draft} />}
       <footer className="xs dim">{t('foot')}{hits.digest && <> {t('digest')} <span className="mono">{hits.digest.slice(0, 8)}</span></>}</footer>
@@ -98,8 +98,9 @@ function Figures({ kind, draft, hits }: { kind: Kind; draft: Draft; hits: Hits }
       {kind === 'freeze' && row('nGroups', hits.accessGroups ?? 0)}
       {(kind !== 'freeze' || draft.endLiveSessions) && row('nSessions', sessions)}
       {kind === 'freeze' && !draft.endLiveSessions && <Figure key="none" n={0} label={t('nSessions', { count: 0 })} />}
-      {kind === 'lockdown' && row('nPeople', people ? (hits.signIns ?? 0) : undefined)}
-      {kind === 'lockdown' && row('nTokens', hits.tokens ?? 0)}
+      {kind === 'lock' && draft.target === 'accessGroups' && row('nDevices', hits.devices ?? 0)}
+      {(kind === 'lockdown' || (kind === 'lock' && draft.target === 'users')) && row('nPeople', people ? (hits.signIns ?? 0) : undefined)}
+      {(kind === 'lockdown' || (kind === 'lock' && draft.target === 'users')) && row('nTokens', hits.tokens ?? 0)}
       {administrators}
     </div>
   )
@@ -197,7 +198,7 @@ function Stay({ kind, later, hits }: { kind: Kind; later: boolean; hits: Hits })
   const shown = (name: string) => users?.find((u) => u.name === name)?.displayName || name
   const without = (users ?? []).filter((u) => u.mfa !== 'ACTIVE')
   const note = (name: string) => (kind !== 'lockdown' ? (name === me ? t('you') : '') : name === me && !later ? t('youStay') : t('signsIn'))
-  const title = { lockdown: 'stay', freeze: 'canAct', terminate: 'canActNow' } as const
+  const title = { lockdown: 'stay', lock: 'canAct', freeze: 'canAct', terminate: 'canActNow' } as const
   const warn = names.length === 0 ? t('noAdmin') : names.length === 1 && names[0] === me && kind !== 'terminate' ? t('alone') : ''
   return (
     <div className="pd">

@@ -6,20 +6,25 @@ import { local } from './moment'
 import { Radios } from './Radios'
 import { apply } from './text'
 
-type Props = { draft: Draft; set: (change: Partial<Draft>) => void; disabled: boolean }
+type Props = { draft: Draft; set: (change: Partial<Draft>) => void; disabled: boolean; endless?: boolean }
+
+/** Among the choices of a length. */
+const noEnd = -1
 
 const fiveMinutes = 300_000
 
-export function When({ draft, set, disabled }: Props) {
+export function When({ draft, set, disabled, endless }: Props) {
   const t = apply.useTexts()
   const now = useNow()
   const choices = [
     ...presets.map((minutes) => ({ value: minutes, text: span(minutes * 60_000) })),
     { value: 0, text: <><IconCalendar className="i s" stroke={1.6} aria-hidden />{t('exact')}</> },
+    ...(endless ? [{ value: noEnd, text: t('noEnd') }] : []),
   ]
   const exact = (preset: number) => {
-    if (preset || draft.preset === undefined) return set({ preset: preset || undefined })
-    set({ preset: undefined, days: 0, hours: Math.floor(draft.preset / 60), minutes: draft.preset % 60 })
+    if (preset === noEnd) return set({ endless: true })
+    if (preset || draft.preset === undefined) return set({ preset: preset || undefined, endless: false })
+    set({ preset: undefined, endless: false, days: 0, hours: Math.floor(draft.preset / 60), minutes: draft.preset % 60 })
   }
   return (
     <>
@@ -38,10 +43,10 @@ export function When({ draft, set, disabled }: Props) {
         {draft.later && <Start draft={draft} set={set} disabled={disabled} now={now} />}
         <div className="grow">
           <span className="lab" aria-hidden>{t('duration')}</span>
-          <Radios className="pre" label={t('duration')} disabled={disabled} options={choices} value={draft.preset ?? 0} change={exact} digits={presets.length} />
+          <Radios className="pre" label={t('duration')} disabled={disabled} options={choices} value={draft.endless ? noEnd : (draft.preset ?? 0)} change={exact} digits={presets.length} />
         </div>
       </div>
-      {draft.preset === undefined && <Exact draft={draft} set={set} disabled={disabled} />}
+      {draft.preset === undefined && !draft.endless && <Exact draft={draft} set={set} disabled={disabled} />}
       <Until draft={draft} now={now} />
     </>
   )
@@ -86,6 +91,7 @@ function Until({ draft, now }: { draft: Draft; now: number }) {
   if (wrong) return <p className="until red" id="until">{wrong}</p>
   const start = startOf(draft, now)
   const end = start + lasts(draft)
+  if (draft.endless) return <p className="until" id="until">{draft.later && <><b>{longDateTime(start)}</b> </>}{t(draft.later ? 'untilLifted' : 'nowUntilLifted')}</p>
   return (
     <p className="until" id="until">
       {draft.later ? <><b>{longDateTime(start)}</b> {t('fromUntil')}</> : t('nowUntil')} <b>{longDateTime(end)}</b>{' '}

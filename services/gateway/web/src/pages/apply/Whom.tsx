@@ -1,12 +1,13 @@
 import { lazy, Suspense } from 'react'
 import { Skeleton } from '../../parts/Note'
-import { type Draft, selectorFields } from './draft'
+import { type Draft, selectorFields, type Target as On, targets } from './draft'
 import { Radios } from './Radios'
 import { apply } from './text'
 
 const Field = lazy(async () => ({ default: (await import('./Names')).Field }))
 
-type Props = { draft: Draft; set: (change: Partial<Draft>) => void; disabled: boolean; sessions: number | undefined }
+type Set = { draft: Draft; set: (change: Partial<Draft>) => void; disabled: boolean }
+type Props = Set & { sessions: number | undefined }
 
 /** Whom a termination ends: all, said in so many words, or what five searching fields name. */
 export function Whom({ draft, set, disabled, sessions }: Props) {
@@ -33,6 +34,31 @@ export function Whom({ draft, set, disabled, sessions }: Props) {
           </Suspense>
         </div>
       )}
+    </>
+  )
+}
+
+const one = { users: 'oneUser', devices: 'oneDevice', accessGroups: 'oneGroup' } as const
+
+/** What a lock shuts: one user, device or access group, found by name. */
+export function Target({ draft, set, disabled }: Set) {
+  const t = apply.useTexts()
+  const on = draft.target
+  return (
+    <>
+      <Radios
+        className="seg" label={t('locks')} disabled={disabled} options={targets.map((value) => ({ value, text: t(one[value]) }))}
+        value={on} change={(target) => set({ target: target as On })}
+      />
+      <div className="names">
+        <Suspense fallback={<Skeleton rows={1} />}>
+          <Field
+            key={on} field={on} label={t(one[on])} hint={t('pickOne')} most={1} value={draft.names[on].slice(0, 1)} disabled={disabled}
+            change={(names) => set({ names: { ...draft.names, [on]: names } })}
+          />
+        </Suspense>
+      </div>
+      <p className="hint">{t(on === 'users' ? 'locksUser' : on === 'devices' ? 'locksDevice' : 'locksGroup')}</p>
     </>
   )
 }

@@ -7,7 +7,7 @@ import type { Phase } from './once'
 import { enter, StepFrame } from './StepFrame'
 import { apply } from './text'
 
-const labels = { terminate: 'applyTerminate', freeze: 'applyFreeze', lockdown: 'applyLockdown' } as const
+const labels = { terminate: 'applyTerminate', freeze: 'applyFreeze', lock: 'applyLock', lockdown: 'applyLockdown' } as const
 
 /** The last step: the word to type and the one button that closes. */
 export function Word({ kind, draft, set, missing, phase, error, act, anew, children }: {
@@ -31,7 +31,7 @@ export function Word({ kind, draft, set, missing, phase, error, act, anew, child
     else enter(stepOfLack[missing[0]])
   }
   return (
-    <StepFrame n={4} name="apply" last title={<>{t('type')} <span className="mono word">{word}</span> {t('toApply')}</>} error={reused ? undefined : error}>
+    <StepFrame n={kind === 'lock' ? 5 : 4} name="apply" last title={<>{t('type')} <span className="mono word">{word}</span> {t('toApply')}</>} error={reused ? undefined : error}>
       <div className="row g3 arow">
         <input
           className="in big mono" aria-label={t('word', { word })} aria-describedby="lacks" value={draft.word} readOnly={busy}

@@ -17,12 +17,13 @@ export type Body = { justification: string; governanceCode: string; grant?: stri
 const often = 2000
 
 export const isLockdown = (id: string) => id.startsWith('L-')
+export const isLock = (id: string) => id.startsWith('K-')
 
 export function useWindow(id: string) {
   const termination = id.startsWith('T-')
   const query = useQuery({
     queryKey: ['emergency', id],
-    queryFn: () => ask(isLockdown(id) ? api.GET('/v1/lockdowns/{id}', { params: { path: { id } } }) : api.GET('/v1/freezes/{id}', { params: { path: { id } } })),
+    queryFn: () => ask(isLock(id) ? api.GET('/v1/locks/{id}', { params: { path: { id } } }) : isLockdown(id) ? api.GET('/v1/lockdowns/{id}', { params: { path: { id } } }) : api.GET('/v1/freezes/{id}', { params: { path: { id } } })),
     enabled: !termination,
     refetchInterval: often,
   })
@@ -31,7 +32,7 @@ export function useWindow(id: string) {
 
 function send(verb: Verb, id: string, body: Body & { requestId: string }, signal: AbortSignal): Promise<Emergency> {
   const how = { params: { path: { id } }, body, signal }
-  if (verb === 'cancel') return ask(isLockdown(id) ? api.POST('/v1/lockdowns/{id}:cancel', how) : api.POST('/v1/freezes/{id}:cancel', how))
+  if (verb === 'cancel') return ask(isLock(id) ? api.POST('/v1/locks/{id}:cancel', how) : isLockdown(id) ? api.POST('/v1/lockdowns/{id}:cancel', how) : api.POST('/v1/freezes/{id}:cancel', how))
   return ask(isLockdown(id) ? api.POST('/v1/lockdowns/{id}:shorten', how) : api.POST('/v1/freezes/{id}:shorten', how))
 }
 

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { Refusal } from '../../api/client'
+import { Refusal, shuts } from '../../api/client'
 import { newId } from '../../app/id'
 
 const patience = 8000
@@ -33,7 +33,7 @@ function open(error: unknown): boolean {
 
 /** Whether nobody may ask any more: the sign-in is over. What was asked stays open until somebody signs in again. */
 function mute(error: unknown): boolean {
-  return error instanceof Refusal && (error.status === 401 || error.reason === 'LOCKDOWN')
+  return error instanceof Refusal && (error.status === 401 || shuts(error))
 }
 
 export type Phase = 'idle' | 'sending' | 'asking'

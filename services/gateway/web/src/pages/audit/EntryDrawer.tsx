@@ -25,7 +25,7 @@ export function EntryDrawer({ of, close }: { of: Entry | undefined; close: () =>
   )
 }
 
-const isEmergency = (target: string | undefined) => /^[TFL]-\d+$/.test(target ?? '')
+const isEmergency = (target: string | undefined) => /^[TFKL]-\d+$/.test(target ?? '')
 
 function Fields({ of }: { of: Entry }) {
   const t = words.useTexts()

@@ -6,7 +6,7 @@ import { words } from './text'
 /** The act's kind, which stands before its detail. */
 export const kindOf = (e: Entry) => (e.change === 'ACT' ? (e.detail ?? '').split(' ')[0] : '')
 
-const kinds = { T: 'TERMINATION', F: 'FREEZE', L: 'LOCKDOWN' } as const
+const kinds = { T: 'TERMINATION', F: 'FREEZE', K: 'LOCK', L: 'LOCKDOWN' } as const
 
 /** What happened, with the kind of emergency that it happened to. */
 export function useWhat() {
@@ -14,7 +14,7 @@ export function useWhat() {
   const say = shell.useTexts()
   return (e: Entry) => {
     const what = t(e.change ?? 'CHANGE_UNSPECIFIED')
-    const kind = /^[TFL]-\d+$/.test(e.target ?? '') && kinds[e.target?.[0] as keyof typeof kinds]
+    const kind = /^[TFKL]-\d+$/.test(e.target ?? '') && kinds[e.target?.[0] as keyof typeof kinds]
     return kind ? `${say(kind)}, ${what.toLowerCase()}` : what
   }
 }

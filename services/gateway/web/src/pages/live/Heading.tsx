@@ -7,7 +7,7 @@ import { countdown, dateTime, span, time, zone } from '../../app/format'
 import { useMay } from '../../app/me'
 import type { Emergency } from '../../app/posture'
 import { StatusChip } from '../../parts/Chip'
-import { at, cancellable } from '../reports/emergency'
+import { at, cancellable, shortenable } from '../reports/emergency'
 import { live } from './text'
 
 const nearby = 16 * 3_600_000
@@ -19,7 +19,7 @@ export function Heading({ of: e, title }: { of: Emergency; title: string }) {
   const t = live.useTexts()
   const may = useMay('System.EmergencyPanel.Control')
   const id = e.id ?? ''
-  const reach = e.kind === 'FREEZE' ? (e.endLiveSessions ? 'reachFREEZEends' : 'reachFREEZE') : e.kind === 'LOCKDOWN' ? 'reachLOCKDOWN' : 'reachTERMINATION'
+  const reach = e.kind === 'FREEZE' ? (e.endLiveSessions ? 'reachFREEZEends' : 'reachFREEZE') : e.kind === 'LOCK' ? 'reachLOCK' : e.kind === 'LOCKDOWN' ? 'reachLOCKDOWN' : 'reachTERMINATION'
   const says = e.status !== 'ENDED' && e.status !== 'CANCELLED'
   return (
     <div className="head">
@@ -39,11 +39,11 @@ export function Heading({ of: e, title }: { of: Emergency; title: string }) {
             {t('devices')}
           </Link>
         )}
-        {may && cancellable(e) && <Link className="btn big" to="/emergencies/$id/shorten" params={{ id }}><IconShorten className="i" stroke={1.6} aria-hidden />{t('shorten')}</Link>}
+        {may && shortenable(e) && <Link className="btn big" to="/emergencies/$id/shorten" params={{ id }}><IconShorten className="i" stroke={1.6} aria-hidden />{t('shorten')}</Link>}
         {may && cancellable(e) && (
           <Link className="btn big can" to="/emergencies/$id/cancel" params={{ id }}>
             <IconTrash className="i" stroke={1.6} aria-hidden />
-            {t(e.kind === 'FREEZE' ? 'cancelFREEZE' : 'cancelLOCKDOWN')}
+            {t(e.kind === 'FREEZE' ? 'cancelFREEZE' : e.kind === 'LOCK' ? 'cancelLOCK' : 'cancelLOCKDOWN')}
           </Link>
         )}
       </div>
@@ -56,7 +56,7 @@ function Left({ of: e }: { of: Emergency }) {
   const t = live.useTexts()
   const now = useNow()
   const [start, end] = [at(e.startTime), at(e.endTime)]
-  const show = (key: 'lifts' | 'begins' | 'over' | 'applied', ms: number, value: string) => (
+  const show = (key: 'lifts' | 'since' | 'begins' | 'over' | 'applied', ms: number, value: string) => (
     <div className="cd">
       <span className="xs dim">{t(key, { time: clock(ms, now), zone: zone(ms) })}</span>
       <b role={key === 'lifts' || key === 'begins' ? 'timer' : undefined}>{value}</b>
@@ -64,6 +64,7 @@ function Left({ of: e }: { of: Emergency }) {
   )
   if (e.kind === 'TERMINATION') return show('applied', at(e.createTime), t('ago', { span: span(now - at(e.createTime)) }))
   if (e.status === 'PENDING') return show('begins', start, countdown(start - now))
+  if (e.status === 'ONGOING' && !e.endTime) return show('since', start, t('untilLifted'))
   if (e.status === 'ONGOING') return show('lifts', end, countdown(end - now))
   const ended = at(e.cancelTime) || end
   return show('over', ended, ended > start ? t('lasted', { span: span(ended - start) }) : t('never'))

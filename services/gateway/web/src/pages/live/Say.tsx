@@ -11,7 +11,7 @@ const marks = [60_000, 300_000, 600_000]
 export function useSpoken(e: Emergency, title: string, f: Figures, now: number): string {
   const t = live.useTexts()
   const counts = { done: number(f.done), all: number(f.done + f.open + f.unknown) }
-  const left = e.status === 'ONGOING' ? at(e.endTime) - now : Infinity
+  const left = e.status === 'ONGOING' && e.endTime ? at(e.endTime) - now : Infinity
   const mark = marks.find((m) => left <= m)
   const words = [title, f.forgotten ? '' : t(f.of === 'sessions' ? 'sayEnded' : 'sayDoors', counts), mark ? t('sayLeft', { span: span(mark) }) : '']
   return words.filter(Boolean).map((w) => (w.endsWith('.') ? w : `${w}.`)).join(' ')

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import { follow, Refusal, refused, type Schemas } from '../../api/client'
+import { follow, Refusal, refused, type Schemas, shuts } from '../../api/client'
 import { learn, serverNow } from '../../app/clock'
 import type { Emergency } from '../../app/posture'
 import type { Enforcer, Receipt } from '../reports/emergency'
@@ -48,7 +48,7 @@ async function keepFollowing(id: string, stop: AbortSignal, { told, lost }: Hear
       told(s)
     })
     if (stop.aborted) return
-    if (why.reason === 'UNAUTHENTICATED' || why.reason === 'LOCKDOWN') refused.dispatchEvent(new CustomEvent('refusal', { detail: why }))
+    if (why.reason === 'UNAUTHENTICATED' || shuts(why)) refused.dispatchEvent(new CustomEvent('refusal', { detail: why }))
     lost(why)
     if (final.includes(why.status)) return
     await new Promise((done) => setTimeout(done, wait))

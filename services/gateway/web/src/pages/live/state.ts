@@ -60,7 +60,7 @@ export function barOf(e: Emergency, r: Receipt): Bar {
 /** The title says no more than the doors have said. */
 export function titleOf(e: Emergency, receipts: Receipt[], f: Figures) {
   if (e.kind === 'TERMINATION') return `TERMINATION_${e.status === 'DONE' || e.status === 'PARTIAL' ? e.status : 'RUNNING'}` as const
-  const kind = e.kind === 'FREEZE' ? 'FREEZE' : 'LOCKDOWN'
+  const kind = e.kind === 'FREEZE' || e.kind === 'LOCK' ? e.kind : 'LOCKDOWN'
   if (e.status === 'PENDING' || e.status === 'ENDED' || e.status === 'CANCELLED') return `${kind}_${e.status}` as const
   if (receipts.length === 0 || receipts.some((r) => r.state === 'WAITING')) return `${kind}_MOVING` as const
   const sure = receipts.every((r) => r.state === 'CONFIRMED') && f.open + f.unknown === 0

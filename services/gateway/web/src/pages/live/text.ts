@@ -3,14 +3,15 @@ import { texts } from '../../app/language'
 export const live = texts(
   'live',
   {
-    crumb: 'Reports', LOCKDOWN: 'Lockdown', FREEZE: 'Freezing', TERMINATION: 'Terminations',
+    crumb: 'Reports', LOCKDOWN: 'Lockdown', FREEZE: 'Freezing', LOCK: 'Locks', TERMINATION: 'Terminations',
     // Titles
     LOCKDOWN_PENDING: 'Lockdown planned', LOCKDOWN_MOVING: 'Locking down', LOCKDOWN_SHUT: 'Locked down', LOCKDOWN_SURE: 'Locked down. Every door confirmed.', LOCKDOWN_ENDED: 'Lockdown ended', LOCKDOWN_CANCELLED: 'Lockdown cancelled',
     FREEZE_PENDING: 'Freeze planned', FREEZE_MOVING: 'Freezing', FREEZE_SHUT: 'Frozen', FREEZE_SURE: 'Frozen. Every door confirmed.', FREEZE_ENDED: 'Freeze ended', FREEZE_CANCELLED: 'Freeze cancelled',
+    LOCK_PENDING: 'Lock planned', LOCK_MOVING: 'Locking', LOCK_SHUT: 'Locked', LOCK_SURE: 'Locked. Every door confirmed.', LOCK_ENDED: 'Lock ended', LOCK_CANCELLED: 'Lock cancelled',
     TERMINATION_RUNNING: 'Ending sessions', TERMINATION_DONE: 'Sessions ended. Every connector confirmed.', TERMINATION_PARTIAL: 'Not every session is confirmed ended',
-    by: 'By', reachLOCKDOWN: 'Administrators and break-glass only.', reachFREEZE: 'Devices of groups that block during freezes are closed.', reachFREEZEends: 'Devices of groups that block during freezes are closed, and their open sessions end.', reachTERMINATION: 'New sessions may start at once.',
-    lifts: 'Lifts by itself at {{time}} {{zone}}', begins: 'Begins at {{time}} {{zone}}', over: 'Over since {{time}} {{zone}}', lasted: 'held for {{span}}', never: 'before it began', applied: 'Applied at {{time}} {{zone}}', ago: '{{span}} ago',
-    cancelLOCKDOWN: 'Cancel lockdown', cancelFREEZE: 'Cancel freeze', shorten: 'Shorten', devices: 'Devices', report: 'Report',
+    by: 'By', reachLOCKDOWN: 'Administrators and break-glass only.', reachFREEZE: 'Devices of groups that block during freezes are closed.', reachFREEZEends: 'Devices of groups that block during freezes are closed, and their open sessions end.', reachLOCK: 'It holds for administrators too.', reachTERMINATION: 'New sessions may start at once.',
+    since: 'On since {{time}} {{zone}}', untilLifted: 'until cancelled', lifts: 'Lifts by itself at {{time}} {{zone}}', begins: 'Begins at {{time}} {{zone}}', over: 'Over since {{time}} {{zone}}', lasted: 'held for {{span}}', never: 'before it began', applied: 'Applied at {{time}} {{zone}}', ago: '{{span}} ago',
+    cancelLOCKDOWN: 'Cancel lockdown', cancelFREEZE: 'Cancel freeze', cancelLOCK: 'Cancel lock', shorten: 'Shorten', devices: 'Devices', report: 'Report',
     // Figures
     ended: 'ended', open: 'still open', unreachable: 'unreachable', confirmed: 'confirmed', waiting: 'waiting',
     progress: '{{done}} of {{all}} sessions ended', progressDoors: '{{done}} of {{all}} doors confirmed',
@@ -37,13 +38,14 @@ export const live = texts(
     sayEnded: '{{done}} of {{all}} ended', sayDoors: '{{done}} of {{all}} doors confirmed', sayLeft: 'Less than {{span}} left',
   },
   {
-    crumb: 'Relatórios', LOCKDOWN: 'Lockdown', FREEZE: 'Congelamento', TERMINATION: 'Encerramentos',
+    crumb: 'Relatórios', LOCKDOWN: 'Lockdown', FREEZE: 'Congelamento', LOCK: 'Bloqueios', TERMINATION: 'Encerramentos',
     LOCKDOWN_PENDING: 'Lockdown planejado', LOCKDOWN_MOVING: 'Bloqueando', LOCKDOWN_SHUT: 'Bloqueado', LOCKDOWN_SURE: 'Bloqueado. Todas as portas confirmaram.', LOCKDOWN_ENDED: 'Lockdown terminado', LOCKDOWN_CANCELLED: 'Lockdown cancelado',
+    LOCK_PENDING: 'Bloqueio planejado', LOCK_MOVING: 'Bloqueando', LOCK_SHUT: 'Bloqueado', LOCK_SURE: 'Bloqueado. Todas as portas confirmaram.', LOCK_ENDED: 'Bloqueio terminado', LOCK_CANCELLED: 'Bloqueio cancelado',
     FREEZE_PENDING: 'Congelamento planejado', FREEZE_MOVING: 'Congelando', FREEZE_SHUT: 'Congelado', FREEZE_SURE: 'Congelado. Todas as portas confirmaram.', FREEZE_ENDED: 'Congelamento terminado', FREEZE_CANCELLED: 'Congelamento cancelado',
     TERMINATION_RUNNING: 'Encerrando sessões', TERMINATION_DONE: 'Sessões encerradas. Todos os conectores confirmaram.', TERMINATION_PARTIAL: 'Nem toda sessão tem fim confirmado',
-    by: 'Por', reachLOCKDOWN: 'Só administradores e acesso de emergência.', reachFREEZE: 'Dispositivos de grupos que bloqueiam durante congelamentos estão fechados.', reachFREEZEends: 'Dispositivos de grupos que bloqueiam durante congelamentos estão fechados, e suas sessões abertas são encerradas.', reachTERMINATION: 'Novas sessões podem começar em seguida.',
-    lifts: 'Termina sozinho às {{time}} {{zone}}', begins: 'Começa às {{time}} {{zone}}', over: 'Terminado desde {{time}} {{zone}}', lasted: 'durou {{span}}', never: 'antes de começar', applied: 'Aplicado às {{time}} {{zone}}', ago: 'há {{span}}',
-    cancelLOCKDOWN: 'Cancelar lockdown', cancelFREEZE: 'Cancelar congelamento', shorten: 'Encurtar', devices: 'Dispositivos', report: 'Relatório',
+    by: 'Por', reachLOCKDOWN: 'Só administradores e acesso de emergência.', reachFREEZE: 'Dispositivos de grupos que bloqueiam durante congelamentos estão fechados.', reachFREEZEends: 'Dispositivos de grupos que bloqueiam durante congelamentos estão fechados, e suas sessões abertas são encerradas.', reachLOCK: 'Vale também para administradores.', reachTERMINATION: 'Novas sessões podem começar em seguida.',
+    since: 'Em vigor desde {{time}} {{zone}}', untilLifted: 'até ser cancelado', lifts: 'Termina sozinho às {{time}} {{zone}}', begins: 'Começa às {{time}} {{zone}}', over: 'Terminado desde {{time}} {{zone}}', lasted: 'durou {{span}}', never: 'antes de começar', applied: 'Aplicado às {{time}} {{zone}}', ago: 'há {{span}}',
+    cancelLOCKDOWN: 'Cancelar lockdown', cancelFREEZE: 'Cancelar congelamento', cancelLOCK: 'Cancelar bloqueio', shorten: 'Encurtar', devices: 'Dispositivos', report: 'Relatório',
     ended: 'encerradas', open: 'ainda abertas', unreachable: 'sem contato', confirmed: 'confirmaram', waiting: 'aguardando',
     progress: '{{done}} de {{all}} sessões encerradas', progressDoors: '{{done}} de {{all}} portas confirmaram',
     sessionsOf: '{{done}} de {{all}}', sessionsWord: 'sessões com fim confirmado', lastAfter: 'a última após', doorsWord: 'portas confirmaram', noneOpen: 'Nenhuma sessão que ele encerraria estava aberta.', goOn: 'Sessões abertas continuam; novas aguardam.', noCounts: 'As contagens de sessões não são mais guardadas. O que as portas dizem agora está abaixo.',

@@ -43,7 +43,7 @@ function Facts({ of }: { of: Delivery }) {
   const webhooks = useWebhooks().data?.webhooks ?? []
   const account = [...accounts, ...webhooks].find((one) => one.id === of.account)
   const row = (head: string, what: ReactNode) => what ? <div key={head}><dt className="dim">{head}</dt><dd><bdi>{what}</bdi></dd></div> : null
-  const emergency = /^[TFL]-\d+/.exec(of.event ?? '')?.[0]
+  const emergency = /^[TFKL]-\d+/.exec(of.event ?? '')?.[0]
   return (
     <>
       <div role="status" className="row"><StateChip of={of.state} /><span className="sm mid">{t(`${of.state ?? 'STATE_UNSPECIFIED'}_text`)}</span></div>

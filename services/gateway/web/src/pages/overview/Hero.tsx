@@ -19,9 +19,10 @@ export function Hero() {
   const now = useNow()
   const lockdowns = ongoing(posture, 'LOCKDOWN', now)
   const freezes = ongoing(posture, 'FREEZE', now).sort((a, b) => end(b) - end(a))
+  const locks = ongoing(posture, 'LOCK', now)
   const [on, ...others] = [...lockdowns, ...freezes]
   if (!posture) return <section className="card"><Skeleton rows={3} /></section>
-  return on ? <Emergency_ on={on} others={others} now={now} posture={posture} /> : <Calm posture={posture} now={now} />
+  return on ? <Emergency_ on={on} others={[...others, ...locks]} now={now} posture={posture} /> : <Calm posture={posture} now={now} locks={locks} />
 }
 
 function GateBox({ bars, label, children }: { bars: Bar[]; label: string; children: ReactNode }) {
@@ -33,7 +34,7 @@ function GateBox({ bars, label, children }: { bars: Bar[]; label: string; childr
   )
 }
 
-function Calm({ posture, now }: { posture: Posture; now: number }) {
+function Calm({ posture, now, locks }: { posture: Posture; now: number; locks: Emergency[] }) {
   const t = words.useTexts()
   const { list, may } = useEnforcers()
   const behind = list?.filter((e) => e.stand !== 'fresh').length ?? 0
@@ -42,11 +43,12 @@ function Calm({ posture, now }: { posture: Posture; now: number }) {
   return (
     <section className={`card hero${may ? '' : ' alone'}`}>
       <div>
-        <h1 className="hh">{t('allOpen')}</h1>
+        <h1 className="hh">{locks.length > 0 ? t('someLocked', { count: locks.length }) : t('allOpen')}</h1>
         <p className="mid hp">
           {t('none')}{' '}
           {list && list.length > 0 && (behind ? t('behind', { count: behind, of: list.length }) : t('same', { revision: number(sequenceOf(posture.revision)) }))}
         </p>
+        {locks.length > 0 && <Others of={locks} now={now} />}
         <Facts posture={posture} now={now} list={list} may={may} />
       </div>
       {list && list.length > 0 && (
@@ -154,7 +156,7 @@ function Others({ of, now }: { of: Emergency[]; now: number }) {
           <StatusChip of={e} />
           <Link to="/emergencies/$id" params={{ id: e.id ?? '' }}>{e.id}</Link>
           <bdi className="cut mid">{e.justification}</bdi>
-          <span className="nw mid">{countdown(end(e) - now)}</span>
+          <span className="nw mid">{e.endTime ? countdown(end(e) - now) : t('untilLifted')}</span>
         </li>
       ))}
     </ul>

@@ -54,6 +54,7 @@ function Row({ of, receipts }: { of: Emergency; receipts?: { confirmed: number; 
 function line(of: Emergency, t: ReturnType<typeof words.useTexts>, say: ReturnType<typeof shell.useTexts>) {
   const status = say((of.status ?? 'ENDED') as 'ENDED')
   const start = shortDateTime(of.startTime ?? '')
+  if (of.kind === 'LOCK' && !of.endTime) return t('once', { id: of.id, start, status })
   if (of.kind !== 'TERMINATION') {
     const whole = of.status === 'CANCELLED' ? Date.parse(of.endTime ?? '') - Date.parse(of.startTime ?? '') : durationOf(of.duration)
     return t('lasted', { id: of.id, start, length: span(whole), status })

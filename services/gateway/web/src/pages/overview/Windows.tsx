@@ -18,7 +18,7 @@ type Window = { of: Emergency; start: number; end: number }
 function useWindows(now: number): Window[] | undefined {
   const { posture } = usePosture()
   return posture?.emergencies
-    ?.map((of) => ({ of, start: Date.parse(of.startTime ?? ''), end: Date.parse(of.endTime ?? '') }))
+    ?.map((of) => ({ of, start: Date.parse(of.startTime ?? ''), end: of.endTime ? Date.parse(of.endTime) : Infinity }))
     .filter((w) => w.of.kind !== 'TERMINATION' && w.end > now)
     .sort((a, b) => a.start - b.start)
 }
@@ -83,7 +83,8 @@ function Row({ window: { of, start, end }, now }: { window: Window; now: number 
   const t = words.useTexts()
   const pending = start > now
   const short = end - start < dayLong
-  const when = t('fromTo', { from: `${day(start)} ${shortTime(start)}`, to: short && day(start) === day(end) ? shortTime(end) : short ? `${day(end)} ${shortTime(end)}` : shortDateTime(end) })
+  const from = `${day(start)} ${shortTime(start)}`
+  const when = !Number.isFinite(end) ? from : t('fromTo', { from: `${day(start)} ${shortTime(start)}`, to: short && day(start) === day(end) ? shortTime(end) : short ? `${day(end)} ${shortTime(end)}` : shortDateTime(end) })
   return (
     <li>
       <StatusChip of={{ ...of, status: pending ? 'PENDING' : 'ONGOING' }} />
@@ -91,7 +92,7 @@ function Row({ window: { of, start, end }, now }: { window: Window; now: number 
         <Link to="/emergencies/$id" params={{ id: of.id ?? '' }} className="sm m cut name"><bdi>{of.justification || of.id}</bdi></Link>
         <div className="xs dim cut">{of.id} · {when}</div>
       </div>
-      <span className="sm mid nw">{pending ? t('inLeft', { left: span(start - now) }) : t('leftOn', { left: span(end - now) })}</span>
+      <span className="sm mid nw">{pending ? t('inLeft', { left: span(start - now) }) : Number.isFinite(end) ? t('leftOn', { left: span(end - now) }) : t('untilLifted')}</span>
     </li>
   )
 }

@@ -83,13 +83,13 @@ export function useRecent() {
     placeholderData: (before) => before,
     queryFn: async () => {
       const query = { params: { query: { pageSize: 20 } } }
-      const [t, f, l] = await Promise.all([
-        ask(api.GET('/v1/terminations', query)), ask(api.GET('/v1/freezes', query)), ask(api.GET('/v1/lockdowns', query)),
+      const [t, f, k, l] = await Promise.all([
+        ask(api.GET('/v1/terminations', query)), ask(api.GET('/v1/freezes', query)), ask(api.GET('/v1/locks', query)), ask(api.GET('/v1/lockdowns', query)),
       ])
-      const all = [...(t.terminations ?? []), ...(f.freezes ?? []), ...(l.lockdowns ?? [])].filter((e) => e.status !== 'PENDING')
+      const all = [...(t.terminations ?? []), ...(f.freezes ?? []), ...(k.locks ?? []), ...(l.lockdowns ?? [])].filter((e) => e.status !== 'PENDING')
       return all.sort((a, b) => Date.parse(b.startTime ?? '') - Date.parse(a.startTime ?? '') || 0)
     },
-    select: (all: Emergency[]) => ({ first: all.slice(0, shown), freezes: all.filter((e) => e.kind !== 'TERMINATION') }),
+    select: (all: Emergency[]) => ({ first: all.slice(0, shown), freezes: all.filter((e) => e.kind === 'FREEZE' || e.kind === 'LOCKDOWN') }),
   })
 }
 

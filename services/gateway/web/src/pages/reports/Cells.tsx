@@ -11,6 +11,7 @@ export function WindowCell({ of }: { of: Emergency }) {
   return (
     <>
       <div>{from && shortDateTime(from)}</div>
+      {!of.endTime && of.kind === 'LOCK' && <div className="xs dim">{t('endless')}</div>}
       {of.endTime && <div className="xs dim">{t('to', { time: shortDateTime(of.endTime) })}</div>}
     </>
   )
@@ -30,6 +31,7 @@ export function LeftCell({ of }: { of: Emergency }) {
     const cancelled = at(of.cancelTime)
     return <span className="dim">{cancelled > start ? t('after', { span: span(cancelled - start) }) : t('before')}</span>
   }
+  if (!of.endTime) return <span className="mid">{t('lifted')}</span>
   const left = Math.max(0, end - now)
   return (
     <>
@@ -48,6 +50,19 @@ export function BlocksCell({ of }: { of: Emergency }) {
     <>
       <div>{t('nDevices', { count: of.blockedDevices, n: number(of.blockedDevices) })}</div>
       <div className="xs dim">{t('nGroups', { count: of.blockedAccessGroups ?? 0 })}</div>
+    </>
+  )
+}
+
+/** What a lock shuts. */
+export function LockedCell({ of }: { of: Emergency }) {
+  const t = reports.useTexts()
+  const s = of.selector
+  const name = s?.users?.[0] ?? s?.devices?.[0] ?? s?.accessGroups?.[0]
+  return (
+    <>
+      <div className="cut" title={name}><bdi>{name}</bdi></div>
+      <div className="xs dim">{t(s?.users?.length ? 'onUser' : s?.devices?.length ? 'device' : 'group')}</div>
     </>
   )
 }

@@ -9,7 +9,7 @@ import { useMay } from '../../app/me'
 import type { Emergency } from '../../app/posture'
 import { StatusChip } from '../../parts/Chip'
 import { RefusalNote, Skeleton } from '../../parts/Note'
-import { asOf, cancellable, fetchEmergency, fetchReceipts } from './emergency'
+import { asOf, cancellable, fetchEmergency, fetchReceipts, shortenable } from './emergency'
 import { Facts } from './Facts'
 import { reports } from './text'
 
@@ -57,7 +57,7 @@ export function DetailsDrawer({ id: asked, close, devices }: { id: string | unde
           <div className="row wrap acts">
             <Link className="btn pri" to="/emergencies/$id" params={{ id }}>{t('live')}</Link>
             {devices && <button type="button" className="btn" onClick={devices}>{t('devices')}</button>}
-            {may && cancellable(e) && <Link className="btn" to="/emergencies/$id/shorten" params={{ id }}>{t('shorten')}</Link>}
+            {may && shortenable(e) && <Link className="btn" to="/emergencies/$id/shorten" params={{ id }}>{t('shorten')}</Link>}
             {may && cancellable(e) && <Link className="btn" to="/emergencies/$id/cancel" params={{ id }}>{t('cancelOf', { id })}</Link>}
           </div>
         </>

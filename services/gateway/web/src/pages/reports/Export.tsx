@@ -7,7 +7,7 @@ import { csvOf, fetchAll, jsonOf, save } from './exported'
 import type { Search } from './search'
 import { reports } from './text'
 
-const names = { TERMINATION: 'terminations', FREEZE: 'freezes', LOCKDOWN: 'lockdowns' } as const
+const names = { TERMINATION: 'terminations', FREEZE: 'freezes', LOCK: 'locks', LOCKDOWN: 'lockdowns' } as const
 
 /** Saves what the filters leave, all pages of it. */
 export function useExport(kind: ReportKind, search: Search) {

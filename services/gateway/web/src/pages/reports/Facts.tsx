@@ -77,7 +77,7 @@ function useReach(of: Emergency): Fact[] {
   const t = reports.useTexts()
   const facts: Fact[] = []
   const yes = (value: boolean | undefined) => (value ? t('yes') : t('no'))
-  if (of.kind === 'TERMINATION') facts.push([t('whom'), <Selected key="whom" of={of} />])
+  if (of.kind === 'TERMINATION' || of.kind === 'LOCK') facts.push([t(of.kind === 'LOCK' ? 'locks' : 'whom'), <Selected key="whom" of={of} />])
   if (of.kind === 'FREEZE') {
     if (of.blockedDevices !== undefined) facts.push([t('blocks'), `${t('nDevices', { count: of.blockedDevices, n: number(of.blockedDevices) })}, ${t('nGroups', { count: of.blockedAccessGroups ?? 0 })}`])
     facts.push([t('endsLive'), yes(of.endLiveSessions)])

@@ -22,12 +22,13 @@ import { reports } from './text'
 
 export const Terminations = () => <Report key="T" kind="TERMINATION" />
 export const Freezes = () => <Report key="F" kind="FREEZE" />
+export const Locks = () => <Report key="K" kind="LOCK" />
 export const Lockdowns = () => <Report key="L" kind="LOCKDOWN" />
 
 const pageSize = 20
 const movingEvery = 1000
 const restingEvery = 5000
-const newPaths = { TERMINATION: '/emergency/terminate', FREEZE: '/emergency/freeze', LOCKDOWN: '/emergency/lockdown' } as const
+const newPaths = { TERMINATION: '/emergency/terminate', FREEZE: '/emergency/freeze', LOCK: '/emergency/lock', LOCKDOWN: '/emergency/lockdown' } as const
 
 function useReport(kind: ReportKind, search: Search) {
   const { posture } = usePosture()

@@ -7,9 +7,9 @@ import type { ReactNode } from 'react'
 import { initials } from '../../app/Shell'
 import type { Emergency } from '../../app/posture'
 import { StatusChip } from '../../parts/Chip'
-import { BlocksCell, LeftCell, SessionsCell, WindowCell } from './Cells'
+import { BlocksCell, LeftCell, LockedCell, SessionsCell, WindowCell } from './Cells'
 import { type Column, columnsOf } from './columns'
-import { cancellable, type ReportKind } from './emergency'
+import { cancellable, type ReportKind, shortenable } from './emergency'
 import { type Search, usualOrder } from './search'
 import { reports } from './text'
 
@@ -64,6 +64,7 @@ function Row({ kind, of, may, acts }: { kind: ReportKind; of: Emergency; may: bo
     ),
     ticket: of.governanceCode ? <span className="mono cut" title={of.governanceCode}><bdi>{of.governanceCode}</bdi></span> : <span className="dim">{t('noTicket')}</span>,
     blocks: <BlocksCell of={of} />,
+    locks: <LockedCell of={of} />,
     action: <Acts kind={kind} of={of} may={may} acts={acts} />,
   }
   const silent = new Set<Column['key']>(['status', 'why', 'action'])
@@ -96,9 +97,11 @@ function Acts({ kind, of, may, acts }: { kind: ReportKind; of: Emergency; may: b
       )}
       {may && cancellable(of) && (
         <>
-          <Link className="icb ln" to="/emergencies/$id/shorten" params={{ id }} aria-label={t('shortenOf', { id })} title={t('shortenOf', { id })}>
-            <IconShorten className="i" stroke={1.6} aria-hidden />
-          </Link>
+          {shortenable(of) && (
+            <Link className="icb ln" to="/emergencies/$id/shorten" params={{ id }} aria-label={t('shortenOf', { id })} title={t('shortenOf', { id })}>
+              <IconShorten className="i" stroke={1.6} aria-hidden />
+            </Link>
+          )}
           <Link className="icb ln" to="/emergencies/$id/cancel" params={{ id }} aria-label={t('cancelOf', { id })} title={t('cancelOf', { id })}>
             <IconTrash className="i" stroke={1.6} aria-hidden />
           </Link>

@@ -3,12 +3,12 @@ import type { Emergency } from '../../app/posture'
 
 export type Receipt = Schemas['Receipt']
 export type Enforcer = Schemas['Enforcer']
-export type ReportKind = 'TERMINATION' | 'FREEZE' | 'LOCKDOWN'
+export type ReportKind = 'TERMINATION' | 'FREEZE' | 'LOCK' | 'LOCKDOWN'
 
-const letters: Record<string, ReportKind> = { T: 'TERMINATION', F: 'FREEZE', L: 'LOCKDOWN' }
+const letters: Record<string, ReportKind> = { T: 'TERMINATION', F: 'FREEZE', K: 'LOCK', L: 'LOCKDOWN' }
 
 /** The kind that an id says; undefined for what is no id. */
-export const kindOf = (id: string): ReportKind | undefined => (/^[TFL]-\d+$/.test(id) ? letters[id[0]] : undefined)
+export const kindOf = (id: string): ReportKind | undefined => (/^[TFKL]-\d+$/.test(id) ? letters[id[0]] : undefined)
 
 /** An emergency by its id, whose first letter tells the kind. */
 export function fetchEmergency(id: string): Promise<Emergency> {
@@ -16,6 +16,7 @@ export function fetchEmergency(id: string): Promise<Emergency> {
   switch (kindOf(id)) {
     case 'TERMINATION': return ask(api.GET('/v1/terminations/{id}', { params }))
     case 'FREEZE': return ask(api.GET('/v1/freezes/{id}', { params }))
+    case 'LOCK': return ask(api.GET('/v1/locks/{id}', { params }))
     case 'LOCKDOWN': return ask(api.GET('/v1/lockdowns/{id}', { params }))
     default: return Promise.reject(new Refusal(404, 'NOT_FOUND', id))
   }
@@ -41,6 +42,10 @@ export async function fetchPage(kind: ReportKind, query: Query): Promise<Page> {
     const page = await ask(api.GET('/v1/freezes', { params }))
     return of(page.freezes, page)
   }
+  if (kind === 'LOCK') {
+    const page = await ask(api.GET('/v1/locks', { params }))
+    return of(page.locks, page)
+  }
   const page = await ask(api.GET('/v1/lockdowns', { params }))
   return of(page.lockdowns, page)
 }
@@ -52,12 +57,15 @@ export function asOf(e: Emergency, now: number): Emergency {
   if (e.kind === 'TERMINATION') return e
   let { status } = e
   if (status === 'PENDING' && at(e.startTime) <= now) status = 'ONGOING'
-  if (status === 'ONGOING' && at(e.endTime) <= now) status = 'ENDED'
+  if (status === 'ONGOING' && e.endTime && at(e.endTime) <= now) status = 'ENDED'
   return status === e.status ? e : { ...e, status }
 }
 
 /** Whether there is something to cancel. What a termination ended stays ended. */
 export const cancellable = (e: Emergency) => e.status === 'PENDING' || e.status === 'ONGOING'
+
+/** Whether it can end earlier than it said, but for being cancelled. */
+export const shortenable = (e: Emergency) => cancellable(e) && e.kind !== 'LOCK'
 
 /** Whether it ends sessions that are open. */
 export const endsSessions = (e: Emergency) => e.kind !== 'FREEZE' || e.endLiveSessions === true

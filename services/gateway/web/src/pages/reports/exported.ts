@@ -25,6 +25,7 @@ const progress = ['ended', 'open', 'unreachable', 'lastEndedMs'] as const
 const columns: Record<ReportKind, readonly (keyof Emergency)[]> = {
   TERMINATION: [...common, 'selector', ...progress, 'revision', 'digest'],
   FREEZE: [...common, 'blockedDevices', 'blockedAccessGroups', 'endLiveSessions', ...progress, 'revision', 'digest'],
+  LOCK: [...common, 'selector', ...progress, 'revision', 'digest'],
   LOCKDOWN: [...common, 'breakGlassUsers', 'breakGlassTokens', 'revokeTokens', ...progress, 'revision', 'digest'],
 }
 

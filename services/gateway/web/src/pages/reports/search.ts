@@ -3,7 +3,7 @@ import { serverNow } from '../../app/clock'
 import { reportOf } from '../../app/router'
 import type { Query, ReportKind } from './emergency'
 
-export const paths = { TERMINATION: reportOf.T, FREEZE: reportOf.F, LOCKDOWN: reportOf.L } as const
+export const paths = { TERMINATION: reportOf.T, FREEZE: reportOf.F, LOCK: reportOf.K, LOCKDOWN: reportOf.L } as const
 
 const names = ['status', 'by', 'q', 'last', 'from', 'to', 'group', 'sort', 'page', 'details', 'devices'] as const
 

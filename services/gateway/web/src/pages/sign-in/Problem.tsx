@@ -47,6 +47,8 @@ function explain(refusal: Refusal, t: ReturnType<typeof signIn.useTexts>, recove
       return left > 0 ? t('used', wait) : t('next')
     case 'LOCKED_OUT':
       return left > 0 ? t('pause', wait) : t('paused')
+    case 'LOCKED':
+      return `${sentence(refusal)} ${t('locked', { id: String(refusal.details.emergency ?? '') })}`
     case 'LOCKDOWN':
       return `${sentence(refusal)} ${t(refusal.details.via ? 'lockdownProvider' : 'lockdown')}`
   }
