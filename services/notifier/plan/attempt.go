@@ -121,7 +121,7 @@ func ofAttempt(r *gatev1.AttemptRecord, key string, turn uint64, texts emergency
 	h.Facts = func(language string) map[string]string {
 		facts := text.FactsOfEvent(e, texts, language)
 		for name, say := range map[string]func(*gatev1.AttemptRecord, bool) string{
-			"actor": whoSays, "kind": kindSays, "channel": doorSays, "reason": reasonSays,
+			"actor": whoSays, "channel": doorSays, "reason": reasonSays,
 		} {
 			if said := say(r, language == text.Portuguese); said != "" {
 				facts[name] = said
@@ -139,8 +139,11 @@ func wholeMinute(at *timestamppb.Timestamp) time.Time {
 
 // kindOf is the kind of emergency that refuses for a reason.
 func kindOf(r *gatev1.AttemptRecord) string {
-	if r.GetReason() == gatev1.CheckResponse_FROZEN.String() {
+	switch r.GetReason() {
+	case gatev1.CheckResponse_FROZEN.String():
 		return "FREEZE"
+	case gatev1.CheckResponse_LOCKED.String():
+		return "LOCK"
 	}
 	return r.GetReason() // as FactsOfEvent knows it
 }
@@ -160,14 +163,6 @@ func whoSays(r *gatev1.AttemptRecord, portuguese bool) string {
 		return either(portuguese, "a group of others", "um grupo de outros")
 	case r.GetUser() == "" && r.GetToken() == "":
 		return either(portuguese, "somebody without a name", "alguém sem nome")
-	}
-	return ""
-}
-
-// kindSays says what is no kind of emergency that has a word of its own.
-func kindSays(r *gatev1.AttemptRecord, portuguese bool) string {
-	if r.GetReason() == gatev1.CheckResponse_LOCKED.String() {
-		return either(portuguese, "lock", "bloqueio")
 	}
 	return ""
 }

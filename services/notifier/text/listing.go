@@ -41,7 +41,7 @@ var listing = []group{
 		{"emergency.lock.started", "A lock started", "Um bloqueio começou", ofLock},
 		{"emergency.lock.ended", "A lock ended", "Um bloqueio terminou", ofLock},
 		{"emergency.lock.cancelled", "A lock was cancelled", "Um bloqueio foi cancelado", ofLock},
-		{"emergency.attempt.refused", "Somebody was refused during a freeze or a lockdown", "Alguém foi recusado durante um congelamento ou lockdown", "kind until devices channel reason count"},
+		{"emergency.attempt.refused", "Somebody was refused during a freeze, a lock or a lockdown", "Alguém foi recusado durante um congelamento, bloqueio ou lockdown", "kind until devices channel reason count"},
 		{"emergency.approval.requested", "An approval was requested", "Uma aprovação foi pedida", ofApproval},
 		{"emergency.approval.granted", "An approval was granted", "Uma aprovação foi dada", ofApproval},
 		{"emergency.approval.denied", "An approval was denied", "Uma aprovação foi negada", ofApproval},
