@@ -190,7 +190,7 @@ type policy struct {
 	env  *cel.Env
 	spec struct {
 		Variables   []struct{ Name, Expression string }
-		Validations []struct{ Expression, MessageExpression string }
+		Validations []struct{ Expression, Message, MessageExpression string }
 	}
 }
 
@@ -213,7 +213,7 @@ func newPolicy(t *testing.T) *policy {
 	if err == nil {
 		p.env, err = cel.NewEnv(cel.Variable("request", cel.DynType), cel.Variable("params", cel.DynType), cel.Variable("variables", cel.DynType))
 	}
-	if err != nil || len(p.spec.Variables) == 0 || len(p.spec.Validations) != 1 {
+	if err != nil || len(p.spec.Variables) == 0 || len(p.spec.Validations) != 2 {
 		t.Fatalf("reading the policy: %v %v", p.spec, err)
 	}
 	return p
@@ -245,10 +245,16 @@ func (p *policy) refusal(data map[string]string, user, namespace string) string 
 	for _, v := range p.spec.Variables {
 		given["variables"].(map[string]any)[v.Name] = value(v.Expression)
 	}
-	if value(p.spec.Validations[0].Expression) == true {
-		return ""
+	for _, v := range p.spec.Validations {
+		if value(v.Expression) == true {
+			continue
+		}
+		if v.MessageExpression != "" {
+			return value(v.MessageExpression).(string)
+		}
+		return v.Message
 	}
-	return value(p.spec.Validations[0].MessageExpression).(string)
+	return ""
 }
 
 func TestThePolicyRefusesWhomTheGateRefusesAndNobodyElse(t *testing.T) {
@@ -257,8 +263,17 @@ func TestThePolicyRefusesWhomTheGateRefusesAndNobodyElse(t *testing.T) {
 	lockdown := window("L-2", emergencyv1.Emergency_LOCKDOWN, now, now.Add(time.Hour))
 	lockdown.BreakGlassUsers = []string{"glass"}
 	later := window("F-3", emergencyv1.Emergency_FREEZE, now.Add(time.Hour), now.Add(2*time.Hour))
+	lock := func(id string, selector *emergencyv1.Selector) *emergencyv1.Emergency {
+		e := window(id, emergencyv1.Emergency_LOCK, now, now)
+		e.EndTime, e.Selector = nil, selector
+		return e
+	}
+	user, root := lock("K-4", &emergencyv1.Selector{Users: []string{"ana"}}), lock("K-5", &emergencyv1.Selector{Users: []string{"root"}})
+	device, group := lock("K-6", &emergencyv1.Selector{Devices: []string{"prod.web"}}), lock("K-7", &emergencyv1.Selector{AccessGroups: []string{"money"}})
 	refusals := 0
-	for _, on := range [][]*emergencyv1.Emergency{nil, {freeze}, {lockdown}, {freeze, lockdown}, {later}} {
+	for _, on := range [][]*emergencyv1.Emergency{
+		nil, {freeze}, {lockdown}, {freeze, lockdown}, {later}, {user}, {root, freeze}, {device}, {group}, {user, device, lockdown},
+	} {
 		s := directory(9, on...).Snapshot(now)
 		data := parameter(s, "prod", zone, now)
 		for _, user := range []string{"root", "ana", "glass", "somebody", "system:admin", ",", ""} {
@@ -276,7 +291,7 @@ func TestThePolicyRefusesWhomTheGateRefusesAndNobodyElse(t *testing.T) {
 			}
 		}
 	}
-	if refusals < 40 {
+	if refusals < 80 {
 		t.Errorf("%d refusals in all", refusals)
 	}
 	data := parameter(directory(9, freeze).Snapshot(now), "prod", zone, now)

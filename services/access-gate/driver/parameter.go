@@ -17,6 +17,7 @@ const (
 	holdKey     = "hold"    // until when the doors are held, without the journal
 	clusterKey  = "cluster" // why it is shut; empty while it is open
 	sparedKey   = "spared"  // who gets in nevertheless: ",ana,bruno,"
+	barredKey   = "barred"  // who gets in nowhere, for a lock is on them
 	nodesKey    = "nodes"   // the same for nodes
 	sparedNodes = "nodes-spared"
 	namespaces  = "namespace." // + name: the same for a namespace
@@ -44,7 +45,7 @@ func (w wanted) lacks(there map[string]string) bool {
 }
 
 func parameter(s *emergency.Snapshot, cluster string, texts emergency.Texts, now time.Time) map[string]string {
-	data := map[string]string{revisionKey: s.Revision().String(), holdKey: held(s, now)}
+	data := map[string]string{revisionKey: s.Revision().String(), holdKey: held(s, now), barredKey: barred(s, now)}
 	people := candidates(s, now)
 	say := func(why, spared string, devices ...string) {
 		data[why], data[spared] = stance(s, devices, people, texts, now)
@@ -73,15 +74,33 @@ func stance(s *emergency.Snapshot, devices, people []string, texts emergency.Tex
 	if v.Emergency == "" {
 		return "", ""
 	}
+	var free []string
 	for _, user := range people {
 		if v, _ := against(user); v.Emergency == "" {
-			spared += user + ","
+			free = append(free, user)
 		}
 	}
-	if spared != "" {
-		spared = "," + spared
+	return texts.Refusal(v, device), listed(free)
+}
+
+// listed are names as the policy looks for one.
+func listed(names []string) string {
+	if len(names) == 0 {
+		return ""
 	}
-	return texts.Refusal(v, device), spared
+	return "," + strings.Join(names, ",") + ","
+}
+
+// barred are the users on whom a lock is.
+func barred(s *emergency.Snapshot, now time.Time) string {
+	var names []string
+	for _, e := range s.Windows(now) {
+		if e.GetKind() == emergencyv1.Emergency_LOCK && emergency.StatusOf(e, now) == emergencyv1.Emergency_ONGOING {
+			names = append(names, e.GetSelector().GetUsers()...)
+		}
+	}
+	slices.Sort(names)
+	return listed(slices.Compact(names))
 }
 
 // candidates are all who can be spared by anything.
