@@ -99,10 +99,12 @@ func (s *Service) UpdateDevice(ctx context.Context, r *gatev1.UpdateDeviceReques
 }
 
 // moved reports whether a device with a credential is somewhere else afterwards, or somebody else. Its
-// credential must not be shown there. A host key where there was none moves nothing.
+// credential must not be shown there. A host key where there was none moves nothing, for nobody got in without.
 func moved(before, after *gatev1.Device) bool {
-	anotherKey := before.GetHostKey() != "" && before.GetHostKey() != after.GetHostKey()
-	return before.GetCredentialSet() && (before.GetHost() != after.GetHost() || before.GetPort() != after.GetPort() || anotherKey)
+	anotherPlace := before.GetHost() != after.GetHost() || before.GetPort() != after.GetPort()
+	anotherProof := before.GetProtocol() != after.GetProtocol() || before.GetServerCa() != after.GetServerCa() ||
+		before.GetHostKey() != "" && before.GetHostKey() != after.GetHostKey()
+	return before.GetCredentialSet() && (anotherPlace || anotherProof)
 }
 
 // reshape changes a device that is there. One that is moved loses its credential.

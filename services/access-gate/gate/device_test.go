@@ -298,6 +298,10 @@ func TestADeviceThatIsMovedLosesItsCredential(t *testing.T) {
 	if key("") || !key("ssh-ed25519 another") {
 		t.Error("the first host key moves nothing; another does")
 	}
+	served := &gatev1.Device{CredentialSet: true, Protocol: gatev1.Protocol_POSTGRES}
+	if !moved(served, &gatev1.Device{Protocol: gatev1.Protocol_SSH}) || !moved(served, &gatev1.Device{Protocol: gatev1.Protocol_POSTGRES, ServerCa: "another"}) {
+		t.Error("another protocol moves it, and so does another authority")
+	}
 }
 
 func TestDevicesAreListedByPageAndFilter(t *testing.T) {

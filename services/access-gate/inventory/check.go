@@ -86,6 +86,12 @@ func CheckDevice(d *gatev1.Device) error {
 	if err := checkLabels(d.GetLabels()); err != nil {
 		return err
 	}
+	if err := checkServerCA(d); err != nil {
+		return err
+	}
+	if err := checkLimits(d); err != nil {
+		return err
+	}
 	return CheckHostKey(d)
 }
 

@@ -2,13 +2,18 @@ package inventory
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"portcullis.dev/pkg/fault"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
@@ -42,13 +47,32 @@ func device(edit func(*gatev1.Device)) *gatev1.Device {
 	return d
 }
 
+// authority is the certificate of one, in PEM.
+func authority(t *testing.T) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
 func TestADeviceIsBroughtToItsOneForm(t *testing.T) {
+	ca := authority(t)
 	for name, c := range map[string]struct{ in, want *gatev1.Device }{
 		"SSH is usual": {device(func(*gatev1.Device) {}), &gatev1.Device{Name: "db", Host: "db.example", Port: 22, Protocol: gatev1.Protocol_SSH}},
 		"the usual port": {device(func(d *gatev1.Device) { d.Protocol = gatev1.Protocol_POSTGRES }),
 			&gatev1.Device{Name: "db", Host: "db.example", Port: 5432, Protocol: gatev1.Protocol_POSTGRES}},
 		"a host key without its comment": {device(func(d *gatev1.Device) { d.HostKey = "  " + hostKey + " root@db\n" }),
 			&gatev1.Device{Name: "db", Host: "db.example", Port: 22, Protocol: gatev1.Protocol_SSH, HostKey: hostKey}},
+		"authorities without spaces around them": {device(func(d *gatev1.Device) {
+			d.Protocol, d.ServerCa, d.IdleLimit = gatev1.Protocol_POSTGRES, "\n "+ca+"\n\n"+ca+" ", durationpb.New(time.Minute)
+		}), &gatev1.Device{Name: "db", Host: "db.example", Port: 5432, Protocol: gatev1.Protocol_POSTGRES, ServerCa: ca + ca, IdleLimit: durationpb.New(time.Minute)}},
 	} {
 		if err := CheckDevice(c.in); err != nil || c.in.String() != c.want.String() {
 			t.Errorf("%s: %v, %v", name, c.in, err)
@@ -85,6 +109,23 @@ func TestWhatADeviceCantHaveIsRefusedByItsField(t *testing.T) {
 		"too many labels":         {"labels", func(d *gatev1.Device) { d.Labels = many }},
 		"an unknown protocol":     {"protocol", func(d *gatev1.Device) { d.Protocol = 42 }},
 		"a name that is none":     {"name", func(d *gatev1.Device) { d.Name = "a/b" }},
+		"an authority of SSH":     {"serverCa", func(d *gatev1.Device) { d.ServerCa = authority(t) }},
+		"an authority with a key": {"serverCa", func(d *gatev1.Device) {
+			d.Protocol, d.ServerCa = gatev1.Protocol_POSTGRES, authority(t)+"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+		}},
+		"words besides an authority": {"serverCa", func(d *gatev1.Device) {
+			d.Protocol, d.ServerCa = gatev1.Protocol_POSTGRES, "see below\n"+authority(t)
+		}},
+		"a certificate that is none": {"serverCa", func(d *gatev1.Device) {
+			d.Protocol, d.ServerCa = gatev1.Protocol_POSTGRES, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+		}},
+		"a limit of SSH": {"idleLimit", func(d *gatev1.Device) { d.IdleLimit = durationpb.New(time.Minute) }},
+		"a limit below zero": {"sessionLimit", func(d *gatev1.Device) {
+			d.Protocol, d.SessionLimit = gatev1.Protocol_POSTGRES, durationpb.New(-time.Minute)
+		}},
+		"a limit of ten years": {"sessionLimit", func(d *gatev1.Device) {
+			d.Protocol, d.Port, d.SessionLimit = gatev1.Protocol_TCP, 443, durationpb.New(10*longestLimit)
+		}},
 	} {
 		err := CheckDevice(device(c.edit))
 		if !fault.Is(err, fault.InvalidArgument) || fault.From(err).Details["field"] != c.field {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,9 +23,10 @@ func (i inventory) device() *cobra.Command {
 
 // deviceFlags are the fields of a device as flags.
 type deviceFlags struct {
-	host, protocol, hostKey, hostKeyFile string
-	port                                 uint32
-	labels                               map[string]string
+	host, protocol, hostKey, hostKeyFile, serverCA string
+	port                                           uint32
+	labels                                         map[string]string
+	idle, longest                                  time.Duration
 }
 
 func (f *deviceFlags) add(command *cobra.Command) {
@@ -34,6 +37,9 @@ func (f *deviceFlags) add(command *cobra.Command) {
 	flags.StringToStringVar(&f.labels, "label", nil, "label as name=value; may be repeated")
 	flags.StringVar(&f.hostKey, "host-key", "", "the SSH host key to expect, one authorized_keys-style line; see also: device trust")
 	flags.StringVar(&f.hostKeyFile, "host-key-file", "", "file with it, for instance a copy of /etc/ssh/ssh_host_ed25519_key.pub")
+	flags.StringVar(&f.serverCA, "server-ca-file", "", "postgres: file with the authorities that may have signed the server's certificate, in PEM; /dev/null for those that the bastion's system knows")
+	flags.DurationVar(&f.idle, "idle-limit", 0, "postgres, tcp: end sessions without traffic for so long, as 15m; 0 for never")
+	flags.DurationVar(&f.longest, "session-limit", 0, "postgres, tcp: end every session after so long, as 8h; 0 for never")
 }
 
 func (f *deviceFlags) fields(i inventory, command *cobra.Command) (api.Fields, error) {
@@ -44,10 +50,18 @@ func (f *deviceFlags) fields(i inventory, command *cobra.Command) (api.Fields, e
 	}{
 		"host": {"host", f.host}, "port": {"port", f.port}, "protocol": {"protocol", strings.ToUpper(f.protocol)},
 		"label": {"labels", f.labels}, "host-key": {"hostKey", f.hostKey},
+		"idle-limit": {"idleLimit", seconds(f.idle)}, "session-limit": {"sessionLimit", seconds(f.longest)},
 	} {
 		if command.Flags().Changed(flag) {
 			fields[field.name] = field.value
 		}
+	}
+	if f.serverCA != "" {
+		authorities, err := i.Term.ReadFile(f.serverCA)
+		if err != nil {
+			return nil, fmt.Errorf("reading the server's authorities: %w", err)
+		}
+		fields["serverCa"] = string(authorities)
 	}
 	if f.hostKeyFile != "" {
 		key, err := i.Secret(f.hostKeyFile)
@@ -58,6 +72,9 @@ func (f *deviceFlags) fields(i inventory, command *cobra.Command) (api.Fields, e
 	}
 	return fields, nil
 }
+
+// seconds is a duration as the API has it.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
 
 func (i inventory) createDevice() *cobra.Command {
 	command := &cobra.Command{Use: "create NAME --host HOST", Short: "create a device", Args: cobra.ExactArgs(1)}
@@ -80,16 +97,14 @@ func (i inventory) createDevice() *cobra.Command {
 	return command
 }
 
-// next says what an SSH device still lacks before anybody gets in.
+// next says what a device still lacks before anybody gets in.
 func next(d *gatev1.Device) string {
-	if d.GetProtocol() != gatev1.Protocol_SSH {
-		return ""
-	}
 	var lacks []string
-	if d.GetHostKey() == "" {
+	ssh := d.GetProtocol() == gatev1.Protocol_SSH
+	if ssh && d.GetHostKey() == "" {
 		lacks = append(lacks, "portcullis device trust "+d.GetName())
 	}
-	if !d.GetCredentialSet() {
+	if (ssh || d.GetProtocol() == gatev1.Protocol_POSTGRES) && !d.GetCredentialSet() {
 		lacks = append(lacks, "portcullis device set-credential "+d.GetName())
 	}
 	if len(lacks) == 0 {
@@ -155,6 +170,12 @@ func (i inventory) deviceDetails(d *gatev1.Device) *screen.Table {
 	t := app.Lines("device", d.GetName(), "protocol", d.GetProtocol().String(), "host", host(d), "groups", screen.List(d.GetAccessGroups()),
 		"host key", d.GetHostKey(), "credential", whether(d.GetCredentialSet(), "set"), "created", screen.Stamp(d.GetCreateTime(), i.Zone),
 		"state", state(d.GetDisabled()))
+	if d.GetIdleLimit() != nil {
+		t.Pair("idle limit", d.GetIdleLimit().AsDuration().String())
+	}
+	if d.GetSessionLimit() != nil {
+		t.Pair("session limit", d.GetSessionLimit().AsDuration().String())
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.GetLabels())) {
 		t.Pair("label "+name, d.GetLabels()[name])
 	}
