@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	structpb "google.golang.org/protobuf/types/known/structpb"
@@ -639,8 +640,14 @@ type Device struct {
 	AccessGroups []string `protobuf:"bytes,11,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
 	// The host key's fingerprint, as ssh-keygen -l says it: "SHA256:…". Output only.
 	HostKeyFingerprint string `protobuf:"bytes,12,opt,name=host_key_fingerprint,json=hostKeyFingerprint,proto3" json:"host_key_fingerprint,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// POSTGRES: certificates in PEM of the authorities that may have signed the server's. Without any, those that
+	// the bastion's system knows.
+	ServerCa string `protobuf:"bytes,13,opt,name=server_ca,json=serverCa,proto3" json:"server_ca,omitempty"`
+	// POSTGRES and TCP: a session ends after so long without traffic, and in any case after so long. 0 is no limit.
+	IdleLimit     *durationpb.Duration `protobuf:"bytes,14,opt,name=idle_limit,json=idleLimit,proto3" json:"idle_limit,omitempty"`
+	SessionLimit  *durationpb.Duration `protobuf:"bytes,15,opt,name=session_limit,json=sessionLimit,proto3" json:"session_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Device) Reset() {
@@ -755,6 +762,27 @@ func (x *Device) GetHostKeyFingerprint() string {
 		return x.HostKeyFingerprint
 	}
 	return ""
+}
+
+func (x *Device) GetServerCa() string {
+	if x != nil {
+		return x.ServerCa
+	}
+	return ""
+}
+
+func (x *Device) GetIdleLimit() *durationpb.Duration {
+	if x != nil {
+		return x.IdleLimit
+	}
+	return nil
+}
+
+func (x *Device) GetSessionLimit() *durationpb.Duration {
+	if x != nil {
+		return x.SessionLimit
+	}
+	return nil
 }
 
 type CreateDeviceRequest struct {
@@ -2636,7 +2664,7 @@ var File_portcullis_gate_v1_gate_proto protoreflect.FileDescriptor
 
 const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\n" +
-	"\x1dportcullis/gate/v1/gate.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xbb\x01\n" +
+	"\x1dportcullis/gate/v1/gate.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"\xbb\x01\n" +
 	"\fCheckRequest\x12\x1c\n" +
 	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04user\x12 \n" +
 	"\x06device\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06device\x12?\n" +
@@ -2671,7 +2699,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\tR\brevision\x12%\n" +
 	"\x0efrozen_devices\x18\x05 \x03(\tR\rfrozenDevices\"?\n" +
 	"\vLockdownNow\x120\n" +
-	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xe6\x04\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x9c\x06\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\x04host\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12\x1d\n" +
@@ -2687,7 +2715,11 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"request_id\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x00R\trequestId\x88\x01\x01\x12#\n" +
 	"\raccess_groups\x18\v \x03(\tR\faccessGroups\x12:\n" +
-	"\x14host_key_fingerprint\x18\f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x12hostKeyFingerprint\x1a9\n" +
+	"\x14host_key_fingerprint\x18\f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x12hostKeyFingerprint\x12&\n" +
+	"\tserver_ca\x18\r \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\bserverCa\x12B\n" +
+	"\n" +
+	"idle_limit\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\tidleLimit\x12H\n" +
+	"\rsession_limit\x18\x0f \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\fsessionLimit\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
@@ -2950,9 +2982,10 @@ var file_portcullis_gate_v1_gate_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),     // 42: google.protobuf.Timestamp
 	(*v1.Admission)(nil),              // 43: portcullis.emergency.v1.Admission
 	(*v1.Emergency)(nil),              // 44: portcullis.emergency.v1.Emergency
-	(*fieldmaskpb.FieldMask)(nil),     // 45: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),           // 46: google.protobuf.Struct
-	(*emptypb.Empty)(nil),             // 47: google.protobuf.Empty
+	(*durationpb.Duration)(nil),       // 45: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),     // 46: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),           // 47: google.protobuf.Struct
+	(*emptypb.Empty)(nil),             // 48: google.protobuf.Empty
 }
 var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	0,  // 0: portcullis.gate.v1.CheckRequest.channel:type_name -> portcullis.gate.v1.Channel
@@ -2966,75 +2999,77 @@ var file_portcullis_gate_v1_gate_proto_depIdxs = []int32{
 	1,  // 8: portcullis.gate.v1.Device.protocol:type_name -> portcullis.gate.v1.Protocol
 	41, // 9: portcullis.gate.v1.Device.labels:type_name -> portcullis.gate.v1.Device.LabelsEntry
 	42, // 10: portcullis.gate.v1.Device.create_time:type_name -> google.protobuf.Timestamp
-	10, // 11: portcullis.gate.v1.CreateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
-	10, // 12: portcullis.gate.v1.ListDevicesResponse.devices:type_name -> portcullis.gate.v1.Device
-	10, // 13: portcullis.gate.v1.UpdateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
-	45, // 14: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	42, // 15: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
-	42, // 16: portcullis.gate.v1.AccessGroup.update_time:type_name -> google.protobuf.Timestamp
-	19, // 17: portcullis.gate.v1.CreateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	3,  // 18: portcullis.gate.v1.ListAccessGroupsRequest.view:type_name -> portcullis.gate.v1.ListAccessGroupsRequest.View
-	19, // 19: portcullis.gate.v1.ListAccessGroupsResponse.access_groups:type_name -> portcullis.gate.v1.AccessGroup
-	19, // 20: portcullis.gate.v1.UpdateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	45, // 21: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	46, // 22: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
-	46, // 23: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
-	46, // 24: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
-	46, // 25: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
-	35, // 26: portcullis.gate.v1.ListFrozenResponse.frozen:type_name -> portcullis.gate.v1.Frozen
-	10, // 27: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
-	10, // 28: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
-	19, // 29: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
-	19, // 30: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
-	27, // 31: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
-	42, // 32: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
-	4,  // 33: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
-	4,  // 34: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
-	6,  // 35: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
-	7,  // 36: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
-	11, // 37: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
-	12, // 38: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
-	13, // 39: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
-	15, // 40: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
-	16, // 41: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
-	17, // 42: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
-	18, // 43: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
-	20, // 44: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
-	21, // 45: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
-	22, // 46: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
-	24, // 47: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
-	25, // 48: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
-	26, // 49: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
-	28, // 50: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
-	29, // 51: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
-	31, // 52: portcullis.gate.v1.Directory.FilterUsers:input_type -> portcullis.gate.v1.FilterUsersRequest
-	33, // 53: portcullis.gate.v1.Directory.ListFrozen:input_type -> portcullis.gate.v1.ListFrozenRequest
-	5,  // 54: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
-	5,  // 55: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
-	8,  // 56: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
-	8,  // 57: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
-	10, // 58: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
-	10, // 59: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
-	14, // 60: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
-	10, // 61: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
-	47, // 62: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
-	47, // 63: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
-	10, // 64: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
-	19, // 65: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	19, // 66: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	23, // 67: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
-	19, // 68: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
-	47, // 69: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
-	27, // 70: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
-	10, // 71: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
-	30, // 72: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
-	32, // 73: portcullis.gate.v1.Directory.FilterUsers:output_type -> portcullis.gate.v1.FilterUsersResponse
-	34, // 74: portcullis.gate.v1.Directory.ListFrozen:output_type -> portcullis.gate.v1.ListFrozenResponse
-	54, // [54:75] is the sub-list for method output_type
-	33, // [33:54] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	45, // 11: portcullis.gate.v1.Device.idle_limit:type_name -> google.protobuf.Duration
+	45, // 12: portcullis.gate.v1.Device.session_limit:type_name -> google.protobuf.Duration
+	10, // 13: portcullis.gate.v1.CreateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
+	10, // 14: portcullis.gate.v1.ListDevicesResponse.devices:type_name -> portcullis.gate.v1.Device
+	10, // 15: portcullis.gate.v1.UpdateDeviceRequest.device:type_name -> portcullis.gate.v1.Device
+	46, // 16: portcullis.gate.v1.UpdateDeviceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	42, // 17: portcullis.gate.v1.AccessGroup.create_time:type_name -> google.protobuf.Timestamp
+	42, // 18: portcullis.gate.v1.AccessGroup.update_time:type_name -> google.protobuf.Timestamp
+	19, // 19: portcullis.gate.v1.CreateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	3,  // 20: portcullis.gate.v1.ListAccessGroupsRequest.view:type_name -> portcullis.gate.v1.ListAccessGroupsRequest.View
+	19, // 21: portcullis.gate.v1.ListAccessGroupsResponse.access_groups:type_name -> portcullis.gate.v1.AccessGroup
+	19, // 22: portcullis.gate.v1.UpdateAccessGroupRequest.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	46, // 23: portcullis.gate.v1.UpdateAccessGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	47, // 24: portcullis.gate.v1.ImportRequest.users:type_name -> google.protobuf.Struct
+	47, // 25: portcullis.gate.v1.ImportRequest.devices:type_name -> google.protobuf.Struct
+	47, // 26: portcullis.gate.v1.ImportRequest.access_groups:type_name -> google.protobuf.Struct
+	47, // 27: portcullis.gate.v1.ImportRequest.credentials:type_name -> google.protobuf.Struct
+	35, // 28: portcullis.gate.v1.ListFrozenResponse.frozen:type_name -> portcullis.gate.v1.Frozen
+	10, // 29: portcullis.gate.v1.DeviceRecord.device:type_name -> portcullis.gate.v1.Device
+	10, // 30: portcullis.gate.v1.DeviceRecord.previous:type_name -> portcullis.gate.v1.Device
+	19, // 31: portcullis.gate.v1.AccessGroupRecord.access_group:type_name -> portcullis.gate.v1.AccessGroup
+	19, // 32: portcullis.gate.v1.AccessGroupRecord.previous:type_name -> portcullis.gate.v1.AccessGroup
+	27, // 33: portcullis.gate.v1.ImportRecord.counts:type_name -> portcullis.gate.v1.ImportResponse
+	42, // 34: portcullis.gate.v1.CredentialRecord.time:type_name -> google.protobuf.Timestamp
+	4,  // 35: portcullis.gate.v1.Access.Check:input_type -> portcullis.gate.v1.CheckRequest
+	4,  // 36: portcullis.gate.v1.Access.CheckStream:input_type -> portcullis.gate.v1.CheckRequest
+	6,  // 37: portcullis.gate.v1.Posture.GetPosture:input_type -> portcullis.gate.v1.GetPostureRequest
+	7,  // 38: portcullis.gate.v1.Posture.WatchPosture:input_type -> portcullis.gate.v1.WatchPostureRequest
+	11, // 39: portcullis.gate.v1.Devices.CreateDevice:input_type -> portcullis.gate.v1.CreateDeviceRequest
+	12, // 40: portcullis.gate.v1.Devices.GetDevice:input_type -> portcullis.gate.v1.GetDeviceRequest
+	13, // 41: portcullis.gate.v1.Devices.ListDevices:input_type -> portcullis.gate.v1.ListDevicesRequest
+	15, // 42: portcullis.gate.v1.Devices.UpdateDevice:input_type -> portcullis.gate.v1.UpdateDeviceRequest
+	16, // 43: portcullis.gate.v1.Devices.DeleteDevice:input_type -> portcullis.gate.v1.DeleteDeviceRequest
+	17, // 44: portcullis.gate.v1.Devices.SetCredential:input_type -> portcullis.gate.v1.SetCredentialRequest
+	18, // 45: portcullis.gate.v1.Devices.TrustDevice:input_type -> portcullis.gate.v1.TrustDeviceRequest
+	20, // 46: portcullis.gate.v1.AccessGroups.CreateAccessGroup:input_type -> portcullis.gate.v1.CreateAccessGroupRequest
+	21, // 47: portcullis.gate.v1.AccessGroups.GetAccessGroup:input_type -> portcullis.gate.v1.GetAccessGroupRequest
+	22, // 48: portcullis.gate.v1.AccessGroups.ListAccessGroups:input_type -> portcullis.gate.v1.ListAccessGroupsRequest
+	24, // 49: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:input_type -> portcullis.gate.v1.UpdateAccessGroupRequest
+	25, // 50: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:input_type -> portcullis.gate.v1.DeleteAccessGroupRequest
+	26, // 51: portcullis.gate.v1.Directory.Import:input_type -> portcullis.gate.v1.ImportRequest
+	28, // 52: portcullis.gate.v1.Directory.ResolveDevice:input_type -> portcullis.gate.v1.ResolveDeviceRequest
+	29, // 53: portcullis.gate.v1.Directory.ListMembers:input_type -> portcullis.gate.v1.ListMembersRequest
+	31, // 54: portcullis.gate.v1.Directory.FilterUsers:input_type -> portcullis.gate.v1.FilterUsersRequest
+	33, // 55: portcullis.gate.v1.Directory.ListFrozen:input_type -> portcullis.gate.v1.ListFrozenRequest
+	5,  // 56: portcullis.gate.v1.Access.Check:output_type -> portcullis.gate.v1.CheckResponse
+	5,  // 57: portcullis.gate.v1.Access.CheckStream:output_type -> portcullis.gate.v1.CheckResponse
+	8,  // 58: portcullis.gate.v1.Posture.GetPosture:output_type -> portcullis.gate.v1.PostureState
+	8,  // 59: portcullis.gate.v1.Posture.WatchPosture:output_type -> portcullis.gate.v1.PostureState
+	10, // 60: portcullis.gate.v1.Devices.CreateDevice:output_type -> portcullis.gate.v1.Device
+	10, // 61: portcullis.gate.v1.Devices.GetDevice:output_type -> portcullis.gate.v1.Device
+	14, // 62: portcullis.gate.v1.Devices.ListDevices:output_type -> portcullis.gate.v1.ListDevicesResponse
+	10, // 63: portcullis.gate.v1.Devices.UpdateDevice:output_type -> portcullis.gate.v1.Device
+	48, // 64: portcullis.gate.v1.Devices.DeleteDevice:output_type -> google.protobuf.Empty
+	48, // 65: portcullis.gate.v1.Devices.SetCredential:output_type -> google.protobuf.Empty
+	10, // 66: portcullis.gate.v1.Devices.TrustDevice:output_type -> portcullis.gate.v1.Device
+	19, // 67: portcullis.gate.v1.AccessGroups.CreateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	19, // 68: portcullis.gate.v1.AccessGroups.GetAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	23, // 69: portcullis.gate.v1.AccessGroups.ListAccessGroups:output_type -> portcullis.gate.v1.ListAccessGroupsResponse
+	19, // 70: portcullis.gate.v1.AccessGroups.UpdateAccessGroup:output_type -> portcullis.gate.v1.AccessGroup
+	48, // 71: portcullis.gate.v1.AccessGroups.DeleteAccessGroup:output_type -> google.protobuf.Empty
+	27, // 72: portcullis.gate.v1.Directory.Import:output_type -> portcullis.gate.v1.ImportResponse
+	10, // 73: portcullis.gate.v1.Directory.ResolveDevice:output_type -> portcullis.gate.v1.Device
+	30, // 74: portcullis.gate.v1.Directory.ListMembers:output_type -> portcullis.gate.v1.ListMembersResponse
+	32, // 75: portcullis.gate.v1.Directory.FilterUsers:output_type -> portcullis.gate.v1.FilterUsersResponse
+	34, // 76: portcullis.gate.v1.Directory.ListFrozen:output_type -> portcullis.gate.v1.ListFrozenResponse
+	56, // [56:77] is the sub-list for method output_type
+	35, // [35:56] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_gate_proto_init() }
