@@ -1,5 +1,5 @@
-// Package bastion carries people's SSH sessions to devices, as a connector of the broker: it asks the
-// gate before it opens one, and ends it when an emergency does. It alone touches devices.
+// Package bastion carries people's sessions to devices, over SSH and PostgreSQL, as a connector of the broker: it
+// asks the gate before it opens one, and ends it when an emergency does. It alone touches devices.
 package bastion
 
 import (
@@ -21,8 +21,10 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/bastion/postgres"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/seal"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // Config is what the bastion must be told.
@@ -33,7 +35,10 @@ type Config struct {
 	ID string
 	// HostKey is its own.
 	HostKey ssh.Signer
-	Texts   emergency.Texts
+	// Postgres is how PostgreSQL is served; PostgresAddress, where.
+	Postgres        postgres.Config
+	PostgresAddress string
+	Texts           emergency.Texts
 }
 
 // Deps is what the bastion works with.
@@ -58,6 +63,7 @@ type Service struct {
 	door      *door
 	vault     *vault
 	crowd     *crowd
+	postgres  *postgres.Door
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{}
@@ -68,31 +74,48 @@ func New(c Config, d Deps) (*Service, error) {
 	s := &Service{config: c, deps: d, open: map[net.Conn]struct{}{}, vault: &vault{opener: d.Opener}, crowd: &crowd{}}
 	var err error
 	s.connector, err = connector.New(
-		connector.Config{ID: c.ID, Protocols: []string{"SSH"}, Texts: c.Texts, Now: d.Now},
+		connector.Config{ID: c.ID, Protocols: []string{"SSH", postgres.Protocol}, Texts: c.Texts, Now: d.Now},
 		connector.Deps{Broker: d.Broker, Gate: s.ask, Log: d.Log})
 	if err != nil {
 		return nil, err
 	}
 	s.door = newDoor(c.HostKey, d.Identity)
+	s.postgres = postgres.New(c.Postgres, postgres.Deps{Connector: s.connector, Identity: d.Identity, Login: login, Resolve: s.server, Log: d.Log})
 	return s, nil
 }
 
 // Register offers the service's RPCs.
 func (s *Service) Register(r grpc.ServiceRegistrar) { sessionv1.RegisterBastionsServer(r, s) }
 
-// Run serves SSH until the context ends. An empty address serves none.
+// Run serves until the context ends. What has an empty address is served nowhere.
 func (s *Service) Run(ctx context.Context) error {
+	s.postgres.Resume()
+	defer s.postgres.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.connector.Run(ctx) })
 	g.Go(func() error { return s.openVault(ctx) })
-	if s.config.Address != "" {
-		listener, err := s.deps.Listen("tcp", s.config.Address)
-		if err != nil {
-			return fmt.Errorf("listening for SSH on %s: %w", s.config.Address, err)
-		}
-		g.Go(func() error { return s.serve(ctx, listener) })
-	}
+	g.Go(func() error { return s.listen(ctx, "SSH", s.config.Address, s.handle) })
+	g.Go(func() error { return s.listen(ctx, "PostgreSQL", s.config.PostgresAddress, s.handlePostgres) })
 	return g.Wait()
+}
+
+// handlePostgres serves a connection from its first byte to its last.
+func (s *Service) handlePostgres(ctx context.Context, conn net.Conn) {
+	s.crowd.join(conn)
+	proven := sync.OnceFunc(func() { s.crowd.leave(conn) })
+	defer proven()
+	s.postgres.Serve(telemetry.WithRequest(ctx, telemetry.NewID()), conn, proven)
+}
+
+func (s *Service) listen(ctx context.Context, what, address string, handle func(context.Context, net.Conn)) error {
+	if address == "" {
+		return nil
+	}
+	listener, err := s.deps.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listening for %s on %s: %w", what, address, err)
+	}
+	return s.serve(ctx, listener, handle)
 }
 
 // openVault waits for the journal. Without it no device can be signed in to; everything else goes on.
@@ -109,7 +132,7 @@ func (s *Service) openVault(ctx context.Context) error {
 }
 
 // serve takes connections.
-func (s *Service) serve(ctx context.Context, l net.Listener) error {
+func (s *Service) serve(ctx context.Context, l net.Listener, handle func(context.Context, net.Conn)) error {
 	defer context.AfterFunc(ctx, func() { s.close(l) })()
 	var handling sync.WaitGroup
 	defer handling.Wait()
@@ -120,7 +143,7 @@ func (s *Service) serve(ctx context.Context, l net.Listener) error {
 		}
 		if err != nil {
 			if !s.wait(ctx, err) {
-				return fmt.Errorf("accepting SSH connections: %w", err)
+				return fmt.Errorf("accepting connections: %w", err)
 			}
 			continue
 		}
@@ -128,7 +151,7 @@ func (s *Service) serve(ctx context.Context, l net.Listener) error {
 			s.keep(conn)
 			defer s.drop(conn)
 			if ctx.Err() == nil {
-				s.handle(ctx, conn)
+				handle(ctx, conn)
 			}
 		})
 	}

@@ -76,12 +76,9 @@ func noCredential(device string) error {
 func (s *Service) dial(ctx context.Context, name string) (*ssh.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
-	device, err := s.deps.Devices.ResolveDevice(ctx, &gatev1.ResolveDeviceRequest{Name: name})
+	device, err := s.resolve(ctx, name, gatev1.Protocol_SSH)
 	if err != nil {
 		return nil, err
-	}
-	if device.GetProtocol() != gatev1.Protocol_SSH {
-		return nil, fault.New(fault.InvalidArgument, "%s does not speak SSH", name)
 	}
 	if device.GetHostKey() == "" {
 		return nil, fault.New(fault.PermissionDenied, "The host key of %s is not known yet. Ask an administrator to run: portcullis device trust %s", name, name)
@@ -105,6 +102,31 @@ func (s *Service) dial(ctx context.Context, name string) (*ssh.Client, error) {
 		User: credential.GetUsername(), Auth: auth, HostKeyCallback: only(name, pinned), HostKeyAlgorithms: algorithmsOf(pinned),
 		ClientVersion: "SSH-2.0-Portcullis",
 	})
+}
+
+// resolve answers a device that speaks the protocol.
+func (s *Service) resolve(ctx context.Context, name string, protocol gatev1.Protocol) (*gatev1.Device, error) {
+	device, err := s.deps.Devices.ResolveDevice(ctx, &gatev1.ResolveDeviceRequest{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	if device.GetProtocol() != protocol {
+		return nil, fault.New(fault.InvalidArgument, "%s does not speak %s but %s", name, protocol, device.GetProtocol())
+	}
+	return device, nil
+}
+
+// server answers a PostgreSQL server and what to sign in with there.
+func (s *Service) server(ctx context.Context, name string) (*gatev1.Device, *gatev1.Credential, error) {
+	device, err := s.resolve(ctx, name, gatev1.Protocol_POSTGRES)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !device.GetCredentialSet() { // what is left under the name may be another device's
+		return nil, nil, noCredential(name)
+	}
+	credential, err := s.vault.credential(ctx, name)
+	return device, credential, err
 }
 
 // only takes the pinned host key and no other.

@@ -145,17 +145,21 @@ func makeHostKey(file string) ([]byte, error) {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return text, writeWhole(file, text, 0o600)
+}
+
+// writeWhole writes under another name first: a crash leaves no half file behind.
+func writeWhole(file string, text []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, err
+		return err
 	}
-	// Written whole under another name first: a crash leaves no half key behind.
-	temporary, err := os.OpenFile(file+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- the file that the configuration names
+	temporary, err := os.OpenFile(file+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode) // #nosec G304 -- the file that the configuration names
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = temporary.Write(text)
 	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
-		return nil, err
+		return err
 	}
-	return text, os.Rename(temporary.Name(), file)
+	return os.Rename(temporary.Name(), file)
 }

@@ -41,7 +41,9 @@ type world struct {
 	sealer seal.Sealer
 	stream *journal.Stream
 	addr   string
+	served string // where PostgreSQL is
 	dir    string
+	data   string // the bastion's folder
 	stop   func()
 
 	journal *journal.Journal
@@ -107,7 +109,7 @@ func newWorldWithoutDevices(t testing.TB) *world {
 	must(t, journal.Create(t.Context(), j, journal.Streams(1)))
 	stream, err := j.Stream(t.Context(), "CREDENTIAL")
 	must(t, err)
-	w := &world{t: t, dir: dir, gate: newGate(), hub: newHub(), sealer: sealer, stream: stream, journal: j, opener: opener,
+	w := &world{t: t, dir: dir, data: filepath.Join(dir, "data"), gate: newGate(), hub: newHub(), sealer: sealer, stream: stream, journal: j, opener: opener,
 		people: &people{keys: map[string][]byte{}, passwords: map[string]string{"carol": "right"}, codes: map[string]string{"carol": "123456"}}}
 	for _, name := range []string{"root", "alice"} {
 		w.people.keys[name] = newKey(t, filepath.Join(dir, name)).Marshal()
@@ -120,17 +122,22 @@ func newWorldWithoutDevices(t testing.TB) *world {
 // run starts the bastion, another if there is one, against a gate and a broker.
 func (w *world) run(gate gatev1.AccessClient, broker sessionv1.ConnectorsClient) {
 	t := w.t
-	key, err := hostKey(filepath.Join(w.dir, "data", "host.pem"))
+	if shared := os.Getenv(inherited); shared != "" { // what another process has left
+		w.data = shared
+	}
+	key, err := hostKey(filepath.Join(w.data, "host.pem"))
+	must(t, err)
+	served, err := Settings{Data: w.data, Postgres: "127.0.0.2:0"}.postgres()
 	must(t, err)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	listening := make(chan net.Listener, 1)
-	w.Service, err = New(Config{Address: "127.0.0.1:0", ID: "bastion-1", HostKey: key}, Deps{
+	listening := map[string]chan net.Listener{"127.0.0.1:0": make(chan net.Listener, 1), "127.0.0.2:0": make(chan net.Listener, 1)}
+	w.Service, err = New(Config{Address: "127.0.0.1:0", ID: "bastion-1", HostKey: key, Postgres: served, PostgresAddress: "127.0.0.2:0"}, Deps{
 		Listen: func(network, address string) (net.Listener, error) {
 			l, err := net.Listen(network, address)
-			listening <- l
+			listening[address] <- l
 			return l, err
 		},
 		Journal: w.journal, Opener: w.opener, Identity: w.people, Gate: gate, Devices: w.gate, Broker: broker, Now: time.Now, Log: log,
@@ -139,7 +146,7 @@ func (w *world) run(gate gatev1.AccessClient, broker sessionv1.ConnectorsClient)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
-	w.addr = (<-listening).Addr().String()
+	w.addr, w.served = (<-listening["127.0.0.1:0"]).Addr().String(), (<-listening["127.0.0.2:0"]).Addr().String()
 	w.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {

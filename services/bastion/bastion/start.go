@@ -17,6 +17,13 @@ import (
 type Settings struct {
 	// SSH is where it serves; empty serves none.
 	SSH string `koanf:"ssh" help:"where the bastion serves SSH; empty for nowhere"`
+	// Postgres is where it serves PostgreSQL; empty serves none.
+	Postgres string `koanf:"postgres" help:"where the bastion serves PostgreSQL; by itself nowhere"`
+	// PostgresCert and PostgresKey are what it shows there; by themselves one that it signs itself.
+	PostgresCert string `koanf:"postgres-cert" help:"the file of the certificate that the bastion shows there; by itself one that it makes, data/bastion/postgres.crt"`
+	PostgresKey  string `koanf:"postgres-key" help:"the file of its key"`
+	// PostgresPlain takes people without TLS, on a loopback address alone.
+	PostgresPlain bool `koanf:"postgres-plain" help:"take PostgreSQL without TLS too; on a loopback address alone"`
 	// Data is the process's folder: the host key is kept in bastion/ below it.
 	Data string `koanf:"data" help:"the folder of all that is kept"`
 	// BastionID is its name among the connectors; by itself the replica's.
@@ -42,6 +49,10 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	served, err := s.postgres()
+	if err != nil {
+		return nil, err
+	}
 	identity, err := h.Dial("identity")
 	if err != nil {
 		return nil, err
@@ -59,7 +70,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if !strings.HasPrefix(id, "bastion-") {
 		id = "bastion-" + id
 	}
-	return New(Config{Address: s.SSH, ID: id, HostKey: key, Texts: h.Texts}, Deps{
+	return New(Config{Address: s.SSH, ID: id, HostKey: key, Postgres: served, PostgresAddress: s.Postgres, Texts: h.Texts}, Deps{
 		Listen: h.Listen, Journal: h.Journal, Opener: opener, Now: h.Now, Log: h.Log,
 		Identity: identityv1.NewDoorsClient(identity), Gate: gatev1.NewAccessClient(gate),
 		Devices: gatev1.NewDirectoryClient(gate), Broker: sessionv1.NewConnectorsClient(broker),
