@@ -74,7 +74,7 @@ func New(c Config, d Deps) (*Service, error) {
 	s := &Service{config: c, deps: d, open: map[net.Conn]struct{}{}, vault: &vault{opener: d.Opener}, crowd: &crowd{}}
 	var err error
 	s.connector, err = connector.New(
-		connector.Config{ID: c.ID, Protocols: []string{"SSH", postgres.Protocol}, Texts: c.Texts, Now: d.Now},
+		connector.Config{ID: c.ID, Protocols: []string{"SSH", postgres.Protocol, "TCP"}, Texts: c.Texts, Now: d.Now},
 		connector.Deps{Broker: d.Broker, Gate: s.ask, Log: d.Log})
 	if err != nil {
 		return nil, err

@@ -67,7 +67,8 @@ type gate struct {
 	sequence uint64
 	snapshot *emergency.Snapshot
 	devices  map[string]*gatev1.Device
-	slow     chan struct{} // while it is open, ResolveDevice waits
+	slow     chan struct{} // while it is open, ResolveDevice waits for those who have registered a session
+	live     func() int
 }
 
 func newGate() *gate {
@@ -130,7 +131,7 @@ func (g *gate) ResolveDevice(ctx context.Context, r *gatev1.ResolveDeviceRequest
 	g.mu.Lock()
 	d, slow := proto.CloneOf(g.devices[r.GetName()]), g.slow
 	g.mu.Unlock()
-	if slow != nil {
+	if slow != nil && g.live() > 0 {
 		select {
 		case <-slow:
 		case <-ctx.Done():

@@ -143,6 +143,7 @@ func (w *world) run(gate gatev1.AccessClient, broker sessionv1.ConnectorsClient)
 		Journal: w.journal, Opener: w.opener, Identity: w.people, Gate: gate, Devices: w.gate, Broker: broker, Now: time.Now, Log: log,
 	})
 	must(t, err)
+	w.gate.live = w.connector.Live
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()

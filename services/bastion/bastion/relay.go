@@ -22,6 +22,10 @@ type relay struct {
 
 // channel opens one more channel. Only sessions are carried: forwarding of ports, agents and X11 is off.
 func (c *session) channel(asked ssh.NewChannel) {
+	if to, ok := c.device.(*wire); ok {
+		c.forward(asked, to)
+		return
+	}
 	if asked.ChannelType() != "session" {
 		_ = asked.Reject(ssh.Prohibited, "port forwarding is off on this bastion")
 		return
@@ -30,7 +34,7 @@ func (c *session) channel(asked ssh.NewChannel) {
 		c.tellOnce(asked, fault.From(err).Message)
 		return
 	}
-	device, fromDevice, err := c.device.OpenChannel("session", asked.ExtraData())
+	device, fromDevice, err := c.device.(*ssh.Client).OpenChannel("session", asked.ExtraData())
 	if err != nil {
 		_ = asked.Reject(ssh.ConnectionFailed, "the device opens no channel")
 		return
@@ -65,7 +69,7 @@ func (c *session) tellOnce(asked ssh.NewChannel, message string) {
 	}
 }
 
-func (c *session) take(r *relay) bool {
+func (c *session) take(r carrier) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
@@ -75,7 +79,7 @@ func (c *session) take(r *relay) bool {
 	return true
 }
 
-func (c *session) leave(r *relay) {
+func (c *session) leave(r carrier) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.channels, r)

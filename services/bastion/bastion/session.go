@@ -12,6 +12,7 @@ import (
 
 	"portcullis.dev/pkg/connector"
 	"portcullis.dev/pkg/fault"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/internal/telemetry"
 )
 
@@ -34,12 +35,28 @@ type session struct {
 	giveUp context.CancelFunc // of what is still being tried
 
 	mu       sync.Mutex
-	device   *ssh.Client
-	channels map[*relay]struct{}
+	device   device
+	channels map[carrier]struct{}
 	admitted bool
 	over     bool
 	reason   string        // why it is over
 	told     chan struct{} // closed when somebody has read why
+}
+
+// device is the other end of a session: an SSH connection, or what channels are dialled at, one by one.
+type device interface {
+	Close() error
+	Wait() error
+}
+
+// carrier is what carries a channel.
+type carrier interface {
+	// stop holds both directions.
+	stop()
+	// say tells whoever can read it.
+	say(text string)
+	// explain says why, as say does, and closes the person's side.
+	explain(reason string)
 }
 
 // handle serves a connection from its first byte to its last.
@@ -53,7 +70,7 @@ func (s *Service) handle(ctx context.Context, conn net.Conn) {
 	go ssh.DiscardRequests(requests) // no forwarding, no other global request
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := &session{service: s, person: person, raw: conn, ctx: ctx, giveUp: cancel, channels: map[*relay]struct{}{}, told: make(chan struct{})}
+	c := &session{service: s, person: person, raw: conn, ctx: ctx, giveUp: cancel, channels: map[carrier]struct{}{}, told: make(chan struct{})}
 	if err := c.open(); err != nil {
 		c.refuse(channels, err)
 		return
@@ -99,14 +116,15 @@ func (c *session) serve(channels <-chan ssh.NewChannel) {
 // the first byte.
 func (c *session) open() error {
 	user, device := c.person.Permissions.Extensions[extensionUser], c.person.Permissions.Extensions[extensionDevice]
+	protocol := c.service.protocolOf(c.ctx, device)
 	live, err := c.service.connector.Open(c.ctx, connector.Request{
-		User: user, Device: device, Protocol: "SSH", Address: address(c.person), End: c.end, Suspend: c.suspend,
+		User: user, Device: device, Protocol: protocol.String(), Address: address(c.person), End: c.end, Suspend: c.suspendable(protocol),
 	})
 	if err != nil {
 		return err
 	}
 	c.live = live
-	client, err := c.service.dial(c.ctx, device)
+	client, err := c.reach(device, protocol)
 	if err != nil {
 		live.Close()
 		return c.because(err)
@@ -167,10 +185,18 @@ func (c *session) end(reason string) {
 		c.giveUp()
 		return
 	}
-	_ = device.Conn.Close()
+	_ = device.Close()
 	_ = c.raw.SetDeadline(time.Now().Add(farewell))
 	c.explain(relays, reason)
 	c.hangUp()
+}
+
+// suspendable holds what is sent where every byte passes here as it is.
+func (c *session) suspendable(protocol gatev1.Protocol) func(held bool, reason string) {
+	if protocol == gatev1.Protocol_POSTGRES {
+		return nil
+	}
+	return c.suspend
 }
 
 // suspend tells the person that the session is held, or goes on; what they send is held where the relays
@@ -195,7 +221,7 @@ func (c *session) suspend(_ bool, reason string) {
 }
 
 // explain writes the reason in every channel at once; if there is none yet, in the first that comes.
-func (c *session) explain(relays []*relay, reason string) {
+func (c *session) explain(relays []carrier, reason string) {
 	var writing sync.WaitGroup
 	for _, r := range relays {
 		writing.Go(func() { r.explain(reason) })
