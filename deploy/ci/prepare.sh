@@ -8,6 +8,8 @@ set -euo pipefail
 wanted=(
   gcc:gcc
   redis-server:redis-server
+  postgres:postgresql
+  psql:postgresql-client
   sshd:openssh-server
   ssh:openssh-client
   sftp:openssh-client
@@ -30,7 +32,8 @@ wanted=(
 )
 [ $# -eq 0 ] || wanted=("$@")
 
-PATH="$PATH:/usr/sbin:/sbin"
+# Debian keeps PostgreSQL's own programs by version.
+PATH="$PATH:/usr/sbin:/sbin$(printf ':%s' /usr/lib/postgresql/*/bin)"
 # sshd wants its folder, which a machine without an init does not make.
 [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 missing=()

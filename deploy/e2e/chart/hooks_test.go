@@ -131,9 +131,12 @@ func TestWhatIsSaidOfOneServiceHoldsForItAlone(t *testing.T) {
 	if s := of[corev1.Service](all)["portcullis-ssh"]; s.Spec.Type != corev1.ServiceTypeLoadBalancer || s.Annotations["a"] != "b" {
 		t.Error(s)
 	}
+	if s := of[corev1.Service](all)["portcullis-postgres"]; s.Spec.Type != corev1.ServiceTypeLoadBalancer || s.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		t.Error(s)
+	}
 	for name, o := range of[networkingv1.NetworkPolicy](all) {
 		for _, rule := range o.Spec.Ingress {
-			if (at(rule.Ports, "http") || at(rule.Ports, "ssh")) && (len(rule.From) != 1 || rule.From[0].IPBlock.CIDR != "10.0.0.0/8") {
+			if (at(rule.Ports, "http") || at(rule.Ports, "ssh") || at(rule.Ports, "postgres")) && (len(rule.From) != 1 || rule.From[0].IPBlock.CIDR != "10.0.0.0/8") {
 				t.Error(name, rule)
 			}
 		}

@@ -168,6 +168,7 @@ func choices() map[string]values {
 			"redis.inChart": false, "redis.url": "rediss://r.example.com:6379/0", "redis.existingSecret": "my-redis", "redis.caSecret": "my-ca", "redis.sentinelPassword": true,
 			"certificates.source": "existing", "certificates.existingSecrets": certificates, "keys.existingSecrets": keys,
 			"admin.existingSecret": "my-admin", "ssh.hostKey.existingSecret": "my-host-key",
+			"postgres.enabled": true, "postgres.certificate.existingSecret": "my-postgres",
 			"oidc.existingSecret": "my-provider", "oidc.ca": true, "services.identity.config.oidc-roles": map[string]any{"oncall": "operator"},
 		},
 		"cert-manager": {"certificates.source": "cert-manager"},
@@ -175,7 +176,7 @@ func choices() map[string]values {
 			"certificates.source": "cert-manager", "certificates.certManager.issuer.name": "corp", "certificates.certManager.issuer.kind": "ClusterIssuer",
 		},
 		"open to the world": {
-			"public.type": "LoadBalancer", "ssh.type": "LoadBalancer", "ssh.annotations": map[string]any{"a": "b"}, "public.ingress.enabled": true, "public.ingress.host": "doors.example.com",
+			"public.type": "LoadBalancer", "ssh.type": "LoadBalancer", "ssh.annotations": map[string]any{"a": "b"}, "postgres.enabled": true, "postgres.type": "LoadBalancer", "public.ingress.enabled": true, "public.ingress.host": "doors.example.com",
 			"public.ingress.className": "x", "public.ingress.tlsSecret": "cert", "services.access-gate.autoscaling.enabled": true,
 			"services.access-gate.nodeSelector": map[string]any{"a": "b"}, "services.access-gate.podAnnotations": map[string]any{"a": "b"},
 			"services.gateway.config.trusted-proxies": []any{"10.0.0.0/8"}, "image.registry": "registry.example.com", "image.pullSecrets": []any{map[string]any{"name": "pull"}},

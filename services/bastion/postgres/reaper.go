@@ -146,9 +146,16 @@ func (r *reaper) later(x *dying, err error) {
 func (r *reaper) endAll(batch []*dying) (left map[*dying]bool, err error) {
 	ctx, stop := context.WithTimeout(r.ctx, reapWithin)
 	defer stop()
+	credential, err := r.credential(ctx, batch)
 	cancelled := make(chan map[*dying]bool, 1)
 	go func() { cancelled <- cancelAll(ctx, batch) }()
-	left, err = r.terminate(ctx, batch)
+	left = make(map[*dying]bool, len(batch))
+	for _, x := range batch {
+		left[x] = true
+	}
+	if err == nil {
+		err = terminate(ctx, credential, left)
+	}
 	if len(left) == 0 { // cancelling is not needed any more
 		return nil, nil
 	}
@@ -158,6 +165,21 @@ func (r *reaper) endAll(batch []*dying) (left map[*dying]bool, err error) {
 		}
 	}
 	return left, err
+}
+
+// credential answers what to sign in with at the server of the batch, and notes who vouches for that server.
+func (r *reaper) credential(ctx context.Context, batch []*dying) (*gatev1.Credential, error) {
+	device, credential, err := r.resolve(ctx, batch[0].Device)
+	if err != nil {
+		return nil, err
+	}
+	if device.GetHost() != batch[0].Host || device.GetPort() != batch[0].Port {
+		return nil, fault.New(fault.Aborted, "the device is another server now, and its credential is for that one")
+	}
+	for _, x := range batch {
+		x.ServerCA = device.GetServerCa()
+	}
+	return credential, nil
 }
 
 // cancelAll answers those whose server took a cancel request.
@@ -180,32 +202,24 @@ func cancelAll(ctx context.Context, batch []*dying) map[*dying]bool {
 	return done
 }
 
-// terminate signs in once for all of them, and looks until they are gone.
-func (r *reaper) terminate(ctx context.Context, batch []*dying) (left map[*dying]bool, err error) {
-	left = make(map[*dying]bool, len(batch))
-	for _, x := range batch {
-		left[x] = true
-	}
-	one := batch[0]
-	device, credential, err := r.resolve(ctx, one.Device)
-	if err != nil {
-		return left, err
-	}
-	if device.GetHost() != one.Host || device.GetPort() != one.Port || device.GetServerCa() != one.ServerCA {
-		return left, fault.New(fault.Aborted, "the device is another server's now, which its credential is for")
+// terminate signs in once for all that are left, and looks until they are gone.
+func terminate(ctx context.Context, credential *gatev1.Credential, left map[*dying]bool) (err error) {
+	var one *dying
+	for one = range left {
+		break
 	}
 	conn, err := one.connect(ctx, credential, map[string]string{"application_name": "portcullis"}, nil)
 	if err != nil {
-		return left, err
+		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	for _, x := range batch {
+	for x := range left {
 		if x.Since != 0 {
 			_, failed := conn.Exec(ctx, "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where "+x.itself()).ReadAll()
 			err = errors.Join(err, failed)
 		}
 	}
-	return left, errors.Join(err, watch(ctx, conn, left))
+	return errors.Join(err, watch(ctx, conn, left))
 }
 
 // itself is true of the backend's row and of no other's, unless its server hides when it began.

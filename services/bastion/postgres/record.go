@@ -19,7 +19,7 @@ type record struct {
 	User     string    `json:"user"`
 	Host     string    `json:"host"`
 	Port     uint32    `json:"port"`
-	ServerCA string    `json:"serverCa,omitempty"`
+	ServerCA string    `json:"-"` // large, and the device's: whoever reads a record looks there
 	Database string    `json:"database"`
 	Address  string    `json:"address"` // the very server that answered, of several that a name may stand for
 	PID      uint32    `json:"pid"`

@@ -64,7 +64,9 @@ topologySpreadConstraints:
 {{- if eq $service "gateway" -}}
 {{- $c = merge $c (dict "http" ":8080" "grpc" ":9090") -}}
 {{- else if eq $service "bastion" -}}
-{{- $c = merge $c (dict "ssh" ":2222" "data" "/var/lib/portcullis") -}}
+{{- $shown := ternary "/etc/portcullis/postgres" "/etc/portcullis/tls" (ne $v.postgres.certificate.existingSecret "") -}}
+{{- $c = merge $c (dict "ssh" ":2222" "data" "/var/lib/portcullis" "postgres" (ternary ":5433" "" $v.postgres.enabled) "postgres-plain" false
+  "postgres-cert" (printf "%s/tls.crt" $shown) "postgres-key" (printf "%s/tls.key" $shown)) -}}
 {{- else if eq $service "identity" -}}
 {{- $c = merge $c (dict "admin-user" $v.admin.user "admin-password-file" "/etc/portcullis/admin/password" "admin-totp-secret-file" "/etc/portcullis/admin/totp-secret") -}}
 {{- if $v.oidc.existingSecret }}{{ $_ := set $c "oidc-client-secret-file" "/etc/portcullis/oidc/client-secret" }}{{ end -}}
