@@ -2,141 +2,19 @@ package driver
 
 import (
 	"context"
-	"encoding/json"
-	"encoding/pem"
-	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"cel.dev/cel-go/cel"
-	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
-	"portcullis.dev/services/access-gate/door"
 	"portcullis.dev/services/internal/watch"
 )
-
-// api keeps ConfigMaps as the API of a cluster does, compare-and-set included. The real one is asked by make test-kubernetes.
-type api struct {
-	*httptest.Server
-	mu      sync.Mutex
-	maps    map[string]object
-	version int
-	wrote   chan map[string]string
-	down    bool
-	before  func() // the next write
-}
-
-func newAPI(t *testing.T) *api {
-	a := &api{maps: map[string]object{}, wrote: make(chan map[string]string, 100)}
-	a.Server = httptest.NewTLSServer(a)
-	t.Cleanup(a.Close)
-	return a
-}
-
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		if before := a.take(); before != nil {
-			before()
-		}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	const at = "/api/v1/namespaces/portcullis/configmaps"
-	name, _ := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, at), "/")
-	there, known := a.maps[name]
-	body := object{}
-	_ = json.NewDecoder(r.Body).Decode(&body)
-	switch {
-	case a.down:
-		a.refuse(w, http.StatusInternalServerError)
-	case r.Header.Get("Authorization") != "Bearer the token":
-		a.refuse(w, http.StatusUnauthorized)
-	case r.Method == http.MethodPost && name == "":
-		name = meta(body)["name"]
-		if _, known = a.maps[name]; known {
-			a.refuse(w, http.StatusConflict)
-			return
-		}
-		a.store(w, name, body)
-	case !known:
-		a.refuse(w, http.StatusNotFound)
-	case r.Method == http.MethodGet:
-		_ = json.NewEncoder(w).Encode(there)
-	case r.Method == http.MethodPut && meta(body)["resourceVersion"] != meta(there)["resourceVersion"]:
-		a.refuse(w, http.StatusConflict)
-	case r.Method == http.MethodPut:
-		a.store(w, name, body)
-	}
-}
-
-func (a *api) take() func() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	before := a.before
-	a.before = nil
-	return before
-}
-
-func meta(o object) map[string]string {
-	all := map[string]string{}
-	_ = json.Unmarshal(o["metadata"], &all)
-	return all
-}
-
-func (a *api) refuse(w http.ResponseWriter, status int) {
-	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"kind":"Status","message":"no: %d"}`, status)
-}
-
-// store is called under the lock.
-func (a *api) store(w http.ResponseWriter, name string, o object) {
-	a.version++
-	m := meta(o)
-	m["resourceVersion"] = fmt.Sprint(a.version)
-	o["metadata"], _ = json.Marshal(m)
-	a.maps[name] = o
-	a.wrote <- o.data()
-	_ = json.NewEncoder(w).Encode(o)
-}
-
-// set is somebody else writing.
-func (a *api) set(data map[string]string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	raw, _ := json.Marshal(data)
-	a.version++
-	a.maps["p"] = object{"data": raw, "metadata": json.RawMessage(fmt.Sprintf(`{"name":"p","resourceVersion":"%d","labels":null}`, a.version))}
-}
-
-func (a *api) setDown(down bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.down = down
-}
-
-func (a *api) settings(t *testing.T) Settings {
-	folder := t.TempDir()
-	token, ca := filepath.Join(folder, "token"), filepath.Join(folder, "ca")
-	if err := os.WriteFile(token, []byte("the token\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return Settings{Cluster: "prod", API: a.URL, Token: token, CA: ca, Parameter: "portcullis/p"}
-}
 
 // view is what a gate knows.
 type view struct {
@@ -182,125 +60,6 @@ func directory(revision uint64, all ...*emergencyv1.Emergency) *emergency.Builde
 
 func window(id string, kind emergencyv1.Emergency_Kind, start, end time.Time) *emergencyv1.Emergency {
 	return &emergencyv1.Emergency{Id: id, Kind: kind, StartTime: timestamppb.New(start), EndTime: timestamppb.New(end), CreateTime: timestamppb.New(start), CutoffRevision: "1-5"}
-}
-
-// policy is deploy/kubernetes/policy.yaml, as the API evaluates it.
-type policy struct {
-	*testing.T
-	env  *cel.Env
-	spec struct {
-		Variables   []struct{ Name, Expression string }
-		Validations []struct{ Expression, Message, MessageExpression string }
-	}
-}
-
-func newPolicy(t *testing.T) *policy {
-	t.Helper()
-	file, err := os.Open("../../../deploy/kubernetes/policy.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	var document struct{ Spec map[string]any }
-	p := &policy{T: t}
-	err = yaml.NewDecoder(file).Decode(&document) // the first of the file
-	if err == nil {
-		var text []byte
-		if text, err = json.Marshal(document.Spec); err == nil {
-			err = json.Unmarshal(text, &p.spec)
-		}
-	}
-	if err == nil {
-		p.env, err = cel.NewEnv(cel.Variable("request", cel.DynType), cel.Variable("params", cel.DynType), cel.Variable("variables", cel.DynType))
-	}
-	if err != nil || len(p.spec.Variables) == 0 || len(p.spec.Validations) != 2 {
-		t.Fatalf("reading the policy: %v %v", p.spec, err)
-	}
-	return p
-}
-
-// refusal is what somebody reads who wants in; empty if they get in.
-func (p *policy) refusal(data map[string]string, user, namespace string) string {
-	p.Helper()
-	request := map[string]any{"userInfo": map[string]any{"username": user}}
-	if namespace != "" {
-		request["namespace"] = namespace
-	}
-	given := map[string]any{"request": request, "params": map[string]any{"data": data}, "variables": map[string]any{}}
-	value := func(expression string) any {
-		ast, issues := p.env.Compile(expression)
-		if issues.Err() != nil {
-			p.Fatal(issues.Err())
-		}
-		program, err := p.env.Program(ast)
-		if err != nil {
-			p.Fatal(err)
-		}
-		out, _, err := program.Eval(given)
-		if err != nil {
-			p.Fatalf("%s of %v: %v", expression, data, err)
-		}
-		return out.Value()
-	}
-	for _, v := range p.spec.Variables {
-		given["variables"].(map[string]any)[v.Name] = value(v.Expression)
-	}
-	for _, v := range p.spec.Validations {
-		if value(v.Expression) == true {
-			continue
-		}
-		if v.MessageExpression != "" {
-			return value(v.MessageExpression).(string)
-		}
-		return v.Message
-	}
-	return ""
-}
-
-func TestThePolicyRefusesWhomTheGateRefusesAndNobodyElse(t *testing.T) {
-	p, now := newPolicy(t), time.Now()
-	freeze := window("F-1", emergencyv1.Emergency_FREEZE, now, now.Add(time.Hour))
-	lockdown := window("L-2", emergencyv1.Emergency_LOCKDOWN, now, now.Add(time.Hour))
-	lockdown.BreakGlassUsers = []string{"glass"}
-	later := window("F-3", emergencyv1.Emergency_FREEZE, now.Add(time.Hour), now.Add(2*time.Hour))
-	lock := func(id string, selector *emergencyv1.Selector) *emergencyv1.Emergency {
-		e := window(id, emergencyv1.Emergency_LOCK, now, now)
-		e.EndTime, e.Selector = nil, selector
-		return e
-	}
-	user, root := lock("K-4", &emergencyv1.Selector{Users: []string{"ana"}}), lock("K-5", &emergencyv1.Selector{Users: []string{"root"}})
-	device, group := lock("K-6", &emergencyv1.Selector{Devices: []string{"prod.web"}}), lock("K-7", &emergencyv1.Selector{AccessGroups: []string{"money"}})
-	refusals := 0
-	for _, on := range [][]*emergencyv1.Emergency{
-		nil, {freeze}, {lockdown}, {freeze, lockdown}, {later}, {user}, {root, freeze}, {device}, {group}, {user, device, lockdown},
-	} {
-		s := directory(9, on...).Snapshot(now)
-		data := parameter(s, "prod", zone, now)
-		for _, user := range []string{"root", "ana", "glass", "somebody", "system:admin", ",", ""} {
-			for _, namespace := range []string{"pay", "web", "kube-system", ""} {
-				want := slices.ContainsFunc(door.Namespaces(s, "prod", namespace), func(device string) bool {
-					return door.Standing(s, emergency.Request{User: user, Device: device, Channel: emergency.SessionChannel}, now).Emergency != ""
-				})
-				got := p.refusal(data, user, namespace)
-				if (got != "") != want {
-					t.Errorf("%v: %q wants into %q and reads %q", on, user, namespace, got)
-				}
-				if got != "" {
-					refusals++
-				}
-			}
-		}
-	}
-	if refusals < 80 {
-		t.Errorf("%d refusals in all", refusals)
-	}
-	data := parameter(directory(9, freeze).Snapshot(now), "prod", zone, now)
-	if got := p.refusal(data, "ana", "pay"); !strings.Contains(got, "prod.pay is frozen until "+zone.Time(now.Add(time.Hour))) {
-		t.Errorf("ana reads %q", got)
-	}
-	if got := p.refusal(data, "ana", ""); got == "" {
-		t.Error("a node leads into a frozen namespace")
-	}
 }
 
 // world is a driver at work.
