@@ -28,7 +28,7 @@ export const inPortuguese: Record<string, string> = {
   'emergency.lock.started': 'Um bloqueio começou',
   'emergency.lock.ended': 'Um bloqueio terminou',
   'emergency.lock.cancelled': 'Um bloqueio foi cancelado',
-  'emergency.attempt.refused': 'Alguém foi recusado durante um congelamento ou lockdown',
+  'emergency.attempt.refused': 'Alguém foi recusado durante um congelamento, bloqueio ou lockdown',
   'emergency.approval.requested': 'Uma aprovação foi pedida',
   'emergency.approval.granted': 'Uma aprovação foi dada',
   'emergency.approval.denied': 'Uma aprovação foi negada',
