@@ -141,6 +141,9 @@ func TestADirectoryTakesAtMost110BytesADevice(t *testing.T) {
 
 func TestDecideAllocatesNothing(t *testing.T) {
 	builder, now := world(1000)
+	for i, sel := range []*emergencyv1.Selector{{Users: []string{"user-8"}}, {Devices: []string{deviceName(6)}}, {AccessGroups: []string{"group-07"}}} {
+		builder.PutEmergency(lockOn(fmt.Sprint("K-", i), sel))
+	}
 	s := builder.Snapshot(now)
 	r := Request{User: "user-7", Device: deviceName(5), Channel: SessionChannel}
 	if n := testing.AllocsPerRun(1000, func() { Decide(s, r, now) }); n != 0 {

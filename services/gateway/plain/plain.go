@@ -185,7 +185,7 @@ func apply(a *ask) (string, *refusal) {
 }
 
 func cancel(a *ask) (string, *refusal) {
-	path := map[string]string{"F": "/v1/freezes/", "L": "/v1/lockdowns/"}[a.field("id")[:min(1, len(a.field("id")))]]
+	path := map[string]string{"F": "/v1/freezes/", "K": "/v1/locks/", "L": "/v1/lockdowns/"}[a.field("id")[:min(1, len(a.field("id")))]]
 	if path == "" || strings.ContainsAny(a.field("id"), "/?#%") {
 		return "", &refusal{status: http.StatusBadRequest, Reason: "INVALID_ARGUMENT", Message: "There is no such emergency"}
 	}
@@ -282,7 +282,7 @@ func (p *Panel) posture(a *ask, v *view) {
 
 // one fills in the emergency that was just applied, as far as it is.
 func (p *Panel) one(a *ask, v *view, id string) {
-	path := map[byte]string{'T': "/v1/terminations/", 'F': "/v1/freezes/", 'L': "/v1/lockdowns/"}
+	path := map[byte]string{'T': "/v1/terminations/", 'F': "/v1/freezes/", 'K': "/v1/locks/", 'L': "/v1/lockdowns/"}
 	if id == "" || path[id[0]] == "" || strings.ContainsAny(id, "/?#%") {
 		return
 	}
