@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { accessible, administrator, base, browser, code, eventually, open, screenshot, signIn } from './world.mjs'
 
 const pages = [
-  '/', '/sessions', '/devices', '/access-groups', '/users', '/tokens', '/emergency/terminate', '/emergency/freeze', '/emergency/lockdown',
-  '/reports/terminations', '/reports/freezes', '/reports/lockdowns', '/audit', '/notifications', '/policy', '/account',
+  '/', '/sessions', '/devices', '/access-groups', '/users', '/tokens', '/emergency/terminate', '/emergency/freeze', '/emergency/lock', '/emergency/lockdown',
+  '/reports/terminations', '/reports/freezes', '/reports/locks', '/reports/lockdowns', '/audit', '/notifications', '/policy', '/account',
 ]
 const looks = [
   { scheme: 'light', language: 'en' },
