@@ -46,10 +46,10 @@ func beats(t *testing.T, r *run) {
 
 func opens(t *testing.T, r *run) {
 	s := r.stand
-	go0 := make(chan struct{})
+	let := make(chan struct{})
 	s.answers(func(n int) (*gatev1.CheckResponse, error) {
 		if n == 1 {
-			<-go0
+			<-let
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func opens(t *testing.T, r *run) {
 		return false
 	})
 	p.says(t, "hello")
-	close(go0)
+	close(let)
 	p.reads(t, "hello")
 	s.await(t, "it is OPEN", soon, func() bool { p.id = s.newest("alice"); return p.id != "" })
 	s.mu.Lock()

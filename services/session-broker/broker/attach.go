@@ -292,11 +292,13 @@ func (b *Broker) ended(h *host, all []over, before map[string]*sessionv1.Session
 		h.closing[o.id] = struct{}{}
 		entries = append(entries, entry{h: h, session: h.lastKnown(o, before), id: o.id, cause: o.cause, time: o.time, confirm: true})
 		ids = append(ids, o.id)
+		if h.sessions[o.id] != nil { // what is wanted of another connector's session is not this one's to end
+			b.suspensions.drop(o.id)
+		}
 		delete(h.sessions, o.id)
 		delete(h.ending, o.id)
 		delete(h.suspending, o.id)
 		delete(h.doubtful, o.id)
-		b.suspensions.drop(o.id)
 	}
 	b.record.add(entries...)
 	b.index.drop(h, ids...)
