@@ -106,10 +106,7 @@ func opaEvaluation(ctx context.Context, s *emergency.Snapshot) (float64, error) 
 }
 
 func question(user, device, channel string, at time.Time) ast.Value {
-	entry := func(name, value string) [2]*ast.Term {
-		return [2]*ast.Term{ast.StringTerm(name), ast.StringTerm(value)}
-	}
-	return ast.NewObject(entry("user", user), entry("device", device), entry("channel", channel),
+	return ast.NewObject(said("user", user), said("device", device), said("channel", channel),
 		[2]*ast.Term{ast.StringTerm("now"), ast.IntNumberTerm(int(at.Unix()))})
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -185,8 +183,8 @@ func (alwaysYes) Check(context.Context, *authv3.CheckRequest) (*authv3.CheckResp
 	return yesResponse(), nil
 }
 
-// byOPA decides by the same rule as the row beside Decide. Its input is the whole request, as OPA's own plugin for
-// Envoy makes it, and what the rule looks at.
+// byOPA decides by the same rule as the row beside Decide. Its input is made at once of what matters of the request,
+// which OPA's own plugin for Envoy takes longer for.
 type byOPA struct {
 	authv3.UnimplementedAuthorizationServer
 	query rego.PreparedEvalQuery
@@ -202,22 +200,18 @@ func newOPA(ctx context.Context) (*byOPA, error) {
 }
 
 func (o *byOPA) Check(ctx context.Context, r *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	text, err := protojson.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	input := map[string]any{}
-	if err := json.Unmarshal(text, &input); err != nil {
-		return nil, err
+	http := r.GetAttributes().GetRequest().GetHttp()
+	headers := make([][2]*ast.Term, 0, len(http.GetHeaders()))
+	for name, value := range http.GetHeaders() {
+		headers = append(headers, said(name, value))
 	}
 	payload := r.GetAttributes().GetMetadataContext().GetFilterMetadata()["envoy.filters.http.jwt_authn"].GetFields()["payload"]
-	input["user"] = payload.GetStructValue().GetFields()["sub"].GetStringValue()
-	input["device"], input["channel"], input["now"] = r.GetAttributes().GetContextExtensions()["device"], "SESSION", begin.Add(-time.Second).Unix() // while nothing is shut
-	value, err := ast.InterfaceToValue(input)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := o.query.Eval(ctx, rego.EvalParsedInput(value))
+	user, device := payload.GetStructValue().GetFields()["sub"].GetStringValue(), r.GetAttributes().GetContextExtensions()["device"]
+	input := ast.NewObject(said("method", http.GetMethod()), said("path", http.GetPath()), said("host", http.GetHost()),
+		[2]*ast.Term{ast.StringTerm("headers"), ast.NewTerm(ast.NewObject(headers...))})
+	asked, _ := question(user, device, "SESSION", begin.Add(-time.Second)).(ast.Object) // while nothing is shut
+	asked.Foreach(input.Insert)
+	answer, err := o.query.Eval(ctx, rego.EvalParsedInput(input))
 	if err != nil {
 		return nil, err
 	}
@@ -225,4 +219,8 @@ func (o *byOPA) Check(ctx context.Context, r *authv3.CheckRequest) (*authv3.Chec
 		return &authv3.CheckResponse{Status: &status.Status{Code: 7}}, nil
 	}
 	return yesResponse(), nil
+}
+
+func said(name, value string) [2]*ast.Term {
+	return [2]*ast.Term{ast.StringTerm(name), ast.StringTerm(value)}
 }
