@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -227,7 +228,11 @@ func (h *hub) suspend(t testing.TB, held bool, reason string) {
 	if held {
 		state = sessionv1.Session_SUSPENDED
 	}
-	eventually(t, "the sessions are "+state.String(), func() bool { return h.sessions(state) == len(order.GetIds()) })
+	eventually(t, "the sessions are "+state.String(), func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return !slices.ContainsFunc(order.GetIds(), func(id string) bool { return h.open[id] != nil && h.open[id].GetState() != state })
+	})
 }
 
 // sessions are those in a state.
