@@ -2131,7 +2131,7 @@ type Enforcer struct {
 	Service  string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	Mode     Enforcer_Mode          `protobuf:"varint,3,opt,name=mode,proto3,enum=portcullis.emergency.v1.Enforcer_Mode" json:"mode,omitempty"`
 	Revision string                 `protobuf:"bytes,4,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Whether it was heard within the last three seconds.
+	// Whether it was heard within the last three seconds, and knows that nothing older than its bound is missing in what it holds.
 	Fresh bool `protobuf:"varint,5,opt,name=fresh,proto3" json:"fresh,omitempty"`
 	// When it was heard itself, whatever others say of it; unset if it was not, since this service runs.
 	LastSeenTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
@@ -2139,7 +2139,12 @@ type Enforcer struct {
 	// Live sessions on it; unset for an enforcer that holds none.
 	OpenSessions *uint32 `protobuf:"varint,8,opt,name=open_sessions,json=openSessions,proto3,oneof" json:"open_sessions,omitempty"`
 	// How far its clock is ahead of most others', where that is more than 5 s; unset otherwise.
-	ClockSkew     *durationpb.Duration `protobuf:"bytes,9,opt,name=clock_skew,json=clockSkew,proto3" json:"clock_skew,omitempty"`
+	ClockSkew *durationpb.Duration `protobuf:"bytes,9,opt,name=clock_skew,json=clockSkew,proto3" json:"clock_skew,omitempty"`
+	// How long ago it is certain to have known all that was on record; unset where nothing is known of that.
+	Age *durationpb.Duration `protobuf:"bytes,10,opt,name=age,proto3" json:"age,omitempty"`
+	// How old that may be until it is stale. Past it, a STRICT one refuses and a BEST_EFFORT one goes on. Unset by one that does
+	// not tell, of an earlier version: then fresh says only that it was heard.
+	Bound         *durationpb.Duration `protobuf:"bytes,11,opt,name=bound,proto3" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2237,6 +2242,20 @@ func (x *Enforcer) GetClockSkew() *durationpb.Duration {
 	return nil
 }
 
+func (x *Enforcer) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *Enforcer) GetBound() *durationpb.Duration {
+	if x != nil {
+		return x.Bound
+	}
+	return nil
+}
+
 // Beat is an enforcer's cumulative state, repeated twice a second and at every change.
 type Beat struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -2256,7 +2275,10 @@ type Beat struct {
 	// Counts attachments; a beat with a lower one than already seen is old.
 	Generation uint64 `protobuf:"varint,10,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The enforcer's clock when it said so; unset by one that does not tell.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=time,proto3" json:"time,omitempty"`
+	// How old its view is, unset where it can't tell; and how old it may be, unset by an earlier version, which does not tell.
+	Age           *durationpb.Duration `protobuf:"bytes,12,opt,name=age,proto3" json:"age,omitempty"`
+	Bound         *durationpb.Duration `protobuf:"bytes,13,opt,name=bound,proto3" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2368,6 +2390,85 @@ func (x *Beat) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Beat) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *Beat) GetBound() *durationpb.Duration {
+	if x != nil {
+		return x.Bound
+	}
+	return nil
+}
+
+// Beacon says how far the streams are that decide. emergency-control writes one through the journal twice a second: whoever sees a
+// new one and holds what it names has missed nothing until then.
+type Beacon struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The epoch of EMERGENCY.
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The last sequence of each stream, by its name.
+	Heads map[string]uint64 `protobuf:"bytes,2,rep,name=heads,proto3" json:"heads,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Who wrote it, for people.
+	Writer        string `protobuf:"bytes,3,opt,name=writer,proto3" json:"writer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Beacon) Reset() {
+	*x = Beacon{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Beacon) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Beacon) ProtoMessage() {}
+
+func (x *Beacon) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
+func (*Beacon) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Beacon) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Beacon) GetHeads() map[string]uint64 {
+	if x != nil {
+		return x.Heads
+	}
+	return nil
+}
+
+func (x *Beacon) GetWriter() string {
+	if x != nil {
+		return x.Writer
+	}
+	return ""
+}
+
 // CutProgress is how far one enforcer is with one cut.
 type CutProgress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2380,7 +2481,7 @@ type CutProgress struct {
 
 func (x *CutProgress) Reset() {
 	*x = CutProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2493,7 @@ func (x *CutProgress) String() string {
 func (*CutProgress) ProtoMessage() {}
 
 func (x *CutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2506,7 @@ func (x *CutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProgress.ProtoReflect.Descriptor instead.
 func (*CutProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CutProgress) GetEmergency() string {
@@ -2437,7 +2538,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2550,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2563,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
 }
 
 type UpdatePolicyRequest struct {
@@ -2475,7 +2576,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2588,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2601,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -2537,7 +2638,7 @@ type RecordActRequest struct {
 
 func (x *RecordActRequest) Reset() {
 	*x = RecordActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2650,7 @@ func (x *RecordActRequest) String() string {
 func (*RecordActRequest) ProtoMessage() {}
 
 func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2663,7 @@ func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
 func (*RecordActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RecordActRequest) GetKind() string {
@@ -2642,7 +2743,7 @@ type RecordGroupActRequest struct {
 
 func (x *RecordGroupActRequest) Reset() {
 	*x = RecordGroupActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +2755,7 @@ func (x *RecordGroupActRequest) String() string {
 func (*RecordGroupActRequest) ProtoMessage() {}
 
 func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +2768,7 @@ func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordGroupActRequest.ProtoReflect.Descriptor instead.
 func (*RecordGroupActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RecordGroupActRequest) GetTarget() string {
@@ -2700,7 +2801,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +2813,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +2826,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -2928,7 +3029,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05READY\x10\x01\x12\b\n" +
 	"\x04FULL\x10\x02\x12\x0f\n" +
-	"\vUNREACHABLE\x10\x03\"\xae\x03\n" +
+	"\vUNREACHABLE\x10\x03\"\x8c\x04\n" +
 	"\bEnforcer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12:\n" +
@@ -2939,13 +3040,16 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\aboot_id\x18\a \x01(\tR\x06bootId\x12(\n" +
 	"\ropen_sessions\x18\b \x01(\rH\x00R\fopenSessions\x88\x01\x01\x128\n" +
 	"\n" +
-	"clock_skew\x18\t \x01(\v2\x19.google.protobuf.DurationR\tclockSkew\"9\n" +
+	"clock_skew\x18\t \x01(\v2\x19.google.protobuf.DurationR\tclockSkew\x12+\n" +
+	"\x03age\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
+	"\x05bound\x18\v \x01(\v2\x19.google.protobuf.DurationR\x05bound\"9\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06STRICT\x10\x01\x12\x0f\n" +
 	"\vBEST_EFFORT\x10\x02B\x10\n" +
-	"\x0e_open_sessions\"\xc0\x03\n" +
+	"\x0e_open_sessions\"\x9e\x04\n" +
 	"\x04Beat\x12\x1a\n" +
 	"\benforcer\x18\x01 \x01(\tR\benforcer\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x17\n" +
@@ -2960,8 +3064,18 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"generation\x18\n" +
 	" \x01(\x04R\n" +
 	"generation\x12.\n" +
-	"\x04time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04timeB\x10\n" +
-	"\x0e_open_sessions\"U\n" +
+	"\x04time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12+\n" +
+	"\x03age\x18\f \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
+	"\x05bound\x18\r \x01(\v2\x19.google.protobuf.DurationR\x05boundB\x10\n" +
+	"\x0e_open_sessions\"\xb2\x01\n" +
+	"\x06Beacon\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12@\n" +
+	"\x05heads\x18\x02 \x03(\v2*.portcullis.emergency.v1.Beacon.HeadsEntryR\x05heads\x12\x16\n" +
+	"\x06writer\x18\x03 \x01(\tR\x06writer\x1a8\n" +
+	"\n" +
+	"HeadsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"U\n" +
 	"\vCutProgress\x12\x1c\n" +
 	"\temergency\x18\x01 \x01(\tR\temergency\x12\x12\n" +
 	"\x04open\x18\x02 \x01(\rR\x04open\x12\x14\n" +
@@ -3036,7 +3150,7 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
 	(JournalHealth_State)(0),          // 1: portcullis.emergency.v1.JournalHealth.State
@@ -3068,122 +3182,129 @@ var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(*JournalHealth)(nil),             // 27: portcullis.emergency.v1.JournalHealth
 	(*Enforcer)(nil),                  // 28: portcullis.emergency.v1.Enforcer
 	(*Beat)(nil),                      // 29: portcullis.emergency.v1.Beat
-	(*CutProgress)(nil),               // 30: portcullis.emergency.v1.CutProgress
-	(*GetPolicyRequest)(nil),          // 31: portcullis.emergency.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 32: portcullis.emergency.v1.UpdatePolicyRequest
-	(*RecordActRequest)(nil),          // 33: portcullis.emergency.v1.RecordActRequest
-	(*RecordGroupActRequest)(nil),     // 34: portcullis.emergency.v1.RecordGroupActRequest
-	(*RecordActResponse)(nil),         // 35: portcullis.emergency.v1.RecordActResponse
-	nil,                               // 36: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	nil,                               // 37: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	nil,                               // 38: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	nil,                               // 39: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
-	(*Selector)(nil),                  // 40: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 41: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 42: google.protobuf.Duration
-	(*Emergency)(nil),                 // 43: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 44: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 45: google.protobuf.FieldMask
+	(*Beacon)(nil),                    // 30: portcullis.emergency.v1.Beacon
+	(*CutProgress)(nil),               // 31: portcullis.emergency.v1.CutProgress
+	(*GetPolicyRequest)(nil),          // 32: portcullis.emergency.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 33: portcullis.emergency.v1.UpdatePolicyRequest
+	(*RecordActRequest)(nil),          // 34: portcullis.emergency.v1.RecordActRequest
+	(*RecordGroupActRequest)(nil),     // 35: portcullis.emergency.v1.RecordGroupActRequest
+	(*RecordActResponse)(nil),         // 36: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 37: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 38: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 39: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	nil,                               // 40: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	nil,                               // 41: portcullis.emergency.v1.Beacon.HeadsEntry
+	(*Selector)(nil),                  // 42: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 44: google.protobuf.Duration
+	(*Emergency)(nil),                 // 45: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 46: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 47: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	40, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	41, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	42, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	41, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	42, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	41, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
-	42, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
-	41, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	43, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	36, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	43, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	37, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	43, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	38, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	43, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
-	39, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	42, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	43, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	44, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	43, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	44, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	43, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
+	44, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
+	43, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	45, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	37, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	45, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	38, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	45, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	39, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	45, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
+	40, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
 	17, // 16: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
 	3,  // 17: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
 	4,  // 18: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
 	5,  // 19: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
 	6,  // 20: portcullis.emergency.v1.PreviewRequest.lock:type_name -> portcullis.emergency.v1.ApplyLockRequest
-	41, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	43, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
 	24, // 22: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	43, // 23: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	45, // 23: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
 	24, // 24: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
 	28, // 25: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	41, // 26: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	43, // 26: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
 	0,  // 27: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
 	28, // 28: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
 	27, // 29: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
-	42, // 30: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
+	44, // 30: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
 	1,  // 31: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
-	41, // 32: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
+	43, // 32: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
 	2,  // 33: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	41, // 34: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
-	42, // 35: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
-	2,  // 36: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	30, // 37: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	41, // 38: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
-	44, // 39: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	45, // 40: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 41: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
-	9,  // 42: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 43: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	4,  // 44: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
-	9,  // 45: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 46: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	15, // 47: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
-	7,  // 48: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
-	8,  // 49: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
-	5,  // 50: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
-	9,  // 51: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 52: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	7,  // 53: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
-	8,  // 54: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
-	6,  // 55: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
-	9,  // 56: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 57: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	7,  // 58: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
-	18, // 59: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
-	20, // 60: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
-	22, // 61: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
-	25, // 62: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
-	31, // 63: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
-	32, // 64: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
-	33, // 65: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	34, // 66: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
-	43, // 67: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	43, // 68: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	11, // 69: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	43, // 70: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	43, // 71: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	12, // 72: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	16, // 73: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	43, // 74: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	43, // 75: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	43, // 76: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	43, // 77: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	13, // 78: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	43, // 79: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	43, // 80: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	43, // 81: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
-	43, // 82: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
-	14, // 83: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
-	43, // 84: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
-	19, // 85: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	21, // 86: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	23, // 87: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
-	26, // 88: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	44, // 89: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	44, // 90: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	35, // 91: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	35, // 92: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	67, // [67:93] is the sub-list for method output_type
-	41, // [41:67] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	43, // 34: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	44, // 35: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
+	44, // 36: portcullis.emergency.v1.Enforcer.age:type_name -> google.protobuf.Duration
+	44, // 37: portcullis.emergency.v1.Enforcer.bound:type_name -> google.protobuf.Duration
+	2,  // 38: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	31, // 39: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	43, // 40: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
+	44, // 41: portcullis.emergency.v1.Beat.age:type_name -> google.protobuf.Duration
+	44, // 42: portcullis.emergency.v1.Beat.bound:type_name -> google.protobuf.Duration
+	41, // 43: portcullis.emergency.v1.Beacon.heads:type_name -> portcullis.emergency.v1.Beacon.HeadsEntry
+	46, // 44: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	47, // 45: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 46: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
+	9,  // 47: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 48: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	4,  // 49: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
+	9,  // 50: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 51: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	15, // 52: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
+	7,  // 53: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
+	8,  // 54: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
+	5,  // 55: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
+	9,  // 56: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 57: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	7,  // 58: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
+	8,  // 59: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
+	6,  // 60: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
+	9,  // 61: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 62: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	7,  // 63: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
+	18, // 64: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
+	20, // 65: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
+	22, // 66: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
+	25, // 67: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
+	32, // 68: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
+	33, // 69: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
+	34, // 70: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
+	35, // 71: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
+	45, // 72: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	45, // 73: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	11, // 74: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	45, // 75: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	45, // 76: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	12, // 77: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	16, // 78: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	45, // 79: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	45, // 80: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	45, // 81: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	45, // 82: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	13, // 83: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	45, // 84: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	45, // 85: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	45, // 86: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
+	45, // 87: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
+	14, // 88: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
+	45, // 89: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
+	19, // 90: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	21, // 91: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	23, // 92: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	26, // 93: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	46, // 94: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	46, // 95: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	36, // 96: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	36, // 97: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	72, // [72:98] is the sub-list for method output_type
+	46, // [46:72] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergencies_proto_init() }
@@ -3207,7 +3328,7 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

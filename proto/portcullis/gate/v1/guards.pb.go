@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	v1 "portcullis.dev/proto/portcullis/emergency/v1"
 	reflect "reflect"
@@ -39,7 +40,10 @@ type GuardReport struct {
 	// The lowest revision that any of these was admitted under.
 	OldestAdmission string `protobuf:"bytes,7,opt,name=oldest_admission,json=oldestAdmission,proto3" json:"oldest_admission,omitempty"`
 	// What recent cuts have ended here.
-	Cuts          []*v1.CutProgress `protobuf:"bytes,8,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	Cuts []*v1.CutProgress `protobuf:"bytes,8,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	// How old what it knows is, unset where it can't tell; and how old that may be, told in the first report.
+	Age           *durationpb.Duration `protobuf:"bytes,9,opt,name=age,proto3" json:"age,omitempty"`
+	Bound         *durationpb.Duration `protobuf:"bytes,10,opt,name=bound,proto3" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -130,7 +134,21 @@ func (x *GuardReport) GetCuts() []*v1.CutProgress {
 	return nil
 }
 
-// GuardUpdate is a change, or, with nothing in it but the last three fields, the word that there was none.
+func (x *GuardReport) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *GuardReport) GetBound() *durationpb.Duration {
+	if x != nil {
+		return x.Bound
+	}
+	return nil
+}
+
+// GuardUpdate is a change, or, with nothing in it but the last four fields, the word that there was none.
 type GuardUpdate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All that was said before is void: this begins anew.
@@ -144,9 +162,11 @@ type GuardUpdate struct {
 	Emergencies []*v1.Emergency `protobuf:"bytes,6,rep,name=emergencies,proto3" json:"emergencies,omitempty"`
 	Policy      *v1.Policy      `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
 	// What the gate holds, whether that is whole now, and its clock.
-	Revision      string                 `protobuf:"bytes,8,opt,name=revision,proto3" json:"revision,omitempty"`
-	Fresh         bool                   `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
-	Time          *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=time,proto3" json:"time,omitempty"`
+	Revision string                 `protobuf:"bytes,8,opt,name=revision,proto3" json:"revision,omitempty"`
+	Fresh    bool                   `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	Time     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=time,proto3" json:"time,omitempty"`
+	// How old that is, while it is fresh: the guard's own view is older by this.
+	Age           *durationpb.Duration `protobuf:"bytes,11,opt,name=age,proto3" json:"age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +267,13 @@ func (x *GuardUpdate) GetFresh() bool {
 func (x *GuardUpdate) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *GuardUpdate) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
 	}
 	return nil
 }
@@ -460,7 +487,7 @@ var File_portcullis_gate_v1_guards_proto protoreflect.FileDescriptor
 
 const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\n" +
-	"\x1fportcullis/gate/v1/guards.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\xee\x02\n" +
+	"\x1fportcullis/gate/v1/guards.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\xcc\x03\n" +
 	"\vGuardReport\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12 \n" +
 	"\aboot_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06bootId\x12)\n" +
@@ -469,7 +496,10 @@ const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\rheld_revision\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\fheldRevision\x12\x12\n" +
 	"\x04live\x18\x06 \x01(\rR\x04live\x122\n" +
 	"\x10oldest_admission\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x0foldestAdmission\x12B\n" +
-	"\x04cuts\x18\b \x03(\v2$.portcullis.emergency.v1.CutProgressB\b\xbaH\x05\x92\x01\x02\x10@R\x04cuts\"\xcd\x03\n" +
+	"\x04cuts\x18\b \x03(\v2$.portcullis.emergency.v1.CutProgressB\b\xbaH\x05\x92\x01\x02\x10@R\x04cuts\x12+\n" +
+	"\x03age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
+	"\x05bound\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x05bound\"\xfa\x03\n" +
 	"\vGuardUpdate\x12\x14\n" +
 	"\x05whole\x18\x01 \x01(\bR\x05whole\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\x123\n" +
@@ -481,7 +511,8 @@ const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\brevision\x18\b \x01(\tR\brevision\x12\x14\n" +
 	"\x05fresh\x18\t \x01(\bR\x05fresh\x12.\n" +
 	"\x04time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"{\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12+\n" +
+	"\x03age\x18\v \x01(\v2\x19.google.protobuf.DurationR\x03age\"{\n" +
 	"\tGuardUser\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12$\n" +
 	"\radministrator\x18\x02 \x01(\bR\radministrator\x12\x1a\n" +
@@ -522,26 +553,30 @@ var file_portcullis_gate_v1_guards_proto_goTypes = []any{
 	(*GuardGroup)(nil),            // 4: portcullis.gate.v1.GuardGroup
 	(v1.Enforcer_Mode)(0),         // 5: portcullis.emergency.v1.Enforcer.Mode
 	(*v1.CutProgress)(nil),        // 6: portcullis.emergency.v1.CutProgress
-	(*v1.Emergency)(nil),          // 7: portcullis.emergency.v1.Emergency
-	(*v1.Policy)(nil),             // 8: portcullis.emergency.v1.Policy
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
+	(*v1.Emergency)(nil),          // 8: portcullis.emergency.v1.Emergency
+	(*v1.Policy)(nil),             // 9: portcullis.emergency.v1.Policy
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_portcullis_gate_v1_guards_proto_depIdxs = []int32{
-	5, // 0: portcullis.gate.v1.GuardReport.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	6, // 1: portcullis.gate.v1.GuardReport.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	2, // 2: portcullis.gate.v1.GuardUpdate.users:type_name -> portcullis.gate.v1.GuardUser
-	3, // 3: portcullis.gate.v1.GuardUpdate.devices:type_name -> portcullis.gate.v1.GuardDevice
-	4, // 4: portcullis.gate.v1.GuardUpdate.access_groups:type_name -> portcullis.gate.v1.GuardGroup
-	7, // 5: portcullis.gate.v1.GuardUpdate.emergencies:type_name -> portcullis.emergency.v1.Emergency
-	8, // 6: portcullis.gate.v1.GuardUpdate.policy:type_name -> portcullis.emergency.v1.Policy
-	9, // 7: portcullis.gate.v1.GuardUpdate.time:type_name -> google.protobuf.Timestamp
-	0, // 8: portcullis.gate.v1.Guards.Attach:input_type -> portcullis.gate.v1.GuardReport
-	1, // 9: portcullis.gate.v1.Guards.Attach:output_type -> portcullis.gate.v1.GuardUpdate
-	9, // [9:10] is the sub-list for method output_type
-	8, // [8:9] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	5,  // 0: portcullis.gate.v1.GuardReport.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	6,  // 1: portcullis.gate.v1.GuardReport.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	7,  // 2: portcullis.gate.v1.GuardReport.age:type_name -> google.protobuf.Duration
+	7,  // 3: portcullis.gate.v1.GuardReport.bound:type_name -> google.protobuf.Duration
+	2,  // 4: portcullis.gate.v1.GuardUpdate.users:type_name -> portcullis.gate.v1.GuardUser
+	3,  // 5: portcullis.gate.v1.GuardUpdate.devices:type_name -> portcullis.gate.v1.GuardDevice
+	4,  // 6: portcullis.gate.v1.GuardUpdate.access_groups:type_name -> portcullis.gate.v1.GuardGroup
+	8,  // 7: portcullis.gate.v1.GuardUpdate.emergencies:type_name -> portcullis.emergency.v1.Emergency
+	9,  // 8: portcullis.gate.v1.GuardUpdate.policy:type_name -> portcullis.emergency.v1.Policy
+	10, // 9: portcullis.gate.v1.GuardUpdate.time:type_name -> google.protobuf.Timestamp
+	7,  // 10: portcullis.gate.v1.GuardUpdate.age:type_name -> google.protobuf.Duration
+	0,  // 11: portcullis.gate.v1.Guards.Attach:input_type -> portcullis.gate.v1.GuardReport
+	1,  // 12: portcullis.gate.v1.Guards.Attach:output_type -> portcullis.gate.v1.GuardUpdate
+	12, // [12:13] is the sub-list for method output_type
+	11, // [11:12] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_guards_proto_init() }
