@@ -90,6 +90,13 @@ func (c *Condition) ask(ctx context.Context, takes func(context.Context) error) 
 	return err
 }
 
+// Ready reports whether the record took new entries when somebody last asked. Before anybody has, it is not known.
+func (c *Condition) Ready() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.health == emergencyv1.JournalHealth_READY
+}
+
 // Takes refuses by name what the record would not take. What was known last may be over, so before it refuses it asks.
 func (c *Condition) Takes(ctx context.Context) error {
 	c.mu.Lock()

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -36,4 +37,49 @@ func (j *Journal) Beats(ctx context.Context, subject string, fn func(subject str
 			return nil
 		}
 	}
+}
+
+const (
+	beacons       = "BEACON"
+	beaconSubject = "beacon.heads"
+	beaconMost    = 2 * time.Second // to write or to read one: the next is better than a late one
+)
+
+// Light writes a beacon and returns once a majority of the servers that keep
+// it has it. It replaces the one before.
+func (j *Journal) Light(ctx context.Context, data []byte) error {
+	s := &Stream{j: j, name: beacons, copies: 1}
+	msg, err := s.message(Message{Subject: beaconSubject, Data: data})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, beaconMost)
+	defer cancel()
+	if _, err := s.publish(ctx, msg); err != nil {
+		return fmt.Errorf("writing a beacon: %w", err)
+	}
+	return nil
+}
+
+// Beacon returns the beacon that was written last, as the leader of its stream
+// has it: a replica that was cut off answers nothing, and never an old one.
+// Sequences begin anew where all servers were started anew. There is none
+// (ErrNotFound) before the first was written.
+func (j *Journal) Beacon(ctx context.Context) (Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, beaconMost)
+	defer cancel()
+	return (&Stream{j: j, name: beacons}).read(ctx, which{Last: beaconSubject})
+}
+
+// Heads returns how far streams are, as their leaders say.
+func (j *Journal) Heads(ctx context.Context, streams ...string) (map[string]uint64, error) {
+	heads := map[string]uint64{}
+	for _, name := range streams {
+		last, err := (&Stream{j: j, name: name}).LastSequence(ctx)
+		if err != nil {
+			return nil, err
+		}
+		heads[name] = last
+	}
+	return heads, nil
 }

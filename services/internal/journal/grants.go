@@ -16,7 +16,7 @@ type Access struct {
 // publish, and to subscribe. None deletes, purges or changes a stream, and
 // none hears the replies to another user.
 func Grants(a Access) (publish, subscribe []string) {
-	publish = append([]string{Servers, Health}, a.Write...)
+	publish = append([]string{Servers, Health, "$JS.API.STREAM.MSG.GET." + beacons}, a.Write...)
 	publish = append(publish, a.Beat...)
 	for _, stream := range append(append([]string{}, a.Read...), a.Work...) {
 		publish = append(publish,

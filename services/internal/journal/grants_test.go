@@ -195,3 +195,34 @@ func TestAWrongPasswordIsAnErrorAtOnce(t *testing.T) {
 		j.Close()
 	}
 }
+
+func TestEveryoneSeesTheLastBeaconAndWhoMayNotWriteOneDoesNot(t *testing.T) {
+	_, j := granted(t, journal.Access{User: "writer", Write: []string{"beacon.>"}}, journal.Access{User: "reader"})
+	if _, err := j["reader"].Beacon(t.Context()); !errors.Is(err, journal.ErrNotFound) {
+		t.Error("before there is a stream: ", err)
+	}
+	for range 2 { // the next start finds it there
+		if err := journal.Create(t.Context(), j["bootstrap"], []journal.StreamConfig{journal.Beacons(1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := j["reader"].Beacon(t.Context()); !errors.Is(err, journal.ErrNotFound) {
+		t.Error("before there is a beacon: ", err)
+	}
+	for _, text := range []string{"one", "two"} {
+		if err := j["writer"].Light(t.Context(), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := j["reader"].Light(short, []byte("forged")); err == nil {
+		t.Error("the reader writes one")
+	}
+	if e, err := j["reader"].Beacon(t.Context()); err != nil || e.Sequence != 2 || string(e.Data) != "two" {
+		t.Error(e, err)
+	}
+	if _, err := j["writer"].Stream(t.Context(), "BEACON"); err == nil {
+		t.Error("a stream in memory is opened as one of record")
+	}
+}

@@ -31,6 +31,9 @@ type StreamConfig struct {
 	Latest bool
 	// WorkQueue lets go of an entry once it was worked on. It may be purged.
 	WorkQueue bool
+	// Memory keeps the last entry of each subject in memory only. Nothing that
+	// must last may be in it: it is for Beacons.
+	Memory bool
 }
 
 const (
@@ -61,6 +64,15 @@ func Streams(replicas int) []StreamConfig {
 	return all
 }
 
+// Beacons is the stream of what Light writes. Its entries are no facts, so it is
+// none of Streams: no backup has it and Stream doesn't open it. It is in memory:
+// twice a second is too often for a disk that syncs, and a write that a full
+// disk fails is one after which a server stores nothing more. A majority of its
+// copies takes each entry all the same.
+func Beacons(replicas int) StreamConfig {
+	return StreamConfig{Name: beacons, Subjects: []string{beaconSubject}, MaxBytes: mib, Replicas: replicas, Memory: true}
+}
+
 func (c StreamConfig) jetstream() jetstream.StreamConfig {
 	s := jetstream.StreamConfig{
 		Name: c.Name, Subjects: c.Subjects, Replicas: max(c.Replicas, 1), MaxAge: c.MaxAge,
@@ -75,8 +87,11 @@ func (c StreamConfig) jetstream() jetstream.StreamConfig {
 	if c.DropOldest {
 		s.Discard = jetstream.DiscardOld
 	}
-	if c.Latest {
+	if c.Latest || c.Memory {
 		s.MaxMsgsPerSubject = 1
+	}
+	if c.Memory {
+		s.Storage = jetstream.MemoryStorage
 	}
 	if c.WorkQueue {
 		s.Retention = jetstream.WorkQueuePolicy
@@ -112,6 +127,9 @@ func (j *Journal) create(ctx context.Context, c StreamConfig) error {
 		if info, err = j.put(ctx, stricter, j.js.UpdateStream); err != nil {
 			return err
 		}
+	}
+	if c.Memory {
+		return nil
 	}
 	if err := safe(info.Config); err != nil {
 		return err

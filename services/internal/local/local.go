@@ -37,7 +37,7 @@ const (
 	minRoom     = 4 << 20 // bytes
 	maxPayload  = 1 << 20
 	maxStore    = 1 << 50   // more than a disk has: a bound from what is free at the start refuses the streams of before
-	maxMemory   = 256 << 20 // of memory streams, which nobody makes: a bound on mistakes
+	maxMemory   = 256 << 20 // of memory streams; what is in them takes some KiB: a bound on mistakes
 )
 
 // Config says where the data lives and who may come in.

@@ -148,6 +148,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, names []string, h 
 		replicas: func(context.Context, string) []string { return []string{""} },
 		doorstep: keeper(own.Data, connect),
 		holds:    func(service string) string { return filepath.Join(own.Data, "holds", service) },
+		memory:   func(string) (string, []byte, error) { return "", nil, nil },
 		listen:   func(service string) (net.Listener, error) { return pipes.Listen(service), nil },
 	}, server, nil
 }
@@ -178,5 +179,5 @@ func create(ctx context.Context, connect func(context.Context, string) (*journal
 		return err
 	}
 	defer j.Close()
-	return journal.Create(ctx, j, journal.Streams(replicas))
+	return journal.Create(ctx, j, append(journal.Streams(replicas), journal.Beacons(replicas)))
 }

@@ -36,7 +36,7 @@ func rights(service string) (right, error) {
 	own := "beat." + service + ".>"
 	switch service {
 	case rpc.Control:
-		return right{write: []string{"emergency.>"}, read: []string{emergency, identity, directory}, hear: []string{"beat.>"},
+		return right{write: []string{"emergency.>", "beacon.>"}, read: []string{emergency, identity, directory}, hear: []string{"beat.>"},
 			keys: []string{seal.TrustFile, seal.SignerFile}}, nil
 	case rpc.Identity:
 		return right{write: []string{"identity.>", "secret.>", "attempt.>"}, read: []string{emergency, identity, "IDENTITY_SECRET"}, blind: []string{"ATTEMPT"},
