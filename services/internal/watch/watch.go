@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"portcullis.dev/pkg/age"
 	"portcullis.dev/pkg/audit"
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -48,8 +49,15 @@ type Config struct {
 	Directory bool
 	// Holds is the folder where holds outlive the process; empty for none.
 	Holds string
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Memory is the file by which what is known outlives the process, and MemoryKey proves that it is this service's; none if empty.
+	Memory    string
+	MemoryKey []byte
+	// Staleness is what the service does with a view that may be old; by itself it goes on, and calls one stale after 5 s.
+	Staleness Staleness
+	Now       func() time.Time
+	// Boot is how long the machine has been on; nil asks it.
+	Boot func() time.Duration
+	Log  *slog.Logger
 	// Trace makes a span of each State that takes in what is traced; nil makes none.
 	Trace *telemetry.Tracer
 }
@@ -61,8 +69,17 @@ type Watcher struct {
 	state  atomic.Pointer[State]
 	ready  chan struct{}
 	dirty  chan struct{}
+	// recalled is closed once State is what the memory had.
+	recalled chan struct{}
+	clock    *age.Clock
+	proven   atomic.Pointer[age.Moment]
+	memory   *memory // nil for none
 
 	mu          sync.Mutex // guards all below
+	forgotten   bool       // it has been said that nothing is known
+	sighted     sighting
+	proofs      []proof
+	whole       map[string]uint64 // what the State has of each stream of the journal as it is now
 	fold        *fold
 	holds       map[string]*emergencyv1.Emergency // those that the journal does not have
 	stale       map[string]bool
@@ -78,12 +95,19 @@ func New(c Config) *Watcher {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Staleness.Bound == 0 {
+		c.Staleness.Bound = Bound
+	}
 	w := &Watcher{
+		clock: &age.Clock{Wall: c.Now, Boot: c.Boot}, recalled: make(chan struct{}), whole: map[string]uint64{},
 		config: c, holds: map[string]*emergencyv1.Emergency{}, taps: map[string]func(journal.Entry) error{}, ready: make(chan struct{}), dirty: make(chan struct{}, 1),
 		stale: map[string]bool{}, published: map[string]uint64{},
 		waiting: map[chan struct{}]struct{}{}, subscribers: map[chan struct{}]struct{}{},
 	}
 	w.keptHolds()
+	if c.Memory != "" {
+		w.memory = newMemory(c.Memory, c.MemoryKey, c.Log)
+	}
 	return w
 }
 
@@ -97,6 +121,12 @@ func (w *Watcher) Ready() <-chan struct{} { return w.ready }
 // State is the latest; nil before Ready.
 func (w *Watcher) State() *State { return w.state.Load() }
 
+// Recalled is closed if the journal was not there, and the State is what this process's last life knew.
+func (w *Watcher) Recalled() <-chan struct{} { return w.recalled }
+
+// Bound is how old a view may be, where nobody says otherwise.
+const Bound = 5 * time.Second
+
 // anew is how long a watcher waits before it tries a journal anew that it could not follow.
 const anew = 200 * time.Millisecond
 
@@ -104,6 +134,10 @@ const anew = 200 * time.Millisecond
 // broken disk) is read anew, and what was on before stays on; one that is not whole yet is awaited. Only
 // one that would lose entries is an error.
 func (w *Watcher) Run(ctx context.Context) error {
+	var looking sync.WaitGroup
+	looking.Go(func() { w.lookOut(ctx) })
+	looking.Go(func() { w.memory.run(ctx) })
+	defer looking.Wait()
 	for {
 		err := w.follow(ctx)
 		switch {
@@ -111,6 +145,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, journal.ErrUnsafe):
 			return err
+		case errors.Is(err, errAway):
+			w.recall(ctx)
+			continue
 		case errors.Is(err, journal.ErrDiverged):
 			w.config.Log.ErrorContext(ctx, "the journal is not the one that was followed; reading it anew, and keeping what was on", "error", err)
 		default:
@@ -126,7 +163,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 func (w *Watcher) follow(ctx context.Context) error {
 	w.mu.Lock()
-	w.fold = newFold(w.config, w.fold)
+	w.begin()
+	w.memory.begin()
 	for _, e := range w.holds {
 		if w.config.Now().Before(e.GetEndTime().AsTime()) {
 			w.fold.hold(e)
@@ -134,18 +172,24 @@ func (w *Watcher) follow(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
-	names := []string{Emergency, Identity}
-	if w.config.Directory {
-		names = append(names, Directory)
-	}
+	names := w.streams()
 	read := make(chan string, len(names))
 	for _, name := range names {
 		g.Go(func() error { return w.stream(ctx, name, func() { read <- name }) })
 	}
 	g.Go(func() error { return w.publish(ctx, read, len(names)) })
+	if w.memory != nil && w.State() == nil {
+		g.Go(func() error { return w.despair(ctx) })
+	}
 	err := g.Wait()
 	w.lose()
 	return err
+}
+
+// begin starts the fold over: nothing is known of this journal yet. The lock is held.
+func (w *Watcher) begin() {
+	w.fold = newFold(w.config, w.fold)
+	w.whole = map[string]uint64{}
 }
 
 // lose makes what is known count as stale until the journal is followed again.
@@ -181,6 +225,13 @@ func (w *Watcher) stream(ctx context.Context, name string, done func()) error {
 func (w *Watcher) entry(name string, e journal.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.memory.add(name, e)
+	w.take(name, e)
+	return nil
+}
+
+// take folds an entry. The lock is held.
+func (w *Watcher) take(name string, e journal.Entry) {
 	ctx := telemetry.From(context.Background(), e.Header)
 	if err := w.fold.put(name, e); err != nil {
 		w.config.Log.ErrorContext(ctx, "an entry was refused", "stream", name, "sequence", e.Sequence, "subject", e.Subject, "error", err)
@@ -199,7 +250,6 @@ func (w *Watcher) entry(name string, e journal.Entry) error {
 		w.coming = append(w.coming, e.Header)
 	}
 	w.touch()
-	return nil
 }
 
 // tracedMost is how many entries one State is told of in traces and logs.
@@ -232,6 +282,7 @@ func (w *Watcher) publish(ctx context.Context, read <-chan string, streams int) 
 			return ctx.Err()
 		}
 	}
+	w.memory.all()
 	for {
 		if err := w.replace(); err != nil {
 			return err
@@ -258,11 +309,12 @@ func (w *Watcher) replace() error {
 		state.Fresh = state.Fresh && !stale
 	}
 	for name, sequence := range w.fold.held {
-		w.published[name] = sequence
+		w.published[name], w.whole[name] = sequence, sequence
 	}
 	if w.state.Swap(state) == nil {
 		close(w.ready)
 	}
+	w.prove()
 	if w.coming != nil {
 		w.coming = nil
 		w.config.Log.DebugContext(ctx, "what is on is held", "revision", state.Emergency.Revision().String())

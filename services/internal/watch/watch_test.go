@@ -59,6 +59,18 @@ func newRecord(t *testing.T) *record {
 	return r
 }
 
+// start starts the server again, with what it has on disk.
+func (r *record) start(address string) {
+	r.t.Helper()
+	at, err := url.Parse(address)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if r.server, err = local.Start(local.Config{Dir: r.dir, Listen: at.Host}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func (r *record) append(stream, subject string, data []byte) uint64 {
 	r.t.Helper()
 	s, err := r.journal.Stream(r.t.Context(), stream)
