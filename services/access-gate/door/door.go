@@ -30,7 +30,9 @@ const (
 
 // Deps is what the package works with.
 type Deps struct {
-	View     interface{ State() *watch.State }
+	View interface{ State() *watch.State }
+	// Stale reports whether the View is older than a strict gate may go by; nil where it goes by any.
+	Stale    func() bool
 	Texts    emergency.Texts
 	Attempts *attempt.Recorder
 	Now      func() time.Time
@@ -77,12 +79,19 @@ func (s *Service) decide(state *watch.State, a asked, err error, address string,
 		return a, emergency.Verdict{}, err
 	}
 	v := emergency.Decide(state.Emergency, a.Request, now)
+	if v.Allowed() && s.stale() {
+		v.Reason = emergency.Stale
+	}
 	if v.Allowed() {
 		return a, v, nil
 	}
 	s.note(a, v, address)
 	return a, v, s.refusal(a.Request, v, now)
 }
+
+// stale reports whether nobody gets in, for it can't be told what is on. What stands behind a door is no way out of an emergency, so
+// that no administrator is excepted.
+func (s *Service) stale() bool { return s.deps.Stale != nil && s.deps.Stale() }
 
 // identify answers who asks for what.
 func (s *Service) identify(state *watch.State, q question, now time.Time) (asked, error) {
@@ -192,6 +201,9 @@ func (s *Service) refusal(r emergency.Request, v emergency.Verdict, now time.Tim
 	}
 	if v.Emergency != "" {
 		e = e.With("emergency", v.Emergency)
+	}
+	if v.Reason == emergency.Stale {
+		e.RetryAfter = time.Second
 	}
 	return e
 }

@@ -141,6 +141,9 @@ func (s *Service) inTheWay(q question, user string, what func() (namespace strin
 			return s.deps.Texts.Refusal(v, r.Device), nil
 		}
 	}
+	if s.stale() {
+		return s.deps.Texts.Refusal(emergency.Verdict{Reason: emergency.Stale}, r.Device), nil
+	}
 	return "", nil
 }
 

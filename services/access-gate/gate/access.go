@@ -67,6 +67,9 @@ func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResp
 	}
 	now := s.now()
 	verdict := emergency.Decide(a.state.Emergency, question, now)
+	if verdict.Allowed() && s.watch.Stale() && !excepted(a.state.Emergency, question) {
+		verdict.Reason = emergency.Stale
+	}
 	into.Reset()
 	into.Allowed, into.Reason, into.Emergency = verdict.Allowed(), gatev1.CheckResponse_Reason(verdict.Reason), verdict.Emergency
 	into.Revision = verdict.Revision.String()
@@ -82,6 +85,12 @@ func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResp
 		into.AccessGroups = a.state.Emergency.DeviceGroups(question.Device)
 	}
 	return nil
+}
+
+// excepted are those whom a strict gate lets through though it can't tell what is on: administrators at the console and CLI, who may
+// have to change it, and enforcers. Nobody gets to a device.
+func excepted(known *emergency.Snapshot, q emergency.Request) bool {
+	return q.Channel == emergency.Enforcer || q.Channel == emergency.Interactive && q.Device == "" && known.Administrator(q.User)
 }
 
 // note notes whom an emergency refuses at a door. What anybody else asks is a question, and no try; and who has no

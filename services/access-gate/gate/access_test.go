@@ -215,3 +215,36 @@ func TestWhoIsLetInCostsNothingMoreForTheLogOfRefusals(t *testing.T) {
 		t.Errorf("%v allocations with the log, %v without", with, got)
 	}
 }
+
+func TestAStrictGateWithAnOldViewLetsNobodyToADeviceAndEnforcesWhatItKnowsToBeOn(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gateWith(watch.Staleness{Strict: true, Bound: 2 * time.Second}) // and nobody writes beacons
+	p.devices(g, "db")
+	p.group(g, "pay", true, []string{"ann", "admin"}, []string{"db"})
+	service := who.NewContext(t.Context(), who.Caller{Service: "bastion"})
+	for _, c := range []struct {
+		name, user, device string
+		channel            gatev1.Channel
+		want               gatev1.CheckResponse_Reason
+	}{
+		{"somebody on a device", "ann", "db", gatev1.Channel_SESSION, gatev1.CheckResponse_STALE},
+		{"an administrator on a device", "admin", "db", gatev1.Channel_SESSION, gatev1.CheckResponse_STALE},
+		{"an administrator on a device by the console", "admin", "db", gatev1.Channel_INTERACTIVE, gatev1.CheckResponse_STALE},
+		{"an administrator at the console", "admin", "", gatev1.Channel_INTERACTIVE, gatev1.CheckResponse_ALLOWED},
+		{"an administrator's program", "admin", "", gatev1.Channel_API, gatev1.CheckResponse_STALE},
+		{"somebody at the console", "ann", "", gatev1.Channel_INTERACTIVE, gatev1.CheckResponse_STALE},
+		{"who has no access anyway", "bob", "db", gatev1.Channel_SESSION, gatev1.CheckResponse_NO_ACCESS},
+	} {
+		r := must(g.Check(service, &gatev1.CheckRequest{User: c.user, Device: c.device, Channel: c.channel}))
+		if r.GetReason() != c.want || r.GetAllowed() != (c.want == gatev1.CheckResponse_ALLOWED) || r.GetAllowed() == (r.GetMessage() != "") {
+			t.Errorf("%s: %v", c.name, r)
+		}
+	}
+	at := p.emergency(window("L-1", emergencyv1.Emergency_LOCKDOWN, 0, time.Hour))
+	if err := g.watch.Wait(t.Context(), watch.Emergency, at); err != nil {
+		t.Fatal(err)
+	}
+	if r := must(g.Check(service, &gatev1.CheckRequest{User: "ann", Device: "db", Channel: gatev1.Channel_SESSION})); r.GetReason() != gatev1.CheckResponse_LOCKDOWN {
+		t.Errorf("a lockdown that is known reads %v", r)
+	}
+}

@@ -129,10 +129,13 @@ type running struct {
 	crash func()
 }
 
-func (p *platform) gate() *running {
+func (p *platform) gate() *running { return p.gateWith(watch.Staleness{}) }
+
+// gateWith is a gate that takes an old view so.
+func (p *platform) gateWith(old watch.Staleness) *running {
 	p.t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	w := watch.New(watch.Config{Journal: p.journal, Trust: audit.Trust(p.key.Public().(ed25519.PublicKey)), Directory: true, Log: log})
+	w := watch.New(watch.Config{Journal: p.journal, Trust: audit.Trust(p.key.Public().(ed25519.PublicKey)), Directory: true, Staleness: old, Log: log})
 	s := New(Config{Sealer: must(p.keys.Sealer())}, Deps{
 		Journal: p.journal, Watch: w, Acts: p.acts, Users: p.identity, Bastions: p.bastion, Now: time.Now, Log: log,
 		Enforce:  func(ctx context.Context) error { <-ctx.Done(); return nil },

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
@@ -125,6 +126,7 @@ func (s *Service) beat(ctx context.Context, id string, hello, r *gatev1.GuardRep
 	data, err := proto.Marshal(&emergencyv1.Beat{
 		Enforcer: id, Service: service, BootId: hello.GetBootId(), Revision: r.GetHeldRevision(), Mode: hello.GetMode(),
 		OpenSessions: proto.Uint32(r.GetLive()), OldestAdmission: r.GetOldestAdmission(), Cuts: r.GetCuts(),
+		Age: r.GetAge(), Bound: hello.GetBound(),
 	})
 	if err == nil {
 		err = s.deps.Beat("beat."+service+"."+id, data)
@@ -141,9 +143,10 @@ func (l *link) tell(ctx context.Context) error {
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
 	for due := true; ; {
+		old, vouched := l.service.deps.Watch.Vouch() // first: what is vouched for is in the State that is then sent
 		state := l.service.deps.Watch.State()
 		if state != nil && (due || state.Emergency != l.told) {
-			if err := l.send(state); err != nil {
+			if err := l.send(state, old, vouched); err != nil {
 				return err
 			}
 		}
@@ -165,8 +168,8 @@ func cause(ctx context.Context) error {
 	return nil
 }
 
-// send tells of a State in as many messages as it takes.
-func (l *link) send(state *watch.State) error {
+// send tells of a State, and how old it is, in as many messages as it takes.
+func (l *link) send(state *watch.State, old time.Duration, vouched bool) error {
 	change := state.Emergency.Since(l.told, l.hello.GetDevices(), l.once)
 	whole := change.Proto()
 	whole.Emergencies = reduced(whole.GetEmergencies())
@@ -177,7 +180,7 @@ func (l *link) send(state *watch.State) error {
 		}
 		whole.Users = users[usersPart:]
 	}
-	whole.Fresh, whole.Time = state.Fresh, timestamppb.New(l.service.deps.Now())
+	whole.Fresh, whole.Age, whole.Time = vouched, durationpb.New(old), timestamppb.New(l.service.deps.Now())
 	l.told, l.once = state.Emergency, change.Revision
 	return l.stream.Send(whole)
 }

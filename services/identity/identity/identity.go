@@ -39,6 +39,8 @@ type View interface {
 type Deps struct {
 	Journal *journal.Journal
 	View    View
+	// Stale reports whether the View is older than a strict service may go by; nil where it goes by any.
+	Stale func() bool
 	// Roll is fed with the stream IDENTITY, in order, before the View shows it.
 	Roll *people.Roll
 	// Acts notes what takes a grant, in the name of the caller.

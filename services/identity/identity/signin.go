@@ -156,10 +156,17 @@ type entrance struct {
 	now         time.Time
 }
 
-// letIn refuses with the lockdown or the lock that is in the way of a person at the console.
+// letIn refuses with the lockdown or the lock that is in the way of a person at the console. Where it can't be told what
+// is on, a strict identity lets in administrators only.
 func (s *Service) letIn(name string, known entrance) error {
 	verdict := emergency.Decide(known.emergencies, emergency.Request{User: name, Channel: emergency.Interactive}, known.now)
-	return rpc.Shut(s.deps.Texts, verdict, known.now)
+	if err := rpc.Shut(s.deps.Texts, verdict, known.now); err != nil {
+		return err
+	}
+	if s.deps.Stale != nil && s.deps.Stale() && !known.emergencies.Administrator(name) {
+		return rpc.Stale(s.deps.Texts)
+	}
+	return nil
 }
 
 // admit stamps and signs a new sign-in. The stamp is what the decision was made by: whatever comes later

@@ -426,3 +426,19 @@ func TestASignInIsStampedWithWhatIdentityKnows(t *testing.T) {
 		t.Errorf("admitted under %+v", c.Admission)
 	}
 }
+
+func TestAStrictIdentityWithAnOldViewSignsInAdministratorsOnly(t *testing.T) {
+	w := newWorld(t)
+	w.user(w.admin(), "alice")
+	w.stale.Store(true)
+	e := refused(t, w.try("alice", password, "", home), fault.Stale)
+	if e.RetryAfter <= 0 {
+		t.Error("nobody says when to try again")
+	}
+	refused(t, w.try("alice", "wrong password 1", "", home), fault.Unauthenticated)
+	if err := w.try("admin", w.first.Password, w.next(w.first.Secret), home); err != nil {
+		t.Error(err)
+	}
+	w.lockdown("L-0001")
+	refused(t, w.try("alice", password, "", home), fault.Lockdown) // which is known to be on
+}

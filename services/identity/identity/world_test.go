@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,6 +95,7 @@ type world struct {
 	announce   func(identity.Bootstrap) error
 	lastSecret string // of the administrator made last
 	mu         sync.Mutex
+	stale      atomic.Bool
 	*replica
 }
 
@@ -193,7 +195,7 @@ func (w *world) watching(ctx context.Context, cancel func()) (*replica, *sync.Wa
 	var err error
 	r.Service, err = identity.New(w.config, identity.Deps{
 		Journal: j, View: r.view, Roll: roll, Acts: w.control.for_(r.view, w.clock), Box: w.box, Log: w.logger(), Now: w.clock.Now,
-		Announce: w.show, Attempts: w.recorder(j),
+		Announce: w.show, Attempts: w.recorder(j), Stale: w.stale.Load,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -232,11 +234,9 @@ func (w *world) recorder(j *journal.Journal) *attempt.Recorder {
 	return r
 }
 
-func (w *world) roll() *people.Roll { return people.NewRoll() }
-
+func (w *world) roll() *people.Roll      { return people.NewRoll() }
 func (w *world) nothing() *watch.Watcher { return watch.New(watch.Config{}) }
-
-func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w.log, nil)) }
+func (w *world) logger() *slog.Logger    { return slog.New(slog.NewTextHandler(w.log, nil)) }
 
 func (w *world) until(what string, is func() bool) {
 	w.t.Helper()

@@ -81,7 +81,29 @@ func (s *Server) decide(row Row, peer, bearer string) (who.Caller, error) {
 	if err != nil || row.anyone() {
 		return caller, err
 	}
-	return caller, permit(state, row, caller)
+	if err := permit(state, row, caller); err != nil {
+		return caller, err
+	}
+	return caller, s.fresh(state, row, caller)
+}
+
+// fresh refuses, while it can't be told what is on, everyone but enforcers, and administrators on their way to change that. It is
+// asked when something begins: what goes on is not ended by it.
+func (s *Server) fresh(state *watch.State, row Row, c who.Caller) error {
+	if s.config.Stale == nil || c.Channel == emergency.Enforcer || row.Open || row.Old == OldAnyone || !s.config.Stale() {
+		return nil
+	}
+	if row.Old == OldAdministrators && c.Channel == emergency.Interactive && state.Emergency.Administrator(c.User) {
+		return nil
+	}
+	return Stale(s.config.Texts)
+}
+
+// Stale is the refusal of a strict door that can't tell whether it knows all that is on.
+func Stale(t emergency.Texts) *fault.Error {
+	e := fault.New(fault.Stale, "%s", t.Refusal(emergency.Verdict{Reason: emergency.Stale}, ""))
+	e.RetryAfter = time.Second
+	return e
 }
 
 // verify reads the credential, and says whether a lockdown or a lock has ended it or is in its way.

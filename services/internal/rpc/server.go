@@ -50,6 +50,8 @@ type Config struct {
 	Service string
 	View    View
 	Texts   emergency.Texts
+	// Stale reports whether the View is older than this strict service may go by; nil where it goes by any.
+	Stale func() bool
 	// Credentials say which service is on the other end: Pipes.Credentials or TLS.Server.
 	Credentials credentials.TransportCredentials
 	Now         func() time.Time

@@ -50,11 +50,26 @@ type Row struct {
 	Own []string
 	// Open stays open in a lockdown.
 	Open bool
+	// Old says who may call it though a strict service can't tell whether it knows all that is on; by itself, and by enforcers
+	// only. What is Open stays open.
+	Old Old
 	// Many says that its caller sends many requests in one call, for as long as it likes.
 	Many bool
 	// Bytes is the largest request, if it is larger than usual.
 	Bytes int
 }
+
+// Old is who may call a method of a strict service whose view is old.
+type Old uint8
+
+const (
+	// OldNobody may but services and enforcers.
+	OldNobody Old = iota
+	// OldAdministrators may by the console and CLI: it is of what they need to sign in, to see what is on, to apply and to cancel.
+	OldAdministrators
+	// OldAnyone may: the method itself says what is stale.
+	OldAnyone
+)
 
 func (r Row) anyone() bool { return slices.Contains(r.Need, Anyone) }
 
@@ -83,8 +98,8 @@ func idempotent(method string) bool {
 
 func emergencyRows() map[string]Row {
 	public := []string{Gateway}
-	panel := Row{Owner: Control, Carry: public, Need: []string{who.ControlEmergencies}}
-	read := Row{Owner: Control, Carry: public, Need: []string{who.Read, who.ControlEmergencies}}
+	panel := Row{Owner: Control, Carry: public, Need: []string{who.ControlEmergencies}, Old: OldAdministrators}
+	read := Row{Owner: Control, Carry: public, Need: []string{who.Read, who.ControlEmergencies}, Old: OldAdministrators}
 	audit := Row{Owner: Control, Carry: public, Need: []string{who.ReadAudit}}
 	return map[string]Row{
 		"emergency.v1.Emergencies/ApplyTermination":  panel,
@@ -114,7 +129,7 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Holds/ListHolds":      read,
 		"emergency.v1.Doorkeepers/KeepHold": {Owner: Every, Own: []string{Control}},
 
-		"emergency.v1.Policies/GetPolicy":    {Owner: Control, Carry: public, Need: []string{who.Read, who.ManagePolicy}},
+		"emergency.v1.Policies/GetPolicy":    {Owner: Control, Carry: public, Need: []string{who.Read, who.ManagePolicy}, Old: OldAdministrators},
 		"emergency.v1.Policies/UpdatePolicy": {Owner: Control, Carry: public, Need: []string{who.ManagePolicy}},
 
 		// Whoever acts has been let in for the act itself by the service that carries the credential.
@@ -131,6 +146,8 @@ func identityRows() map[string]Row {
 	public := []string{Gateway}
 	// The service itself lets people at their own account only, without the permission.
 	account := Row{Owner: Identity, Carry: public, Need: []string{SignedIn}}
+	way := account // of an administrator to a grant
+	way.Old = OldAdministrators
 	users := Row{Owner: Identity, Carry: public, Need: []string{who.ManageUsers}}
 	readUsers := Row{Owner: Identity, Carry: public, Need: []string{who.Read, who.ManageUsers}}
 	// Whoever signs in at the OpenID provider, and the provider itself, has no credential of ours yet.
@@ -140,8 +157,8 @@ func identityRows() map[string]Row {
 	return map[string]Row{
 		"identity.v1.SignIns/CreateSignIn":  {Owner: Identity, Carry: public, Need: []string{Anyone}, Open: true},
 		"identity.v1.SignIns/DeleteSignIn":  {Owner: Identity, Carry: public, Need: []string{SignedIn}, Open: true},
-		"identity.v1.SignIns/RefreshSignIn": account,
-		"identity.v1.Grants/CreateGrant":    account,
+		"identity.v1.SignIns/RefreshSignIn": way,
+		"identity.v1.Grants/CreateGrant":    way,
 
 		"identity.v1.ProviderSignIns/GetSignInOptions":       provider,
 		"identity.v1.ProviderSignIns/BeginProviderSignIn":    provider,
@@ -150,7 +167,7 @@ func identityRows() map[string]Row {
 		"identity.v1.ProviderSignIns/EndProviderSignIns":     provider,
 		"identity.v1.ProviderSignIns/LeaveProvider":          provider,
 
-		"identity.v1.Users/GetUser":     account,
+		"identity.v1.Users/GetUser":     way,
 		"identity.v1.Users/UpdateUser":  account,
 		"identity.v1.Users/EnrollMfa":   account,
 		"identity.v1.Users/ActivateMfa": account,
@@ -170,7 +187,7 @@ func identityRows() map[string]Row {
 		"identity.v1.Tokens/ListTokens":  readTokens,
 
 		// Whoever places a hold proves it by a code, for no grant can be made then.
-		"identity.v1.Doors/ProveCode":    {Owner: Identity, Carry: []string{Control}, Need: []string{who.ControlEmergencies}},
+		"identity.v1.Doors/ProveCode":    {Owner: Identity, Carry: []string{Control}, Need: []string{who.ControlEmergencies}, Old: OldAdministrators},
 		"identity.v1.Doors/Authenticate": {Owner: Identity, Own: []string{Bastion}},
 		// An import takes two permissions: the gate asks for the devices', identity for the users'.
 		"identity.v1.Doors/StageUsers":         {Owner: Identity, Carry: []string{Gate}, Need: []string{who.ManageUsers}, Bytes: large},
@@ -183,7 +200,7 @@ func identityRows() map[string]Row {
 func gateRows() map[string]Row {
 	public := []string{Gateway}
 	// Asking for somebody else takes a permission more, which the gate looks up.
-	check := Row{Owner: Gate, Carry: public, Need: []string{SignedIn, Enforcers}, Own: []string{Bastion}}
+	check := Row{Owner: Gate, Carry: public, Need: []string{SignedIn, Enforcers}, Own: []string{Bastion}, Old: OldAnyone}
 	checks := check
 	checks.Many = true
 	posture := Row{Owner: Gate, Carry: public, Need: []string{Anyone}, Open: true}

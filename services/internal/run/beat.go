@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,7 @@ import (
 
 const beatEvery = 500 * time.Millisecond
 
-// Enforce tells what this service holds, twice a second and as soon as it holds another revision, until
+// Enforce tells what this service holds, and how fresh that is, twice a second and as soon as it holds another revision, until
 // the context ends. What more there is to tell, say adds; it may be nil.
 func (h *Host) Enforce(ctx context.Context, say func() *emergencyv1.Beat) error {
 	changed, stop := h.Watch.Subscribe()
@@ -53,9 +54,7 @@ func (h *Host) beat(held emergency.Revision, say func() *emergencyv1.Beat) error
 		b = say()
 	}
 	b.Enforcer, b.Service, b.BootId, b.Revision, b.Time = h.Instance, h.Name, h.Boot, held.String(), timestamppb.New(h.Now())
-	if b.Mode == emergencyv1.Enforcer_MODE_UNSPECIFIED {
-		b.Mode = emergencyv1.Enforcer_BEST_EFFORT
-	}
+	h.Watch.Tell(b)
 	data, err := proto.Marshal(b)
 	if err != nil {
 		return fmt.Errorf("encoding a beat: %w", err)
@@ -75,9 +74,18 @@ func follows(h *Host) error {
 		}
 		return 0
 	})
-	h.Metrics.Unregister(followed) // that of the service's life before
-	if err := h.Metrics.Register(followed); err != nil {
-		return fmt.Errorf("measuring whether %s follows the journal: %w", h.Name, err)
+	old := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portcullis_view_age_seconds", Help: "How long ago the service is certain to have known all that was on record; +Inf while it can't tell."}, func() float64 {
+		if old := h.Watch.Age(); old < math.MaxInt64 {
+			return old.Seconds()
+		}
+		return math.Inf(1)
+	})
+	for _, gauge := range []prometheus.Collector{followed, old} {
+		h.Metrics.Unregister(gauge) // that of the service's life before
+		if err := h.Metrics.Register(gauge); err != nil {
+			return fmt.Errorf("measuring whether %s follows the journal: %w", h.Name, err)
+		}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/services/internal/watch"
 )
 
 const (
@@ -34,7 +35,28 @@ type process struct {
 	Timezone  string `koanf:"timezone" help:"the zone of the times that people read, like America/Sao_Paulo"`
 	LogLevel  string `koanf:"log-level" help:"debug, info, warn or error"`
 	LogFormat string `koanf:"log-format" help:"text or json; by itself text on a terminal and json elsewhere"`
+	// StaleMode and StaleBound are for every door in the process.
+	StaleMode  string        `koanf:"stale-mode" help:"what doors do that can't tell whether they know all that is on: strict refuses all but administrators' sign-in, apply and cancel; best_effort goes on with what is known"`
+	StaleBound time.Duration `koanf:"stale-bound" help:"how old what a door knows may be until it can't tell; at least 2s"`
 }
+
+const (
+	strict     = "strict"
+	bestEffort = "best_effort"
+)
+
+// staleness is how the process's doors are told to take an old view.
+func (p process) staleness() (watch.Staleness, error) {
+	if p.StaleMode != strict && p.StaleMode != bestEffort {
+		return watch.Staleness{}, fmt.Errorf("stale-mode: %q is neither %s nor %s", p.StaleMode, strict, bestEffort)
+	}
+	if p.StaleBound < leastBound {
+		return watch.Staleness{}, fmt.Errorf("stale-bound: below %s every pause of the network would shut the doors", leastBound)
+	}
+	return watch.Staleness{Strict: p.StaleMode == strict, Bound: p.StaleBound}, nil
+}
+
+const leastBound = 2 * time.Second
 
 // together is what the process that has all services in it can be told besides.
 type together struct {
@@ -51,7 +73,7 @@ type apart struct {
 	TLSKey       string            `koanf:"tls-key" help:"the file of its key"`
 	TLSCA        string            `koanf:"tls-ca" help:"the file of the CA of all services' certificates"`
 	Keys         string            `koanf:"keys" help:"the folder of the keys that this service was given"`
-	Holds        string            `koanf:"holds" help:"the folder where holds outlive this process; empty keeps them in memory"`
+	Holds        string            `koanf:"holds" help:"the folder where holds, and what is known, outlive this process: what starts without the journal enforces that; empty keeps them in memory"`
 	NATS         string            `koanf:"nats" help:"the addresses of the NATS servers, by commas"`
 	NATSUser     string            `koanf:"nats-user" help:"this service's NATS user; by itself its name"`
 	NATSPassword string            `koanf:"nats-password" help:"and its password"`
@@ -60,7 +82,7 @@ type apart struct {
 }
 
 func defaults(own any, entries []Entry) []any {
-	all := []any{process{Product: "Portcullis", Timezone: "UTC", LogLevel: "info"}, own}
+	all := []any{process{Product: "Portcullis", Timezone: "UTC", LogLevel: "info", StaleMode: bestEffort, StaleBound: watch.Bound}, own}
 	for _, e := range entries {
 		if e.Config != nil {
 			all = append(all, e.Config)
@@ -73,6 +95,7 @@ func defaults(own any, entries []Entry) []any {
 type Settings struct {
 	process
 	zone   *time.Location
+	stale  watch.Staleness
 	values *koanf.Koanf
 }
 
@@ -277,6 +300,9 @@ func (s *Settings) check(defaults []any) error {
 	var err error
 	if s.zone, err = time.LoadLocation(s.Timezone); err != nil {
 		return fmt.Errorf("reading the configuration: timezone: %w", err)
+	}
+	if s.stale, err = s.staleness(); err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
 	}
 	return nil
 }

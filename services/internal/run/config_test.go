@@ -157,3 +157,19 @@ func TestSettingsOfAPartAreTheWholesOwn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestHowDoorsTakeAnOldViewIsOneOfTwoWaysWithABoundThatThePausesOfANetworkLeaveRoom(t *testing.T) {
+	for _, c := range []struct {
+		mode  string
+		bound time.Duration
+		right bool
+	}{
+		{"strict", 2 * time.Second, true}, {"best_effort", time.Hour, true}, {"", 5 * time.Second, false}, {"STRICT", 5 * time.Second, false},
+		{"strict", 2*time.Second - 1, false}, {"strict", 0, false}, {"strict", -time.Hour, false},
+	} {
+		s, err := process{StaleMode: c.mode, StaleBound: c.bound}.staleness()
+		if (err == nil) != c.right || c.right && (s.Strict != (c.mode == "strict") || s.Bound != c.bound) {
+			t.Errorf("%q %s: %v, %v", c.mode, c.bound, s, err)
+		}
+	}
+}

@@ -41,7 +41,10 @@ type ground struct {
 	replicas func(ctx context.Context, service string) []string
 	dialAt   func(service, address string) (*grpc.ClientConn, error)
 	// holds is the folder where a service keeps holds; empty for none.
-	holds    func(service string) string
+	holds func(service string) string
+	// memory is the file by which what a service knows outlives it, and the key that proves that it is its own; none where the
+	// journal is in the process.
+	memory   func(service string) (file string, key []byte, err error)
 	doorstep *doorstep
 	listen   func(service string) (net.Listener, error)
 }
@@ -67,7 +70,7 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 		return fmt.Errorf("starting %s: %w", e.Name, err)
 	}
 	server, err := rpc.NewServer(rpc.Config{Service: e.Name, View: h.Watch, Texts: h.Texts, Credentials: g.credentials,
-		Now: h.Now, Log: h.Log, Metrics: h.Metrics, Trace: h.Trace})
+		Stale: h.Watch.Stale, Now: h.Now, Log: h.Log, Metrics: h.Metrics, Trace: h.Trace})
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", e.Name, err)
 	}
@@ -91,22 +94,24 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 			return err
 		}
 		parts.Go(func() error { return lasting(running, "running "+e.Name, service.Run) })
-		parts.Go(func() error { return g.reach(running, e.Name, service) })
+		parts.Go(func() error { return g.reach(running, h, service) })
 		return server.Serve(serving, l)
 	})
 	return parts.Wait()
 }
 
-// reach waits for what a service does before it can answer, where it has something of the kind.
-func (g *ground) reach(ctx context.Context, name string, s Service) error {
+// reach waits for what a service does before it can answer, where it has something of the kind. One that goes by its memory
+// decides already, and whoever asks must find it.
+func (g *ground) reach(ctx context.Context, h *Host, s Service) error {
 	if starting, ok := s.(interface{ Ready() <-chan struct{} }); ok {
 		select {
 		case <-starting.Ready():
+		case <-h.Watch.Recalled():
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	g.health.reached(name)
+	g.health.reached(h.Name)
 	return nil
 }
 
@@ -138,17 +143,22 @@ func (g *ground) host(ctx context.Context, e Entry) (*Host, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("starting %s: %w", e.Name, err)
 	}
+	knows := watch.Config{Trust: trust, Directory: e.Directory, Holds: g.holds(e.Name), Staleness: g.settings.stale, Now: clock}
+	if knows.Memory, knows.MemoryKey, err = g.memory(e.Name); err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", e.Name, err)
+	}
 	j, err := g.journal(ctx, e.Name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("starting %s: %w", e.Name, err)
 	}
 	log := g.log.With("service", e.Name)
 	trace := g.trace(e.Name)
+	knows.Journal, knows.Log, knows.Trace = j, log, trace
 	out := &lines{ground: g, from: e.Name, open: map[string]*grpc.ClientConn{}}
 	h := &Host{
 		Name: e.Name, Instance: g.instance(e.Name), Boot: rand.Text(), Log: log, Trace: trace, Journal: j,
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"service": e.Name}, g.registry),
-		Watch:   watch.New(watch.Config{Journal: j, Trust: trust, Directory: e.Directory, Holds: g.holds(e.Name), Now: clock, Log: log, Trace: trace}),
+		Watch:   watch.New(knows),
 		Texts:   g.settings.texts(), Keys: keys, Now: clock, Decode: g.settings.Decode, Dial: out.to, Doors: out.doors, Listen: net.Listen,
 		Ready: g.health.Ready, Gather: promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}),
 	}

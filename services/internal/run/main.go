@@ -3,6 +3,8 @@ package run
 import (
 	"cmp"
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -106,7 +109,7 @@ func network(ctx context.Context, s *Settings, e Entry, environ []string) (*grou
 		dialAt: func(service, address string) (*grpc.ClientConn, error) {
 			return certificate.Dial(service, "passthrough:///"+address, export.Of(e.Name, own.instance(e.Name)).DialOptions()...)
 		},
-		holds: func(string) string { return own.Holds }, doorstep: newDoorstep(),
+		holds: func(string) string { return own.Holds }, memory: own.memory, doorstep: newDoorstep(),
 		listen: func(string) (net.Listener, error) { return net.Listen("tcp", own.Listen) },
 	}, own, nil
 }
@@ -117,6 +120,21 @@ func (a apart) natsConfig(user string, certificate *rpc.TLS) journal.Config {
 		c.TLS = certificate.Config(hosts(a.NATS)...)
 	}
 	return c
+}
+
+// memory is in the folder of holds. What only this service has proves that it is its own: its password, or its key.
+func (a apart) memory(service string) (file string, key []byte, err error) {
+	if a.Holds == "" {
+		return "", nil, nil
+	}
+	secret := []byte(a.NATSPassword)
+	if len(secret) == 0 {
+		if secret, err = os.ReadFile(a.TLSKey); err != nil {
+			return "", nil, fmt.Errorf("reading the key of this service: %w", err)
+		}
+	}
+	key, err = hkdf.Key(sha256.New, secret, nil, "portcullis memory "+service, sha256.Size)
+	return filepath.Join(a.Holds, "known-"+service), key, err
 }
 
 // hosts are those of addresses by commas, nats://host:port.

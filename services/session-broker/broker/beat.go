@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
@@ -60,10 +61,12 @@ func (b *Broker) beatOwn() {
 	if state == nil {
 		return
 	}
-	b.send(subjectBeat+b.config.Instance, &emergencyv1.Beat{
+	beat := &emergencyv1.Beat{
 		Enforcer: b.config.Instance, Service: serviceBroker, BootId: b.boot, Revision: state.Emergency.Revision().String(),
-		Mode: emergencyv1.Enforcer_BEST_EFFORT, Time: timestamppb.New(b.config.Now()),
-	})
+		Time: timestamppb.New(b.config.Now()),
+	}
+	b.deps.Tell(beat)
+	b.send(subjectBeat+b.config.Instance, beat)
 }
 
 // publish says what is known of a connector. Of one that can't be reached it says so, with what was last
@@ -75,11 +78,22 @@ func (b *Broker) publish(h *host, unreachable bool) {
 		OpenSessions: &open, OldestAdmission: h.beat.GetOldestAdmission(), Cuts: h.beat.GetCuts(), Generation: h.generation, Unreachable: unreachable,
 		Time: h.beat.GetTime(),
 	}
+	b.tellOf(h, beat)
 	if unreachable {
 		open = max(open, uint32(len(h.sessions)))
 		beat.Cuts = b.estimate(h)
 	}
 	b.send(subjectHosts+h.id, beat)
+}
+
+// tellOf says how old what a connector goes by is: as old as what this replica told it when it was last heard to have it. It goes on
+// with that, and lets in nobody whom the gate does not. Callers hold the host's lock.
+func (b *Broker) tellOf(h *host, beat *emergencyv1.Beat) {
+	b.deps.Tell(beat)
+	beat.Mode = emergencyv1.Enforcer_BEST_EFFORT
+	if beat.Age != nil {
+		beat.Age = durationpb.New(beat.GetAge().AsDuration() + max(0, b.config.Now().Sub(h.heard)))
+	}
 }
 
 // estimate counts what the recent cuts select among the sessions that the connector last had. What it has

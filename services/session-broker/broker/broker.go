@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 
 	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/watch"
@@ -68,7 +69,9 @@ type Deps struct {
 	Records func(context.Context) (Records, error)
 	Store   registry.Store
 	Index   registry.Index
-	Log     *slog.Logger
+	// Tell adds to a beat how fresh the View is. Optional.
+	Tell func(*emergencyv1.Beat)
+	Log  *slog.Logger
 }
 
 // Broker is the service.
@@ -99,6 +102,9 @@ func New(c Config, d Deps) (*Broker, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if d.Tell == nil {
+		d.Tell = func(b *emergencyv1.Beat) { b.Mode = emergencyv1.Enforcer_BEST_EFFORT }
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
