@@ -9,7 +9,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/durationpb"
 
+	"portcullis.dev/pkg/age"
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/internal/reach"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
@@ -84,6 +86,7 @@ func (g *Guard) attach(ctx context.Context) (heard bool, err error) {
 func (g *Guard) hello() *gatev1.GuardReport {
 	r := g.state()
 	r.Name, r.BootId, r.Devices, r.Mode = g.config.Name, g.boot, g.config.Devices, g.config.Mode.proto()
+	r.Bound = durationpb.New(g.config.Bound)
 	return r
 }
 
@@ -94,7 +97,13 @@ func (g *Guard) state() *gatev1.GuardReport {
 	if r := g.held.Load(); r != nil {
 		held = *r
 	}
-	return &gatev1.GuardReport{HeldRevision: held.String(), Live: live, OldestAdmission: oldest.String(), Cuts: g.progress.proto()}
+	r := &gatev1.GuardReport{HeldRevision: held.String(), Live: live, OldestAdmission: oldest.String(), Cuts: g.progress.proto()}
+	if v := g.view.Load(); v != nil {
+		if old := g.age(v); old != never {
+			r.Age = durationpb.New(old)
+		}
+	}
+	return r
 }
 
 // report says how the guard is, at every change and twice a second.
@@ -121,10 +130,14 @@ func (g *Guard) listen(stream gatev1.Guards_AttachClient, deaf *time.Timer, hear
 		if err != nil {
 			return fmt.Errorf("listening: %w", err)
 		}
+		heardAt := g.clock.Now()
 		deaf.Reset(silence)
 		change, complete, err := f.take(u, g.config.Now())
 		if err != nil {
 			return fmt.Errorf("listening: %w", err)
+		}
+		if f.late > silence { // or one of the clocks was set
+			return errSilent
 		}
 		if !complete {
 			continue
@@ -133,12 +146,13 @@ func (g *Guard) listen(stream gatev1.Guards_AttachClient, deaf *time.Timer, hear
 			return errBehind
 		}
 		*heard = true
-		g.learn(&f, change, u.GetFresh())
+		g.learn(&f, change, u.GetFresh(), heardAt.Less(f.late+max(0, u.GetAge().AsDuration())))
 	}
 }
 
-// learn replaces the view where there is something new, vouches for it where the gate does, and cuts what may not go on.
-func (g *Guard) learn(f *folder, c emergency.Change, fresh bool) {
+// learn replaces the view where there is something new, vouches for it where the gate does and until when, and cuts what may
+// not go on.
+func (g *Guard) learn(f *folder, c emergency.Change, fresh bool, until age.Moment) {
 	now, v := g.config.Now(), g.view.Load()
 	if f.builder == nil || !c.Empty() || c.Revision != v.snapshot.Revision() {
 		keepStricter(&c, v, now)
@@ -150,7 +164,7 @@ func (g *Guard) learn(f *folder, c emergency.Change, fresh bool) {
 		v = next
 	}
 	if fresh {
-		v.vouch(f.said)
+		v.vouch(until)
 	}
 	if g.view.Swap(v) == v {
 		return

@@ -25,6 +25,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"portcullis.dev/pkg/age"
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
@@ -93,6 +94,7 @@ func (c *Caller) request() emergency.Request {
 // Guard decides and cuts. It is safe for any number of goroutines.
 type Guard struct {
 	config Config
+	clock  *age.Clock
 	boot   string
 	conn   *grpc.ClientConn
 	view   atomic.Pointer[view]
@@ -107,7 +109,10 @@ type Guard struct {
 	changed  chan struct{}
 }
 
-const maxDevices = 64
+const (
+	maxDevices = 64
+	leastBound = 2 * time.Second // a gate's own view is up to a second and a half old
+)
 
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
@@ -122,12 +127,13 @@ func New(c Config) (*Guard, error) {
 	if len(c.Devices) > maxDevices {
 		return nil, fmt.Errorf("making a guard: at most %d devices may stand behind one", maxDevices)
 	}
-	if c.Bound < 0 || c.Bound > 0 && c.Bound < time.Second {
-		return nil, errors.New("making a guard: a Bound below a second would be passed by every pause of the network")
+	if c.Bound < 0 || c.Bound > 0 && c.Bound < leastBound {
+		return nil, fmt.Errorf("making a guard: a Bound below %s would be passed by every pause of the network", leastBound)
 	}
 	if c.Bound == 0 {
 		c.Bound = 10 * time.Second
 	}
+	clock := &age.Clock{Wall: c.Now}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -138,7 +144,7 @@ func New(c Config) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a guard: %w", err)
 	}
-	g := &Guard{config: c, boot: rand.Text(), conn: conn, ready: make(chan struct{}), changed: make(chan struct{}, 1)}
+	g := &Guard{config: c, clock: clock, boot: rand.Text(), conn: conn, ready: make(chan struct{}), changed: make(chan struct{}, 1)}
 	for i := range g.shards {
 		g.shards[i].all = map[*entry]struct{}{}
 	}
@@ -185,7 +191,7 @@ func (g *Guard) judge(v *view, c *Caller, now time.Time) emergency.Verdict {
 		return emergency.Verdict{Reason: emergency.Stale}
 	}
 	verdict := emergency.Decide(v.snapshot, c.request(), now)
-	if verdict.Allowed() && g.config.Mode == Strict && v.age(now) > g.config.Bound {
+	if verdict.Allowed() && g.config.Mode == Strict && g.age(v) > g.config.Bound {
 		verdict.Reason = emergency.Stale
 	}
 	return verdict

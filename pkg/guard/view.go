@@ -1,10 +1,12 @@
 package guard
 
 import (
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"portcullis.dev/pkg/age"
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -15,20 +17,27 @@ import (
 type view struct {
 	snapshot *emergency.Snapshot
 	cuts     []emergency.Cut
-	heard    atomic.Pointer[time.Time]
+	heard    atomic.Pointer[age.Moment]
 }
 
-// vouch notes that a gate has just said that nothing was missed.
-func (v *view) vouch(now time.Time) { v.heard.Store(&now) }
+// vouch notes a moment until which nothing was missed, as a gate has just said. One that knows less than another has said
+// makes nothing younger or older.
+func (v *view) vouch(until age.Moment) {
+	if heard := v.heard.Load(); heard == nil || until.After(*heard) > 0 {
+		v.heard.Store(&until)
+	}
+}
 
-// age is how long ago a gate last vouched for the view, by whichever clock says more: one stands still while a machine is
-// suspended, and the other can be set.
-func (v *view) age(now time.Time) time.Duration {
+const never = time.Duration(math.MaxInt64)
+
+// age is how long ago it is certain that the view missed nothing, by whichever clock says more: one stands still while a machine
+// is suspended, and the other can be set.
+func (g *Guard) age(v *view) time.Duration {
 	heard := v.heard.Load()
 	if heard == nil {
-		return 1<<63 - 1 // remembered, and never vouched for since
+		return never // remembered, and never vouched for since
 	}
-	return max(now.Sub(*heard), now.Round(0).Sub(heard.Round(0)))
+	return g.clock.Since(*heard)
 }
 
 // refusal is a verdict as the error that callers get.
@@ -54,8 +63,8 @@ func (g *Guard) refusal(v emergency.Verdict, c *Caller, now time.Time) *fault.Er
 type folder struct {
 	builder *emergency.Builder
 	parts   []*gatev1.GuardUpdate
-	// said is when the gate said the last change, by this clock: its own differs by as much as the quickest message shows.
-	said  time.Time
+	// late is how long the last change took more than the quickest message: the gate's clock differs by as much as that shows.
+	late  time.Duration
 	least time.Duration
 	timed bool
 }
@@ -67,9 +76,9 @@ func (f *folder) take(u *gatev1.GuardUpdate, now time.Time) (c emergency.Change,
 		if !f.timed || lag < f.least {
 			f.least, f.timed = lag, true
 		}
-		f.said = now.Add(f.least - lag)
+		f.late = lag - f.least
 	} else if len(f.parts) == 1 {
-		f.said = now
+		f.late = 0
 	}
 	if u.GetMore() {
 		return c, false, nil
