@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -19,6 +20,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/emergency-control/condition"
 	"portcullis.dev/services/emergency-control/hold"
+	"portcullis.dev/services/emergency-control/measure"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/watch"
@@ -42,6 +44,7 @@ type Service struct {
 	identity identityv1.DoorsClient
 	now      func() time.Time
 	log      *slog.Logger
+	instance string
 	ready    chan struct{}
 	holds    *hold.Service
 	// condition is what keeps anything new from being put on record.
@@ -52,7 +55,7 @@ type Service struct {
 func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, receipts: newReceipts(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
-		ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log),
+		instance: d.Instance, ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log),
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable
@@ -89,6 +92,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.ledger.run(ctx, stream) })
 	g.Go(func() error { return s.hear(ctx) })
 	g.Go(func() error { return s.condition.Run(ctx, stream.Takes) })
+	g.Go(func() error { return s.beacon().Run(ctx) })
 	g.Go(func() error { return s.holds.Run(ctx) })
 	g.Go(func() error {
 		select {
@@ -106,4 +110,56 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// beacon is what this replica writes for everyone to see how far the record is.
+func (s *Service) beacon() condition.Beacon {
+	return condition.Beacon{Journal: s.journal, Ready: s.condition.Ready, Writer: s.instance, Log: s.log,
+		Epoch: func() uint64 {
+			if state := s.watch.State(); state != nil {
+				return state.Emergency.Revision().Epoch
+			}
+			return 0
+		}}
+}
+
+// hear folds beats until the context ends.
+func (s *Service) hear(ctx context.Context) error {
+	return s.journal.Beats(ctx, "beat.>", func(subject string, data []byte) {
+		if name, ok := strings.CutPrefix(subject, "beat."); ok && len(data) == 0 {
+			s.receipts.leaves(strings.Replace(name, ".", "/", 1))
+			return
+		}
+		if beat := readBeat(subject, data); beat != nil {
+			s.condition.Hear(beat)
+			s.receipts.take(beat)
+		}
+	})
+}
+
+// readBeat reads a beat and believes its subject, which the journal's rights guard, about who it is from:
+// no service can speak for another's.
+func readBeat(subject string, data []byte) *emergencyv1.Beat {
+	beat := new(emergencyv1.Beat)
+	if proto.Unmarshal(data, beat) != nil || subject != "beat."+beat.GetService()+"."+beat.GetEnforcer() {
+		return nil
+	}
+	return beat
+}
+
+// shownAges is how many enforcers have their age measured: a token can make up any number of guards.
+const shownAges = 1000
+
+// ages are how old the views are of those that are heard.
+func (r *receipts) ages() []measure.Age {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	var all []measure.Age
+	for _, e := range r.enforcers {
+		if age, known := measure.AgeOf(e.beat, e.seen, now); known && e.reachable(now) && len(all) < shownAges {
+			all = append(all, measure.Age{Kind: e.beat.GetService(), Enforcer: e.beat.GetEnforcer(), Age: age})
+		}
+	}
+	return all
 }

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
@@ -167,8 +166,8 @@ func (r *receipts) leaves(key string) {
 	}
 }
 
-// stale are the enforcers that may let through what the record forbids: they hold an older revision, or nobody hears
-// them. One that has ended decides nothing, nor does a connector without sessions.
+// stale are the enforcers that may let through what the record forbids: they hold an older revision, or can't tell whether what
+// they hold is all, or nobody hears them. One that has ended decides nothing, nor does a connector without sessions.
 func (r *receipts) stale() []measure.Stale {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,6 +180,8 @@ func (r *receipts) stale() []measure.Stale {
 		case e.reachable(now):
 			if e.revision.Less(r.newest) && now.Sub(r.newestAt) > silence {
 				all = append(all, measure.Stale{Kind: kind, Why: measure.Behind})
+			} else if measure.IsOld(e.beat, e.seen, now) && !idle {
+				all = append(all, measure.Stale{Kind: kind, Why: measure.Old})
 			}
 		case !e.left && !idle && now.Sub(e.seen) <= missed:
 			all = append(all, measure.Stale{Kind: kind, Why: measure.Silent})
@@ -420,7 +421,10 @@ func (r *receipts) those(now time.Time, holds func(*enforcer) bool) []*emergency
 		}
 		shown := &emergencyv1.Enforcer{
 			Id: e.beat.GetEnforcer(), Service: e.beat.GetService(), Mode: e.beat.GetMode(), Revision: e.revision.String(),
-			Fresh: e.reachable(now), BootId: e.beat.GetBootId(), OpenSessions: e.beat.OpenSessions,
+			Fresh: e.reachable(now) && !measure.IsOld(e.beat, e.seen, now), BootId: e.beat.GetBootId(), OpenSessions: e.beat.OpenSessions, Bound: e.beat.GetBound(),
+		}
+		if age, known := measure.AgeOf(e.beat, e.seen, now); known {
+			shown.Age = durationpb.New(age.Round(time.Millisecond))
 		}
 		if !e.itself.IsZero() {
 			shown.LastSeenTime = timestamppb.New(e.itself)
@@ -471,28 +475,4 @@ func (r *receipts) behind(revision emergency.Revision) (bool, <-chan struct{}) {
 		}
 	}
 	return false, nil
-}
-
-// hear folds beats until the context ends.
-func (s *Service) hear(ctx context.Context) error {
-	return s.journal.Beats(ctx, "beat.>", func(subject string, data []byte) {
-		if name, ok := strings.CutPrefix(subject, "beat."); ok && len(data) == 0 {
-			s.receipts.leaves(strings.Replace(name, ".", "/", 1))
-			return
-		}
-		if beat := readBeat(subject, data); beat != nil {
-			s.condition.Hear(beat)
-			s.receipts.take(beat)
-		}
-	})
-}
-
-// readBeat reads a beat and believes its subject, which the journal's rights guard, about who it is from:
-// no service can speak for another's.
-func readBeat(subject string, data []byte) *emergencyv1.Beat {
-	beat := new(emergencyv1.Beat)
-	if proto.Unmarshal(data, beat) != nil || subject != "beat."+beat.GetService()+"."+beat.GetEnforcer() {
-		return nil
-	}
-	return beat
 }

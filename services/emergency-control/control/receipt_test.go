@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -202,7 +204,7 @@ func TestTheTimeToEnforceIsOfThoseWhoWereThereWithoutTheEmergency(t *testing.T) 
 	p := newPlatform(t)
 	s := p.replica()
 	r := prometheus.NewRegistry()
-	s.receipts.measure = must(measure.New(r, s.receipts.stale))
+	s.receipts.measure = must(measure.New(r, s.receipts.stale, s.receipts.ages))
 	there, restarted, later := host{s: s, id: "g1"}, host{s: s, id: "g2"}, host{s: s, id: "g3"}
 	there.door("b", "")
 	restarted.door("b", "")
@@ -247,5 +249,46 @@ func TestWhoIsSilentOrBehindIsStaleAndWhoHasEndedIsNot(t *testing.T) {
 	p.clock.advance(missed)
 	if all := s.receipts.stale(); len(all) != 0 {
 		t.Errorf("after an hour: %v", all)
+	}
+}
+
+func TestWhoCantTellWhetherItsViewIsFreshIsStaleAndShownSo(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	says := func(id string, mode emergencyv1.Enforcer_Mode, age, bound time.Duration) {
+		b := &emergencyv1.Beat{Enforcer: id, Service: "access-gate", BootId: "b", Mode: mode}
+		if bound > 0 {
+			b.Bound = durationpb.New(bound)
+		}
+		if age >= 0 {
+			b.Age = durationpb.New(age)
+		}
+		s.receipts.take(b)
+	}
+	says("fresh", emergencyv1.Enforcer_STRICT, time.Second, 5*time.Second)
+	says("of an earlier version", emergencyv1.Enforcer_BEST_EFFORT, -1, 0)
+	says("old", emergencyv1.Enforcer_BEST_EFFORT, 6*time.Second, 5*time.Second)
+	says("without any", emergencyv1.Enforcer_STRICT, -1, 5*time.Second)
+	got := map[string]string{}
+	for _, e := range must(s.ListEnforcers(p.as("admin"), nil)).GetEnforcers() {
+		got[e.GetId()] = fmt.Sprint(e.GetFresh(), e.GetMode(), e.GetAge().AsDuration(), e.GetBound().AsDuration())
+	}
+	want := map[string]string{
+		"fresh": "true STRICT 1s 5s", "of an earlier version": "true BEST_EFFORT 0s 0s", "old": "false BEST_EFFORT 6s 5s", "without any": "false STRICT 0s 5s",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]measure.Stale{{Kind: "access-gate", Why: measure.Old}, {Kind: "access-gate", Why: measure.Old}}, s.receipts.stale()); diff != "" {
+		t.Error(diff)
+	}
+	if all := s.receipts.ages(); len(all) != 2 {
+		t.Error(all)
+	}
+	p.clock.advance(2 * time.Second) // and nobody is heard any more
+	for _, e := range must(s.ListEnforcers(p.as("admin"), nil)).GetEnforcers() {
+		if e.GetId() == "fresh" && e.GetAge().AsDuration() != 3*time.Second {
+			t.Errorf("what nobody says gets no older: %v", e)
+		}
 	}
 }

@@ -38,8 +38,10 @@ type Deps struct {
 	Identity identityv1.DoorsClient
 	// Doors are the processes that holds are pushed to.
 	Doors func(ctx context.Context) []run.Door
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Instance tells this replica from the others.
+	Instance string
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Start makes the service out of its host.
@@ -57,10 +59,10 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		return nil, err
 	}
 	s := New(c, Deps{
-		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log, Doors: h.Doors,
+		Journal: h.Journal, Watch: h.Watch, Instance: h.Instance, Now: h.Now, Log: h.Log, Doors: h.Doors,
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
 	})
-	s.receipts.measure, err = measure.New(h.Metrics, s.receipts.stale)
+	s.receipts.measure, err = measure.New(h.Metrics, s.receipts.stale, s.receipts.ages)
 	return s, err
 }
 

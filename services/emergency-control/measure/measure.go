@@ -11,12 +11,14 @@ import (
 // Kinds are the services that enforce, as they call themselves. No other makes a series of its own.
 func Kinds() []string { return []string{"access-gate", "connector", "identity", "session-broker"} }
 
-// Whys are why an enforcer counts as stale: it is heard and holds an older revision, or it is not heard.
-func Whys() []string { return []string{Behind, Silent} }
+// Whys are why an enforcer counts as stale: it is heard and holds an older revision, or can't tell whether what it holds is
+// all there is; or it is not heard.
+func Whys() []string { return []string{Behind, Old, Silent} }
 
 // Why an enforcer is stale.
 const (
 	Behind = "behind"
+	Old    = "old"
 	Silent = "silent"
 )
 
@@ -26,18 +28,27 @@ const other = "other"
 // Stale is one enforcer that is.
 type Stale struct{ Kind, Why string }
 
+// Age is how old an enforcer's view is.
+type Age struct {
+	Kind, Enforcer string
+	Age            time.Duration
+}
+
 // Measure takes what control observes. A nil one forgets it.
 type Measure struct {
 	seconds *prometheus.HistogramVec
 	count   *prometheus.Desc
+	age     *prometheus.Desc
 	stale   func() []Stale
+	ages    func() []Age
 }
 
-// New answers a measure that r serves, in the place of one of an earlier life of the service; stale is asked each time
-// that somebody looks.
-func New(r prometheus.Registerer, stale func() []Stale) (*Measure, error) {
-	m := &Measure{stale: stale,
-		count: prometheus.NewDesc("portcullis_enforcers_stale", "Enforcers that are silent, or hold an older revision than the journal, by kind.", []string{"kind", "why"}, nil),
+// New answers a measure that r serves, in the place of one of an earlier life of the service; stale and ages are asked each
+// time that somebody looks.
+func New(r prometheus.Registerer, stale func() []Stale, ages func() []Age) (*Measure, error) {
+	m := &Measure{stale: stale, ages: ages,
+		count: prometheus.NewDesc("portcullis_enforcers_stale", "Enforcers that are silent, hold an older revision than the journal, or can't tell, by kind.", []string{"kind", "why"}, nil),
+		age:   prometheus.NewDesc("portcullis_enforcer_age_seconds", "How long ago an enforcer that is heard is certain to have known all that was on record.", []string{"kind", "enforcer"}, nil),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "portcullis_enforce_seconds", Help: "From the moment of an emergency's record until an enforcer was heard to hold it, by kind.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
@@ -68,6 +79,7 @@ func known(kind string) string {
 func (m *Measure) Describe(to chan<- *prometheus.Desc) {
 	m.seconds.Describe(to)
 	to <- m.count
+	to <- m.age
 }
 
 // Collect answers how it stands.
@@ -84,5 +96,8 @@ func (m *Measure) Collect(to chan<- prometheus.Metric) {
 	}
 	for s, n := range counts {
 		to <- prometheus.MustNewConstMetric(m.count, prometheus.GaugeValue, n, s.Kind, s.Why)
+	}
+	for _, a := range m.ages() {
+		to <- prometheus.MustNewConstMetric(m.age, prometheus.GaugeValue, a.Age.Seconds(), a.Kind, a.Enforcer)
 	}
 }

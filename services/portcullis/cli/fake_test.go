@@ -429,7 +429,7 @@ func (f *fake) live(r *http.Request, parts []string) ([]byte, *no) {
 			{Id: "bastion-9", State: sessionv1.Connector_UNREACHABLE}}}), nil
 	case parts[0] == "enforcers":
 		return encode(&emergencyv1.ListEnforcersResponse{Enforcers: []*emergencyv1.Enforcer{
-			{Id: "gate-1", Service: "access-gate", Mode: emergencyv1.Enforcer_STRICT, Fresh: true, Revision: "1-7"}}}), nil
+			{Id: "gate-1", Service: "access-gate", Mode: emergencyv1.Enforcer_STRICT, Fresh: true, Revision: "1-7", Age: durationpb.New(412 * time.Millisecond), Bound: durationpb.New(5 * time.Second)}}}), nil
 	case len(parts) == 1:
 		return encode(&sessionv1.ListSessionsResponse{Sessions: []*sessionv1.Session{session}}), nil
 	case r.Method == http.MethodPost:

@@ -131,9 +131,15 @@ func trouble(of *emergencyv1.ListEnforcersResponse) []string {
 	case emergencyv1.JournalHealth_UNREACHABLE:
 		all = append(all, screen.Closed.Render("The journal can't be reached and takes nothing new.")+rest)
 	}
-	wrong := map[string]time.Duration{}
+	wrong, stale := map[string]time.Duration{}, 0
 	for _, e := range of.GetEnforcers() {
+		if !e.GetFresh() {
+			stale++
+		}
 		wrong[e.GetId()] = e.GetClockSkew().AsDuration()
+	}
+	if stale > 0 {
+		all = append(all, fmt.Sprintf("%d of %s don't show that they know all that is on record: portcullis enforcer list says which.", stale, count(uint32(len(of.GetEnforcers())), "enforcer")))
 	}
 	wrong["emergency-control"] = of.GetClockSkew().AsDuration()
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
@@ -146,7 +152,7 @@ func trouble(of *emergencyv1.ListEnforcersResponse) []string {
 }
 
 func (p panel) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {
-	t := screen.NewTable("ENFORCER", "SERVICE", "MODE", "FRESH", "LAST SEEN", "SESSIONS", "REVISION")
+	t := screen.NewTable("ENFORCER", "SERVICE", "MODE", "FRESH", "AGE", "LAST SEEN", "SESSIONS", "REVISION")
 	for _, e := range all {
 		fresh, open := screen.Painted(screen.Sure, "yes"), ""
 		if !e.GetFresh() {
@@ -155,8 +161,20 @@ func (p panel) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {
 		if e.OpenSessions != nil {
 			open = fmt.Sprint(e.GetOpenSessions())
 		}
-		t.Cells(screen.Plain(e.GetId()), screen.Plain(e.GetService()), screen.Plain(e.GetMode().String()), fresh,
+		t.Cells(screen.Plain(e.GetId()), screen.Plain(e.GetService()), screen.Plain(e.GetMode().String()), fresh, screen.Plain(ageOf(e)),
 			screen.Plain(screen.Stamp(e.GetLastSeenTime(), p.Zone)), screen.Plain(open), screen.Plain(e.GetRevision()))
 	}
 	return t
+}
+
+// ageOf is how old an enforcer's view is, of how old it may be.
+func ageOf(e *emergencyv1.Enforcer) string {
+	if e.GetBound() == nil {
+		return ""
+	}
+	age := "never"
+	if e.GetAge() != nil {
+		age = e.GetAge().AsDuration().Round(100 * time.Millisecond).String()
+	}
+	return age + " of " + e.GetBound().AsDuration().String()
 }

@@ -8,7 +8,7 @@ import { type Seen, useEnforcers } from './data'
 import { words } from './text'
 
 const few = 14
-const order = { stale: 0, behind: 1, fresh: 2 } as const
+const order = { stale: 0, old: 1, behind: 2, fresh: 3 } as const
 
 const kinds = {
   'access-gate': 'gateKind', 'session-broker': 'brokerKind', connector: 'connectorKind', identity: 'identityKind', guard: 'guardKind', driver: 'driverKind',
@@ -55,7 +55,7 @@ function Current({ count, of }: { count: number; of: number }) {
   )
 }
 
-const looks = { fresh: ['grn', IconCheck], behind: ['amb', IconClock], stale: ['', null] } as const
+const looks = { fresh: ['grn', IconCheck], behind: ['amb', IconClock], old: ['amb', IconAlert], stale: ['', null] } as const
 
 function Row({ of }: { of: Seen }) {
   const t = words.useTexts()
@@ -70,7 +70,7 @@ function Row({ of }: { of: Seen }) {
       <span className="m sm cut grow"><bdi>{of.id}</bdi></span>
       <span className="xs dim ek cut">{kind ? t(kind) : of.service}</span>
       <span className="xs dim em cut">{of.stand !== 'fresh' ? <b className="m">{t(of.stand)}</b> : of.mode === 'STRICT' ? t('STRICT') : t('BEST_EFFORT')}</span>
-      <span className="xs mid ea">{of.age === undefined ? t('never') : age(of.age)}</span>
+      <span className="xs mid ea" title={of.bound && t('bound', { bound: of.bound })}>{of.age === undefined ? t('never') : age(of.age)}</span>
     </li>
   )
 }

@@ -5,8 +5,9 @@ import { useMay } from '../../app/me'
 import { type Emergency, usePosture } from '../../app/posture'
 
 export type Enforcer = Schemas['Enforcer']
-export type Stand = 'fresh' | 'behind' | 'stale'
-export type Seen = Enforcer & { stand: Stand; age?: number }
+/** Silent is 'stale'; 'old' is heard, and can't tell whether what it holds is all there is. */
+export type Stand = 'fresh' | 'behind' | 'old' | 'stale'
+export type Seen = Omit<Enforcer, 'age'> & { stand: Stand; age?: number }
 
 const enforcersEvery = 2000
 const receiptsEvery = 1000
@@ -29,6 +30,11 @@ function holds(view: string | undefined, wanted: string | undefined): boolean {
   return e > we || (e === we && s >= ws)
 }
 
+const heardFor = 4000
+
+/** "1.5s" in milliseconds. */
+const ms = (duration: string | undefined) => (duration === undefined ? undefined : Number.parseFloat(duration) * 1000)
+
 /** Who enforces, with the age of each one's view when it was asked. */
 export function useEnforcers() {
   const { posture } = usePosture()
@@ -37,8 +43,10 @@ export function useEnforcers() {
   const at = query.data?.at ?? 0
   const list = query.data && (query.data.enforcers ?? []).map((e): Seen => {
     const seen = Date.parse(e.lastSeenTime ?? '')
-    const stand = !e.fresh ? 'stale' : holds(e.revision, posture?.revision) ? 'fresh' : 'behind'
-    return { ...e, stand, age: Number.isNaN(seen) ? undefined : Math.max(0, at - seen) }
+    const silent = Number.isNaN(seen) ? undefined : Math.max(0, at - seen)
+    const heard = silent !== undefined && silent < heardFor
+    const stand = !e.fresh ? (e.bound && heard ? 'old' : 'stale') : holds(e.revision, posture?.revision) ? 'fresh' : 'behind'
+    return { ...e, stand, age: e.bound ? ms(e.age) : silent }
   })
   return { ...query, list, may }
 }
