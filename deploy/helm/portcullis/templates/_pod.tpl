@@ -84,6 +84,7 @@ topologySpreadConstraints:
 {{- if or $v.redis.inChart $v.redis.password }}{{ $_ := set $c "redis-password-file" "/etc/portcullis/redis/password" }}{{ end -}}
 {{- end -}}
 {{- $own := include "portcullis.values" . | fromYaml -}}
+{{- $c = merge $c (dict "stale-mode" $own.staleness.mode "stale-bound" $own.staleness.bound) -}}
 {{ toYaml (merge (deepCopy $own.config) $c) }}
 {{- end }}
 
