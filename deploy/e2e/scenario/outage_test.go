@@ -192,11 +192,14 @@ func heldWithoutJournal(w *world) {
 	}
 	refused(http.StatusUnauthorized, "CODE_USED")(root.Call(http.MethodPost, "/v1/holds", with(object{"code": code, "duration": "900s", "justification": "Again"}, object{"requestId": requestID()})))
 
-	w.Process("access-gate").Kill() // what it holds outlives it
-	if err := w.Start("nats"); err != nil {
+	w.Process("access-gate").Kill() // what it holds outlives it, and what it knew: without the journal it decides by that
+	if err := w.Restart("access-gate"); err != nil {
 		w.Fatal(err)
 	}
-	if err := w.Restart("access-gate"); err != nil {
+	w.shut("alice", "db-1")
+	a, err = program.Call(http.MethodGet, "/v1/devices", nil)
+	w.isD3("a program, of a gate that knows it from its own disk,", w.moment(h, "endTime"), a, err)
+	if err := w.Start("nats"); err != nil {
 		w.Fatal(err)
 	}
 	var l object
