@@ -13,26 +13,25 @@ var errAway = errors.New("the journal can't be reached")
 const (
 	// patience is how long a process that starts waits for the journal until it goes by its memory: that is older.
 	patience = 3 * time.Second
-	tryEvery = 500 * time.Millisecond
+	tryEvery = 250 * time.Millisecond
 )
 
-// despair answers errAway once nobody has answered for the journal for a while, and nil once all of it has been read.
+// despair answers errAway once nobody has answered for the journal for a while, nor anything of it has come, and nil once all of it
+// has been read.
 func (w *Watcher) despair(ctx context.Context) error {
-	began := w.clock.Now()
+	began, came := w.clock.Now(), w.came.Load()
 	for {
-		asking, cancel := context.WithTimeout(ctx, tryEvery)
-		_, err := w.config.Journal.Heads(asking, w.streams()...)
-		cancel()
-		switch {
+		_, err := w.config.Journal.Heads(ctx, w.streams()...)
+		switch now := w.came.Load(); {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil:
-			began = w.clock.Now()
+		case err == nil || now != came:
+			began, came = w.clock.Now(), now
 		case w.clock.Since(began) >= patience:
 			return errAway
 		}
 		select {
-		case <-time.After(tryEvery / 2):
+		case <-time.After(tryEvery):
 		case <-w.ready:
 			return nil
 		case <-ctx.Done():

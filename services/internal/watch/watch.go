@@ -73,7 +73,8 @@ type Watcher struct {
 	recalled chan struct{}
 	clock    *age.Clock
 	proven   atomic.Pointer[age.Moment]
-	memory   *memory // nil for none
+	memory   *memory       // nil for none
+	came     atomic.Uint64 // entries
 
 	mu          sync.Mutex // guards all below
 	forgotten   bool       // it has been said that nothing is known
@@ -225,6 +226,7 @@ func (w *Watcher) stream(ctx context.Context, name string, done func()) error {
 func (w *Watcher) entry(name string, e journal.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.came.Add(1)
 	w.memory.add(name, e)
 	w.take(name, e)
 	return nil
