@@ -157,7 +157,11 @@ func (r *receipts) ages() []measure.Age {
 	now := r.now()
 	var all []measure.Age
 	for _, e := range r.enforcers {
-		if age, known := measure.AgeOf(e.beat, e.seen, now); known && e.reachable(now) && len(all) < shownAges {
+		age, known := measure.AgeOf(e.beat, e.seen, now)
+		if !known {
+			age = measure.Never
+		}
+		if e.beat.GetBound() != nil && e.reachable(now) && len(all) < shownAges {
 			all = append(all, measure.Age{Kind: e.beat.GetService(), Enforcer: e.beat.GetEnforcer(), Age: age})
 		}
 	}

@@ -282,7 +282,7 @@ func TestWhoCantTellWhetherItsViewIsFreshIsStaleAndShownSo(t *testing.T) {
 	if diff := cmp.Diff([]measure.Stale{{Kind: "access-gate", Why: measure.Old}, {Kind: "access-gate", Why: measure.Old}}, s.receipts.stale()); diff != "" {
 		t.Error(diff)
 	}
-	if all := s.receipts.ages(); len(all) != 2 {
+	if all := s.receipts.ages(); len(all) != 3 {
 		t.Error(all)
 	}
 	p.clock.advance(2 * time.Second) // and nobody is heard any more

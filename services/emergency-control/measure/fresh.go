@@ -1,10 +1,14 @@
 package measure
 
 import (
+	"math"
 	"time"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
+
+// Never is the age of a view that is not known.
+const Never = time.Duration(math.MaxInt64)
 
 // AgeOf is how old an enforcer's view is now, by the beat that was seen last: since then nothing more is known.
 func AgeOf(b *emergencyv1.Beat, seen, now time.Time) (age time.Duration, known bool) {

@@ -2,6 +2,7 @@
 package measure
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -98,6 +99,10 @@ func (m *Measure) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(m.count, prometheus.GaugeValue, n, s.Kind, s.Why)
 	}
 	for _, a := range m.ages() {
-		to <- prometheus.MustNewConstMetric(m.age, prometheus.GaugeValue, a.Age.Seconds(), a.Kind, a.Enforcer)
+		seconds := a.Age.Seconds()
+		if a.Age == Never {
+			seconds = math.Inf(1)
+		}
+		to <- prometheus.MustNewConstMetric(m.age, prometheus.GaugeValue, seconds, a.Kind, a.Enforcer)
 	}
 }
