@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ func TestAFullDiskRefusesWhatIsNewByNameAndOpensNothing(t *testing.T) {
 		w.Errorf("an apply on a full disk reads %s", refused)
 	}
 	w.panelSays(root, "FULL")
+	w.doorsAre(root, false)
 	w.frozenAsBefore(alice, live)
 	lockdown.again()
 	w.refused(http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE", lockdown.a, lockdown.err)
@@ -46,6 +48,7 @@ func TestAFullDiskRefusesWhatIsNewByNameAndOpensNothing(t *testing.T) {
 	}
 	w.platformRestarts("nats")
 	w.panelSays(root, "READY")
+	w.doorsAre(root, true)
 	w.takenOnce(root, lockdown)
 }
 
@@ -103,6 +106,7 @@ func TestALostQuorumRefusesWhatIsNewByNameAndOpensNothing(t *testing.T) {
 	w.panelSays(root, "UNREACHABLE")
 	lockdown.again()
 	w.refused(http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE", lockdown.a, lockdown.err)
+	w.doorsAre(root, false)
 	w.frozenAsBefore(alice, live)
 	for _, name := range []string{"nats-2", "nats-3"} {
 		if err := w.Start(name); err != nil {
@@ -110,6 +114,7 @@ func TestALostQuorumRefusesWhatIsNewByNameAndOpensNothing(t *testing.T) {
 		}
 	}
 	w.panelSays(root, "READY")
+	w.doorsAre(root, true)
 	w.takenOnce(root, lockdown)
 }
 
@@ -223,6 +228,26 @@ func (w *world) panelSays(p *client.Person, state string) {
 	if w.Failed() {
 		w.Log(last)
 	}
+}
+
+// doorsAre waits until the panel says of every door whether it can tell that its view is fresh. Those here go on either way.
+func (w *world) doorsAre(p *client.Person, fresh bool) {
+	w.Helper()
+	var last *client.Answer
+	defer func() {
+		if w.Failed() {
+			w.Log(last)
+		}
+	}()
+	w.eventually(20*time.Second, "the panel says whether doors are fresh", func() bool {
+		a, err := p.Call(http.MethodGet, "/v1/enforcers", nil)
+		last = a
+		if err != nil || a.Status != http.StatusOK {
+			return false
+		}
+		all := a.Objects("enforcers")
+		return len(all) > 2 && !slices.ContainsFunc(all, func(e object) bool { return (e["fresh"] == true) != fresh })
+	})
 }
 
 // frozenAsBefore is what enforcing goes on means, as alice sees it, who is signed in.
