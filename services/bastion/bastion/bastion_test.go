@@ -316,7 +316,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 			w.setCredential("db-2", &gatev1.Credential{Username: "root"})
 			w.gate.edit("db-2", func(d *gatev1.Device) { d.Port = 1 })
 		}, "does not answer"},
-		{func() { w.gate.edit("db-2", func(d *gatev1.Device) { d.Protocol = gatev1.Protocol_POSTGRES }) }, "does not speak SSH"},
+		{func() { w.gate.edit("db-2", func(d *gatev1.Device) { d.Protocol = gatev1.Protocol_KUBERNETES }) }, "does not speak SSH"},
 	} {
 		c.change()
 		got := outcome(t, w.ssh("alice", "db-2", nil, "echo in"))

@@ -2,6 +2,7 @@ package bastion
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -16,11 +17,14 @@ import (
 	"portcullis.dev/pkg/fault"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/bastion/limit"
+	"portcullis.dev/services/bastion/postgres"
 )
 
-// wire is the device of a session over plain TCP: each channel that the person forwards to it is dialled by itself.
+// wire is the device of a session over plain TCP, or of PostgreSQL over SSH: each channel that the person forwards to it
+// is dialled by itself.
 type wire struct {
 	name, address string
+	postgres      bool
 	meter         limit.Meter
 	closed        chan struct{}
 	once          sync.Once
@@ -41,22 +45,24 @@ func (s *Service) protocolOf(ctx context.Context, name string) gatev1.Protocol {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
 	device, err := s.deps.Devices.ResolveDevice(ctx, &gatev1.ResolveDeviceRequest{Name: name})
-	if err == nil && device.GetProtocol() == gatev1.Protocol_TCP {
-		return gatev1.Protocol_TCP
+	if p := device.GetProtocol(); err == nil && (p == gatev1.Protocol_TCP || p == gatev1.Protocol_POSTGRES) {
+		return p
 	}
 	return gatev1.Protocol_SSH
 }
 
 // reach makes the other end of the session.
 func (c *session) reach(name string, protocol gatev1.Protocol) (device, error) {
-	if protocol != gatev1.Protocol_TCP {
+	if protocol == gatev1.Protocol_SSH {
 		return c.service.dial(c.ctx, name)
 	}
 	d, err := c.service.resolve(c.ctx, name, protocol)
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{name: name, address: net.JoinHostPort(d.GetHost(), strconv.Itoa(int(d.GetPort()))), closed: make(chan struct{})}
+	w := &wire{name: name, address: net.JoinHostPort(d.GetHost(), strconv.Itoa(int(d.GetPort()))), closed: make(chan struct{}),
+		postgres: protocol == gatev1.Protocol_POSTGRES}
+	w.meter.Busy.Store(w.postgres) // its connections are idle each by itself
 	go w.meter.Watch(c.ctx, d, c.live.EndNow)
 	return w, nil
 }
@@ -68,6 +74,10 @@ func (c *session) forward(asked ssh.NewChannel, w *wire) {
 	case "session":
 		c.screen(asked, w)
 	case "direct-tcpip":
+		if w.postgres {
+			c.tunnel(asked, w)
+			return
+		}
 		c.connection(asked, w)
 	default:
 		_ = asked.Reject(ssh.Prohibited, "only connections to the device are forwarded on this bastion")
@@ -139,6 +149,43 @@ func (c *session) far(asked ssh.NewChannel, w *wire) (*net.TCPConn, error) {
 	return conn.(*net.TCPConn), nil
 }
 
+// tunnel carries one connection to a PostgreSQL server, of somebody who is known already. What refuses it is said in
+// PostgreSQL's own way.
+func (c *session) tunnel(asked ssh.NewChannel, w *wire) {
+	if err := w.wanted(asked.ExtraData()); err != nil {
+		_ = asked.Reject(ssh.Prohibited, fault.From(err).Message)
+		return
+	}
+	refused := c.live.Check(c.ctx)
+	person, requests, err := asked.Accept()
+	if err != nil {
+		return
+	}
+	defer func() { _ = person.Close() }()
+	go ssh.DiscardRequests(requests)
+	t := tunnel{c.service.postgres.Tunnel(c.ctx, person, c.raw)}
+	if refused != nil || !c.take(t) {
+		t.Refuse(c.because(refused))
+		return
+	}
+	defer c.leave(t)
+	t.Run(c.person.Permissions.Extensions[extensionUser], w.name, oneOf{c.live, c.live.ID() + "-" + rand.Text()})
+}
+
+type tunnel struct{ *postgres.Tunnel }
+
+func (t tunnel) stop()                 { t.Stop() }
+func (t tunnel) explain(reason string) { t.Explain(reason) }
+
+// oneOf is one of the connections of a session.
+type oneOf struct {
+	*connector.Session
+	id string
+}
+
+func (a oneOf) ID() string                      { return a.id }
+func (a oneOf) Admit(ctx context.Context) error { return a.Check(ctx) }
+
 // pipe carries one connection of a session over plain TCP.
 type pipe struct {
 	person  ssh.Channel
@@ -201,11 +248,6 @@ func (c *session) screen(asked ssh.NewChannel, w *wire) {
 		return
 	}
 	defer c.leave(r)
-	go func() { // who asks for the end gets it
-		_, _ = io.Copy(hush{}, person)
-		_, _ = person.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
-		_ = person.Close()
-	}()
 	for q := range requests {
 		if q.Type == "pty-req" {
 			r.pty.Store(true)
@@ -216,9 +258,17 @@ func (c *session) screen(asked ssh.NewChannel, w *wire) {
 			r.explain(fmt.Sprintf("%s runs no commands. This session leads to it by ssh -L PORT:%s", w.name, w.usage()))
 		}
 		if q.Type == "shell" {
+			go leave(person)
 			r.say(fmt.Sprintf("This session leads to %s, by ssh -L PORT:%s. Leave it open; Ctrl-C ends it.", w.name, w.usage()))
 		}
 	}
+}
+
+// leave closes a screen when whoever sits there asks for the end.
+func leave(person ssh.Channel) {
+	_, _ = io.Copy(hush{}, person)
+	_, _ = person.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
+	_ = person.Close()
 }
 
 // hush takes what is typed, of which only Ctrl-C and Ctrl-D say something.

@@ -1,14 +1,17 @@
 package bastion
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -88,7 +91,8 @@ func TestASessionOverTCPLeadsToItsDeviceAndNowhereElse(t *testing.T) {
 	}
 }
 
-func newClosedPort(t *testing.T) int {
+func newClosedPort(t testing.TB) int {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { _ = l.Close() }()
@@ -153,6 +157,73 @@ func TestANewConnectionOfALiveSessionAsksTheGate(t *testing.T) {
 	}
 	k.awaits(t, "erp is frozen until ")
 	must(t, echo(conn))
+}
+
+// forwards starts an SSH client that forwards a port to a device, and answers when it listens.
+func (w *world) forwards(person, device, place string) (address string, k *client) {
+	w.t.Helper()
+	address = fmt.Sprintf("127.0.0.1:%d", newClosedPort(w.t))
+	k = start(w.t, loud(w.ssh(person, device, []string{"-N", "-L", address + ":" + place})))
+	eventually(w.t, "ssh listens", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	return address, k
+}
+
+func TestPsqlOverSSHTakesAKeyAndAsksForNothing(t *testing.T) {
+	w := newWorldWithoutDevices(t)
+	d := w.addDatabase("payments-db", nil)
+	address, _ := w.forwards("alice", "payments-db", fmt.Sprintf("payments-db:%d", d.port))
+	psql := func(command string) *exec.Cmd {
+		_, port, _ := net.SplitHostPort(address)
+		return exec.CommandContext(t.Context(), program(t, "psql"), "-X", "-At", "-w", "-h", "127.0.0.1", "-p", port, "-U", "whoever", "-d", "postgres", "-c", command)
+	}
+	if got := outcome(t, psql("select current_user")); got.out != "app\n" {
+		t.Errorf("got %+v", got)
+	}
+	interrupted := start(t, psql("select pg_sleep(600) as stopped_over_ssh"))
+	eventually(t, "the server works", func() bool { return d.running(t, "stopped_over_ssh") == 1 })
+	must(t, interrupted.Process.Signal(syscall.SIGINT))
+	interrupted.awaits(t, "canceling statement due to user request")
+	live := start(t, psql("select pg_sleep(600) as over_ssh"))
+	eventually(t, "the server works", func() bool { return d.running(t, "over_ssh") == 1 })
+	w.strike(window(emergencyv1.Emergency_FREEZE, time.Now().Add(time.Hour)))
+	if got := outcome(t, psql("select 'in'")); got.out != "" || !strings.Contains(got.err, "payments-db is frozen until ") {
+		t.Errorf("a new connection during a freeze: %+v", got)
+	}
+	struck := time.Now()
+	w.strike(termination(&emergencyv1.Selector{Protocols: []string{"POSTGRES"}}))
+	live.ends(t, time.Second)
+	eventually(t, "the backend is gone, and forgotten", func() bool { return d.running(t, "over_ssh") == 0 && len(w.kept()) == 0 })
+	if took := time.Since(struck); took > time.Second {
+		t.Errorf("the backend was there for %v", took)
+	}
+	if !strings.Contains(live.said(), "FATAL:") || !strings.Contains(live.said(), "Terminated by an administrator") {
+		t.Errorf("psql shows %q", live.said())
+	}
+	eventually(t, "no session is left", func() bool { return w.connector.Live() == 0 })
+}
+
+func TestAnIdleConnectionOverSSHEndsByItself(t *testing.T) {
+	w := newWorldWithoutDevices(t)
+	d := w.addDatabase("quiet-db", func(d *gatev1.Device) { d.IdleLimit = durationpb.New(time.Second) })
+	address, ssh := w.forwards("alice", "quiet-db", fmt.Sprintf("quiet-db:%d", d.port))
+	idle, err := pgconn.Connect(t.Context(), "postgres://whoever@"+address+"/postgres?sslmode=disable")
+	must(t, err)
+	defer func() { _ = idle.Conn().Close() }()
+	refusal := new(pgconn.PgError)
+	if err := idle.WaitForNotification(t.Context()); !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "end when nothing happens for 1s") {
+		t.Errorf("it ended with %v", err)
+	}
+	another, err := pgconn.Connect(t.Context(), "postgres://whoever@"+address+"/postgres?sslmode=disable")
+	must(t, err)
+	must(t, another.Close(t.Context()))
+	must(t, ssh.Process.Kill())
+	eventually(t, "no session is left", func() bool { return w.connector.Live() == 0 && len(w.kept()) == 0 })
 }
 
 func TestASelectorOfTCPEndsSessionsOverTCPAlone(t *testing.T) {

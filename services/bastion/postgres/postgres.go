@@ -74,7 +74,7 @@ func (d *Door) Serve(ctx context.Context, raw net.Conn, proven func()) {
 	if err := raw.SetDeadline(time.Now().Add(loginGrace)); err != nil {
 		return
 	}
-	person, first, err := d.greet(raw)
+	person, first, err := d.config.greet(raw)
 	if err != nil {
 		d.turnAway(ctx, raw, person, err)
 		return
@@ -89,7 +89,7 @@ func (d *Door) Serve(ctx context.Context, raw net.Conn, proven func()) {
 		return
 	}
 	proven()
-	s := &session{door: d, raw: raw, person: person, first: first, giveUp: cancel, told: make(chan struct{})}
+	s := d.session(raw, person, first, cancel)
 	live, err := d.deps.Connector.Open(ctx, connector.Request{
 		User: who.user, Device: who.device, Protocol: Protocol, Address: address(raw), End: s.end,
 	})
@@ -99,6 +99,14 @@ func (d *Door) Serve(ctx context.Context, raw net.Conn, proven func()) {
 	}
 	defer live.Close()
 	s.carry(ctx, who, live)
+}
+
+// Live is a session as its connector has it, or a part of it.
+type Live interface {
+	ID() string
+	// Admit decides again, before the first byte.
+	Admit(ctx context.Context) error
+	EndNow(cause, reason string)
 }
 
 // turnAway hangs up on somebody who has not come as far as to ask for a session: with the reason, if there is

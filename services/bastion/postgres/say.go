@@ -53,15 +53,15 @@ func encoded(messages ...pgproto3.BackendMessage) []byte {
 // too, and is not waited for any longer than it takes to say farewell. Whoever reads from it says when that
 // has ended; nil if nobody does.
 func hangUp(raw net.Conn, read <-chan struct{}) {
-	late := time.Now().Add(farewell)
-	_ = raw.SetDeadline(late)
+	late := time.AfterFunc(farewell, func() { _ = raw.Close() })
+	defer late.Stop()
 	if half, ok := raw.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		if read == nil {
 			drain(raw)
 		} else {
 			select {
 			case <-read:
-			case <-time.After(time.Until(late)):
+			case <-time.After(farewell):
 			}
 		}
 	}

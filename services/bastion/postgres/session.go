@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"slices"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"portcullis.dev/pkg/connector"
 	"portcullis.dev/pkg/fault"
 )
 
@@ -29,13 +29,20 @@ type session struct {
 	mu       sync.Mutex
 	relay    *relay // nil until it is let in
 	over     bool
+	gone     <-chan struct{} // closed when the backend of one that is over is
+	finished bool            // by itself
+
 	reason   string        // why it is over
-	finished bool          // by itself
+	reasoned chan struct{} // closed when that is known
 	told     chan struct{} // closed when an end has done its work
 }
 
+func (d *Door) session(raw, person net.Conn, first startup, giveUp context.CancelFunc) *session {
+	return &session{door: d, raw: raw, person: person, first: first, giveUp: giveUp, reasoned: make(chan struct{}), told: make(chan struct{})}
+}
+
 // carry signs in at the server, has itself decided on again, and relays.
-func (s *session) carry(ctx context.Context, who someone, live *connector.Session) {
+func (s *session) carry(ctx context.Context, who someone, live Live) {
 	server, device, err := s.door.dial(ctx, who.device, s.first)
 	if err != nil {
 		s.door.refuse(ctx, s.raw, s.person, s.because(err))
@@ -56,7 +63,7 @@ func (s *session) carry(ctx context.Context, who someone, live *connector.Sessio
 }
 
 // enter keeps what ends the backend, and asks again before the first byte.
-func (s *session) enter(ctx context.Context, server *backend, live *connector.Session) error {
+func (s *session) enter(ctx context.Context, server *backend, live Live) error {
 	if err := s.door.reaper.keep(server.record); err != nil {
 		return fault.New(fault.Unavailable, "The bastion can't keep on disk what it takes to end this session, and what nobody could end must not begin. Ask whoever runs it").Because(err)
 	}
@@ -68,66 +75,72 @@ func (s *session) enter(ctx context.Context, server *backend, live *connector.Se
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.over {
-		s.relay = newRelay(s.person, server)
-	}
-	return s.whyOver()
-}
-
-// whyOver is nil while it is not. Callers hold the lock.
-func (s *session) whyOver() error {
 	if s.over {
-		return fault.New(fault.Aborted, "%s", s.reason)
+		return errOver
 	}
+	s.relay = newRelay(s.person, server)
 	return nil
 }
+
+var errOver = errors.New("it was ended meanwhile")
 
 // because answers why it went wrong: if the session was ended meanwhile, that alone.
 func (s *session) because(err error) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if over := s.whyOver(); over != nil {
-		return over
+	over := s.over
+	s.mu.Unlock()
+	if !over {
+		return err
 	}
-	return err
+	<-s.reasoned
+	return fault.New(fault.Aborted, "%s", s.reason)
 }
 
-// end is called when an emergency ends the session. Both directions stop first; then the person gets to read
-// why, for a moment, and everything closes, whatever the peer does. It returns when the server's backend is
-// gone too.
+// end is called when an emergency ends the session. It returns when the server's backend is gone too.
 func (s *session) end(reason string) {
-	if !s.stop(reason) {
-		return
+	if s.stop() {
+		s.conclude(reason)
 	}
-	defer close(s.told)
-	gone := s.door.reaper.end(s.relay.server.record)
-	s.explain(reason)
-	s.await(gone)
 }
 
-// stop reports whether there is anything to end.
-func (s *session) stop(reason string) bool {
+// stop holds both directions, and reports whether there was anything to end. Then somebody has to say why.
+func (s *session) stop() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over || s.finished {
 		return false
 	}
-	s.over, s.reason = true, reason
-	if s.relay == nil { // nothing has passed; who opens it finds out, and says so
+	s.over = true
+	if s.relay == nil { // nothing has passed; who opens it finds out
 		s.giveUp()
-		return false
+		return true
 	}
 	s.relay.stop()
+	s.gone = s.door.reaper.end(s.relay.server.record)
 	return true
+}
+
+// conclude lets the person read why, for a moment, and closes everything, whatever the peer does.
+func (s *session) conclude(reason string) {
+	s.reason = reason
+	close(s.reasoned)
+	if s.relay == nil { // who opens it says so
+		return
+	}
+	defer close(s.told)
+	s.explain(reason)
+	s.await(s.gone)
 }
 
 // explain writes the reason behind all that is on its way to the person, if that ends with a whole message.
 func (s *session) explain(reason string) {
 	_ = s.raw.SetWriteDeadline(time.Now().Add(farewell))
 	<-s.relay.down // the server's side is closed, and writing has a deadline
-	if s.relay.whole {
-		_, _ = s.person.Write(fatal(adminShutdown, reason))
+	if !s.relay.whole {
+		_ = s.raw.Close()
+		return
 	}
+	_, _ = s.person.Write(fatal(adminShutdown, reason))
 	hangUp(s.raw, s.relay.up)
 }
 

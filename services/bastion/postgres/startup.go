@@ -97,7 +97,7 @@ func parseStartup(version uint32, body []byte) (startup, error) {
 
 // greet answers what is asked about encryption, once each, and returns the connection to go on with and the
 // message that says what for.
-func (d *Door) greet(conn net.Conn) (net.Conn, startup, error) {
+func (c Config) greet(conn net.Conn) (net.Conn, startup, error) {
 	secure := false
 	for asked := []uint32{}; ; {
 		first, err := readStartup(conn)
@@ -107,8 +107,8 @@ func (d *Door) greet(conn net.Conn) (net.Conn, startup, error) {
 		switch {
 		case slices.Contains(asked, first.asks):
 			return conn, first, fmt.Errorf("%d was asked twice", first.asks)
-		case first.asks == asksForTLS && !secure && d.config.TLS != nil:
-			over, err := secured(conn, d.config.TLS)
+		case first.asks == asksForTLS && !secure && c.TLS != nil:
+			over, err := secured(conn, c.TLS)
 			if err != nil {
 				return conn, first, err
 			}
@@ -118,7 +118,7 @@ func (d *Door) greet(conn net.Conn) (net.Conn, startup, error) {
 				return conn, first, err
 			}
 		// Clients cancel in plain, even what runs over TLS: the key that they show is good for nothing else.
-		case first.cancels == nil && !secure && !d.config.Plain:
+		case first.cancels == nil && !secure && !c.Plain:
 			return conn, first, fault.New(fault.Unauthenticated, "This bastion takes PostgreSQL over TLS alone: set sslmode=require, or better verify-full")
 		default:
 			return conn, first, nil

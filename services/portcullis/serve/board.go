@@ -21,6 +21,7 @@ type whereabouts struct {
 	HTTP      string `koanf:"http"`
 	GRPC      string `koanf:"grpc"`
 	SSH       string `koanf:"ssh"`
+	Postgres  string `koanf:"postgres"`
 	AdminUser string `koanf:"admin-user"`
 	Product   string `koanf:"product"`
 }
@@ -121,6 +122,10 @@ func (b board) where() {
 	t.Pair("gRPC", b.GRPC)
 	if b.SSH != "" {
 		t.Pair("SSH", fmt.Sprintf("ssh -p %s USER%%DEVICE@%s", port, host))
+	}
+	if b.Postgres != "" {
+		host, port := reachable(b.Postgres)
+		t.Pair("PostgreSQL", fmt.Sprintf("psql \"host=%s port=%s user=USER%%DEVICE sslmode=require\"", host, port))
 	}
 	t.Pair("data", b.dataFolder())
 	fmt.Fprintf(b.Term.Out, "\n%s is ready.\n\n", b.Product)
