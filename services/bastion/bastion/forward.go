@@ -175,6 +175,7 @@ func (c *session) tunnel(asked ssh.NewChannel, w *wire) {
 type tunnel struct{ *postgres.Tunnel }
 
 func (t tunnel) stop()                 { t.Stop() }
+func (t tunnel) say(string)            {} // a session that speaks PostgreSQL is never held
 func (t tunnel) explain(reason string) { t.Explain(reason) }
 
 // oneOf is one of the connections of a session.
