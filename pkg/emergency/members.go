@@ -119,6 +119,24 @@ func (s *Snapshot) DeviceGroups(device string) []string {
 	return s.namesIn(r, func(*group) bool { return true })
 }
 
+// SharedGroups are the access groups that a user and a device are both in, sorted: why the one has access to the other.
+func (s *Snapshot) SharedGroups(user, device string) []string {
+	u, known := s.users.find(user)
+	if !known {
+		return nil
+	}
+	r, _ := s.devices.find(device)
+	of := s.sets[u.set()].bits
+	var names []string
+	for _, bit := range s.sets[r.set()].bits {
+		if has(of, bit) {
+			names = append(names, s.groups[bit].name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // BlockingGroups are the groups among a device's that close it during freezes, sorted.
 func (s *Snapshot) BlockingGroups(device string) []string {
 	r, _ := s.devices.find(device)

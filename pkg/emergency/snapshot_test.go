@@ -220,6 +220,24 @@ func TestWhoIsFrozenOutOfWhat(t *testing.T) {
 	}
 }
 
+func TestWhyAUserHasAccessIsTheGroupsThatTheyShareWithTheDevice(t *testing.T) {
+	b := platform()
+	b.PutGroup("viewers", []string{"ann"}, []string{"web"}, false)
+	b.PutGroup("owners", []string{"root"}, []string{"web"}, false)
+	s := b.Snapshot(noon)
+	for _, c := range []struct {
+		user, device string
+		want         []string
+	}{
+		{"ann", "web", []string{"ops", "viewers"}}, {"root", "web", []string{"ops", "owners"}}, {"lonely-root", "web", nil},
+		{"nobody", "web", nil}, {"ann", "none", nil}, {"nobody", "none", nil},
+	} {
+		if d := cmp.Diff(c.want, s.SharedGroups(c.user, c.device)); d != "" {
+			t.Errorf("%s and %s: %s", c.user, c.device, d)
+		}
+	}
+}
+
 func TestADisabledGroupKeepsItsMembersAndGivesThemNothing(t *testing.T) {
 	b := platform()
 	b.PutDisabledGroup("pay", []string{"ann", "root"}, []string{"db"})
@@ -228,6 +246,9 @@ func TestADisabledGroupKeepsItsMembersAndGivesThemNothing(t *testing.T) {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]string{"ops", "pay"}, s.GroupsOfDevice("db")); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"ops"}, s.SharedGroups("ann", "db")); d != "" {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]string{"ops", "pay"}, s.GroupsOfUser("ann")); d != "" {

@@ -83,6 +83,7 @@ func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResp
 	if verdict.Allowed() && a.door() {
 		into.Admission = a.state.Emergency.Admission(now).Proto()
 		into.AccessGroups = a.state.Emergency.DeviceGroups(question.Device)
+		into.UserGroups = a.state.Emergency.SharedGroups(question.User, question.Device)
 	}
 	return nil
 }

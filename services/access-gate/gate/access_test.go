@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ func TestAskingForSomebodyElseTakesAPermission(t *testing.T) {
 	g := p.gate()
 	p.devices(g, "db")
 	p.group(g, "pay", false, []string{"ann"}, []string{"db"})
+	p.group(g, "own", false, []string{"carol"}, []string{"db"})
 	service := who.NewContext(t.Context(), who.Caller{Service: "bastion"})
 	enforcer := who.NewContext(t.Context(), who.Caller{Token: "t", Channel: emergency.Enforcer})
 	program := who.NewContext(t.Context(), who.Caller{Token: "t", Channel: emergency.API})
@@ -64,6 +66,9 @@ func TestAskingForSomebodyElseTakesAPermission(t *testing.T) {
 		stamped := r.GetAdmission() != nil
 		if door := c.ctx == service || c.ctx == enforcer; stamped != (door && c.allowed) {
 			t.Errorf("%s: stamp %v, groups %v", c.name, r.GetAdmission(), r.GetAccessGroups())
+		}
+		if stamped && (len(r.GetAccessGroups()) != 2 || !slices.Equal(r.GetUserGroups(), []string{"pay"})) {
+			t.Errorf("%s: the device's groups are %v, the user's %v", c.name, r.GetAccessGroups(), r.GetUserGroups())
 		}
 	}
 }

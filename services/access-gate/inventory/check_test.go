@@ -73,6 +73,8 @@ func TestADeviceIsBroughtToItsOneForm(t *testing.T) {
 		"authorities without spaces around them": {device(func(d *gatev1.Device) {
 			d.Protocol, d.ServerCa, d.IdleLimit = gatev1.Protocol_POSTGRES, "\n "+ca+"\n\n"+ca+" ", durationpb.New(time.Minute)
 		}), &gatev1.Device{Name: "db", Host: "db.example", Port: 5432, Protocol: gatev1.Protocol_POSTGRES, ServerCa: ca + ca, IdleLimit: durationpb.New(time.Minute)}},
+		"the authorities of a cluster": {device(func(d *gatev1.Device) { d.Protocol, d.ServerCa = gatev1.Protocol_KUBERNETES, ca }),
+			&gatev1.Device{Name: "db", Host: "db.example", Port: 6443, Protocol: gatev1.Protocol_KUBERNETES, ServerCa: ca}},
 	} {
 		if err := CheckDevice(c.in); err != nil || c.in.String() != c.want.String() {
 			t.Errorf("%s: %v, %v", name, c.in, err)

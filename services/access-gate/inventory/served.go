@@ -19,8 +19,8 @@ const longestLimit = 366 * 24 * time.Hour
 func checkServerCA(d *gatev1.Device) error {
 	wrong := Bad("serverCa", "take certificates of authorities in PEM, one after the other, and nothing else: no key")
 	rest := bytes.TrimSpace([]byte(d.GetServerCa()))
-	if len(rest) > 0 && d.GetProtocol() != gatev1.Protocol_POSTGRES {
-		return Bad("serverCa", "only a POSTGRES device has one")
+	if len(rest) > 0 && d.GetProtocol() != gatev1.Protocol_POSTGRES && d.GetProtocol() != gatev1.Protocol_KUBERNETES {
+		return Bad("serverCa", "only a POSTGRES or KUBERNETES device has one")
 	}
 	var whole strings.Builder
 	for len(rest) > 0 {

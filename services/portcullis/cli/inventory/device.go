@@ -37,7 +37,7 @@ func (f *deviceFlags) add(command *cobra.Command) {
 	flags.StringToStringVar(&f.labels, "label", nil, "label as name=value; may be repeated")
 	flags.StringVar(&f.hostKey, "host-key", "", "the SSH host key to expect, one authorized_keys-style line; see also: device trust")
 	flags.StringVar(&f.hostKeyFile, "host-key-file", "", "file with it, for instance a copy of /etc/ssh/ssh_host_ed25519_key.pub")
-	flags.StringVar(&f.serverCA, "server-ca-file", "", "postgres: file with the authorities that may have signed the server's certificate, in PEM; /dev/null for those that the bastion's system knows")
+	flags.StringVar(&f.serverCA, "server-ca-file", "", "postgres, kubernetes: file with the authorities that may have signed the server's certificate, in PEM; /dev/null for those that the bastion's system knows")
 	flags.DurationVar(&f.idle, "idle-limit", 0, "postgres, tcp: end sessions without traffic for so long, as 15m; 0 for never")
 	flags.DurationVar(&f.longest, "session-limit", 0, "postgres, tcp: end every session after so long, as 8h; 0 for never")
 }
