@@ -36,6 +36,7 @@ test-kubernetes: ## the chart on a real node of Kubernetes, as root; the first t
 	deploy/ci/prepare.sh $(NODE)
 	programs=$$(deploy/e2e/kubernetes/build.sh) && cd deploy/e2e && go vet -tags kubernetes ./kubernetes && \
 		PATH="$$programs$$PATH:/usr/sbin:/sbin" go test -tags kubernetes -count=1 -timeout 60m -v ./kubernetes
+	go vet -tags kubernetes ./services/bastion/kubernetes && go test -tags kubernetes -count=1 -v -run RealAPIServer ./services/bastion/kubernetes
 
 build: $(SERVICES) ## bin/<service> for every service
 

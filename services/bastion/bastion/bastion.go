@@ -1,5 +1,5 @@
-// Package bastion carries people's sessions to devices, over SSH and PostgreSQL, as a connector of the broker: it
-// asks the gate before it opens one, and ends it when an emergency does. It alone touches devices.
+// Package bastion carries people's sessions to devices, over SSH, PostgreSQL and kubectl, as a connector of the
+// broker: it asks the gate before it opens one, and ends it when an emergency does. It alone touches devices.
 package bastion
 
 import (
@@ -21,6 +21,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/bastion/kubernetes"
 	"portcullis.dev/services/bastion/postgres"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/seal"
@@ -38,7 +39,9 @@ type Config struct {
 	// Postgres is how PostgreSQL is served; PostgresAddress, where.
 	Postgres        postgres.Config
 	PostgresAddress string
-	Texts           emergency.Texts
+	// Kubernetes is how kubectl is served; not at all without an address.
+	Kubernetes kubernetes.Config
+	Texts      emergency.Texts
 }
 
 // Deps is what the bastion works with.
@@ -50,20 +53,23 @@ type Deps struct {
 	Gate     gatev1.AccessClient
 	Devices  gatev1.DirectoryClient
 	Broker   sessionv1.ConnectorsClient
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Watch is needed by Kubernetes alone.
+	Watch watched
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Service is the bastion.
 type Service struct {
 	sessionv1.UnimplementedBastionsServer
-	config    Config
-	deps      Deps
-	connector *connector.Connector
-	door      *door
-	vault     *vault
-	crowd     *crowd
-	postgres  *postgres.Door
+	config     Config
+	deps       Deps
+	connector  *connector.Connector
+	door       *door
+	vault      *vault
+	crowd      *crowd
+	postgres   *postgres.Door
+	kubernetes *kubernetes.Proxy // nil if kubectl is not served
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{}
@@ -72,16 +78,23 @@ type Service struct {
 // New answers the service; Run starts it.
 func New(c Config, d Deps) (*Service, error) {
 	s := &Service{config: c, deps: d, open: map[net.Conn]struct{}{}, vault: &vault{opener: d.Opener}, crowd: &crowd{}}
+	protocols := []string{"SSH", postgres.Protocol, "TCP"}
+	if c.Kubernetes.Address != "" {
+		protocols = append(protocols, kubernetes.Protocol)
+	}
 	var err error
 	s.connector, err = connector.New(
-		connector.Config{ID: c.ID, Protocols: []string{"SSH", postgres.Protocol, "TCP"}, Texts: c.Texts, Now: d.Now},
+		connector.Config{ID: c.ID, Protocols: protocols, Texts: c.Texts, Now: d.Now},
 		connector.Deps{Broker: d.Broker, Gate: s.ask, Log: d.Log})
 	if err != nil {
 		return nil, err
 	}
 	s.door = newDoor(c.HostKey, d.Identity)
 	s.postgres = postgres.New(c.Postgres, postgres.Deps{Connector: s.connector, Identity: d.Identity, Login: login, Resolve: s.server, Log: d.Log})
-	return s, nil
+	if c.Kubernetes.Address != "" {
+		s.kubernetes, err = s.proxy(c.Kubernetes)
+	}
+	return s, err
 }
 
 // Register offers the service's RPCs.
@@ -96,6 +109,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.openVault(ctx) })
 	g.Go(func() error { return s.listen(ctx, "SSH", s.config.Address, s.handle) })
 	g.Go(func() error { return s.listen(ctx, "PostgreSQL", s.config.PostgresAddress, s.handlePostgres) })
+	g.Go(func() error { return s.serveKubectl(ctx) })
 	return g.Wait()
 }
 

@@ -153,6 +153,8 @@ type hub struct {
 	open     map[string]*sessionv1.Session
 	ended    map[string]string // id → cause
 	beat     *sessionv1.Heartbeat
+	// protocols are what the connector says it carries.
+	protocols []string
 }
 
 type link struct {
@@ -200,6 +202,9 @@ func (l *link) Send(m *sessionv1.ConnectorMessage) error {
 	for _, id := range m.GetEnded().GetIds() {
 		l.hub.ended[id] = m.GetEnded().GetCause()
 		delete(l.hub.open, id)
+	}
+	if m.GetHello() != nil {
+		l.hub.protocols = m.GetHello().GetProtocols()
 	}
 	if m.GetHeartbeat() != nil {
 		l.hub.beat = m.GetHeartbeat()

@@ -24,6 +24,13 @@ type Settings struct {
 	PostgresKey  string `koanf:"postgres-key" help:"the file of its key"`
 	// PostgresPlain takes people without TLS, on a loopback address alone.
 	PostgresPlain bool `koanf:"postgres-plain" help:"take PostgreSQL without TLS too; on a loopback address alone"`
+	// Kubectl is where it serves kubectl; empty serves none.
+	Kubectl string `koanf:"kubectl" help:"where the bastion serves kubectl, over HTTPS; by itself nowhere"`
+	// KubectlCert and KubectlKey are what it shows there.
+	KubectlCert string `koanf:"kubectl-cert" help:"the file of the certificate that the bastion shows to kubectl"`
+	KubectlKey  string `koanf:"kubectl-key" help:"the file of its key"`
+	// KubectlPrefix stands before the names of people and access groups in a cluster.
+	KubectlPrefix string `koanf:"kubectl-prefix" help:"what stands before the names of people and access groups in a cluster"`
 	// Data is the process's folder: the host key is kept in bastion/ below it.
 	Data string `koanf:"data" help:"the folder of all that is kept"`
 	// BastionID is its name among the connectors; by itself the replica's.
@@ -32,7 +39,7 @@ type Settings struct {
 
 // Entry is the bastion as a process knows it.
 func Entry() run.Entry {
-	return run.Entry{Name: "bastion", Start: Start, Config: Settings{SSH: "127.0.0.1:2222", Data: "data"}}
+	return run.Entry{Name: "bastion", Start: Start, Config: Settings{SSH: "127.0.0.1:2222", KubectlPrefix: "portcullis:", Data: "data"}}
 }
 
 // Start makes the service out of its host.
@@ -70,8 +77,12 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if !strings.HasPrefix(id, "bastion-") {
 		id = "bastion-" + id
 	}
-	return New(Config{Address: s.SSH, ID: id, HostKey: key, Postgres: served, PostgresAddress: s.Postgres, Texts: h.Texts}, Deps{
-		Listen: h.Listen, Journal: h.Journal, Opener: opener, Now: h.Now, Log: h.Log,
+	kubectl, err := s.kubectl(h.Texts, id)
+	if err != nil {
+		return nil, err
+	}
+	return New(Config{Address: s.SSH, ID: id, HostKey: key, Postgres: served, PostgresAddress: s.Postgres, Kubernetes: kubectl, Texts: h.Texts}, Deps{
+		Watch: h.Watch, Listen: h.Listen, Journal: h.Journal, Opener: opener, Now: h.Now, Log: h.Log,
 		Identity: identityv1.NewDoorsClient(identity), Gate: gatev1.NewAccessClient(gate),
 		Devices: gatev1.NewDirectoryClient(gate), Broker: sessionv1.NewConnectorsClient(broker),
 	})

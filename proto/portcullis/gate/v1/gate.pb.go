@@ -334,8 +334,10 @@ type CheckResponse struct {
 	Emergency string `protobuf:"bytes,5,opt,name=emergency,proto3" json:"emergency,omitempty"`
 	Revision  string `protobuf:"bytes,6,opt,name=revision,proto3" json:"revision,omitempty"`
 	// For doors: what to stamp on the session, with the groups that gave access.
-	Admission     *v1.Admission `protobuf:"bytes,7,opt,name=admission,proto3" json:"admission,omitempty"`
-	AccessGroups  []string      `protobuf:"bytes,8,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	Admission    *v1.Admission `protobuf:"bytes,7,opt,name=admission,proto3" json:"admission,omitempty"`
+	AccessGroups []string      `protobuf:"bytes,8,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
+	// For doors: those of access_groups that the user is in. They are why the user has access.
+	UserGroups    []string `protobuf:"bytes,9,rep,name=user_groups,json=userGroups,proto3" json:"user_groups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -422,6 +424,13 @@ func (x *CheckResponse) GetAdmission() *v1.Admission {
 func (x *CheckResponse) GetAccessGroups() []string {
 	if x != nil {
 		return x.AccessGroups
+	}
+	return nil
+}
+
+func (x *CheckResponse) GetUserGroups() []string {
+	if x != nil {
+		return x.UserGroups
 	}
 	return nil
 }
@@ -640,7 +649,7 @@ type Device struct {
 	AccessGroups []string `protobuf:"bytes,11,rep,name=access_groups,json=accessGroups,proto3" json:"access_groups,omitempty"`
 	// The host key's fingerprint, as ssh-keygen -l says it: "SHA256:…". Output only.
 	HostKeyFingerprint string `protobuf:"bytes,12,opt,name=host_key_fingerprint,json=hostKeyFingerprint,proto3" json:"host_key_fingerprint,omitempty"`
-	// POSTGRES: certificates in PEM of the authorities that may have signed the server's. Without any, those that
+	// POSTGRES and KUBERNETES: certificates in PEM of the authorities that may have signed the server's. Without any, those that
 	// the bastion's system knows.
 	ServerCa string `protobuf:"bytes,13,opt,name=server_ca,json=serverCa,proto3" json:"server_ca,omitempty"`
 	// POSTGRES and TCP: a session ends after so long without traffic, and in any case after so long. 0 is no limit.
@@ -2670,7 +2679,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x06device\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06device\x12?\n" +
 	"\achannel\x18\x03 \x01(\x0e2\x1b.portcullis.gate.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xc7\x03\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xe8\x03\n" +
 	"\rCheckResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12@\n" +
 	"\x06reason\x18\x02 \x01(\x0e2(.portcullis.gate.v1.CheckResponse.ReasonR\x06reason\x12\x18\n" +
@@ -2679,7 +2688,9 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\temergency\x18\x05 \x01(\tR\temergency\x12\x1a\n" +
 	"\brevision\x18\x06 \x01(\tR\brevision\x12@\n" +
 	"\tadmission\x18\a \x01(\v2\".portcullis.emergency.v1.AdmissionR\tadmission\x12#\n" +
-	"\raccess_groups\x18\b \x03(\tR\faccessGroups\"m\n" +
+	"\raccess_groups\x18\b \x03(\tR\faccessGroups\x12\x1f\n" +
+	"\vuser_groups\x18\t \x03(\tR\n" +
+	"userGroups\"m\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aALLOWED\x10\x01\x12\r\n" +
