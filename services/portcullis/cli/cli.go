@@ -16,6 +16,7 @@ import (
 
 	"portcullis.dev/services/portcullis/cli/account"
 	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/cluster"
 	"portcullis.dev/services/portcullis/cli/inventory"
 	"portcullis.dev/services/portcullis/cli/notice"
 	"portcullis.dev/services/portcullis/cli/panel"
@@ -57,6 +58,7 @@ func newRoot(a *app.App, extra []Extra) *cobra.Command {
 	root.AddCommand(panel.Commands(a)...)
 	root.AddCommand(account.Commands(a)...)
 	root.AddCommand(inventory.Commands(a)...)
+	root.AddCommand(cluster.Commands(a)...)
 	root.AddCommand(notice.Commands(a)...)
 	root.AddCommand(record.Commands(a)...)
 	root.AddCommand(version(a))

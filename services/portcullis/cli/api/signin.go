@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"portcullis.dev/pkg/fault"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 )
 
@@ -160,6 +161,28 @@ func (c *Client) User() string {
 func (c *Client) HasCredential() bool {
 	_, stored, err := c.stored()
 	return c.token != "" || stored || err != nil
+}
+
+// Credential is what the commands send along, renewed when it is about to end, for another program to send. A program's token
+// has no end.
+func (c *Client) Credential(ctx context.Context) (SignIn, error) {
+	if c.token != "" {
+		return SignIn{Token: c.token}, nil
+	}
+	if _, err := c.credential(ctx, Request{}); err != nil {
+		return SignIn{}, err
+	}
+	in, ok, err := c.stored()
+	if err != nil {
+		return SignIn{}, err
+	}
+	if !ok {
+		return SignIn{}, &Refusal{Code: "UNAUTHENTICATED", Reason: fault.Unauthenticated, Message: "Nobody is signed in at " + c.Address()}
+	}
+	if !c.Now().Before(in.ExpireTime) {
+		return SignIn{}, &Refusal{Code: "UNAUTHENTICATED", Reason: fault.Unauthenticated, Message: "Your sign-in at " + c.Address() + " is over"}
+	}
+	return in, nil
 }
 
 func (c *Client) stored() (SignIn, bool, error) {
