@@ -5,6 +5,7 @@ package chart_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,13 +137,36 @@ func TestWhatIsSaidOfOneServiceHoldsForItAlone(t *testing.T) {
 	}
 	for name, o := range of[networkingv1.NetworkPolicy](all) {
 		for _, rule := range o.Spec.Ingress {
-			if (at(rule.Ports, "http") || at(rule.Ports, "ssh") || at(rule.Ports, "postgres")) && (len(rule.From) != 1 || rule.From[0].IPBlock.CIDR != "10.0.0.0/8") {
+			if (at(rule.Ports, "http") || at(rule.Ports, "ssh") || at(rule.Ports, "postgres") || at(rule.Ports, "kubectl")) && (len(rule.From) != 1 || rule.From[0].IPBlock.CIDR != "10.0.0.0/8") {
 				t.Error(name, rule)
 			}
 		}
 	}
 	if config := of[corev1.ConfigMap](all)["portcullis-gateway"].Data["config.yaml"]; !strings.Contains(config, "trusted-proxies:\n- 10.0.0.0/8") {
 		t.Error(config)
+	}
+}
+
+func TestKubectlIsServedWhereItIsAskedFor(t *testing.T) {
+	none, all := objects(t, values{}), objects(t, choices()["open to the world"])
+	if s, ok := of[corev1.Service](none)["portcullis-kubectl"]; ok || strings.Contains(of[corev1.ConfigMap](none)["portcullis-bastion"].Data["config.yaml"], "kubectl") {
+		t.Error("it is served by itself", s)
+	}
+	service, bastion := of[corev1.Service](all)["portcullis-kubectl"], of[appsv1.Deployment](all)["portcullis-bastion"].Spec.Template
+	if service.Spec.Type != corev1.ServiceTypeLoadBalancer || service.Spec.Ports[0].Port != 6443 || service.Spec.Selector["app.kubernetes.io/component"] != "bastion" {
+		t.Error(service.Spec)
+	}
+	if !slices.Contains(secretsOf(bastion.Spec), "cert") || !slices.ContainsFunc(bastion.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == "kubectl" && p.ContainerPort == 6443 }) {
+		t.Error(bastion.Spec)
+	}
+	config := of[corev1.ConfigMap](all)["portcullis-bastion"].Data["config.yaml"]
+	for _, mount := range bastion.Spec.Containers[0].VolumeMounts {
+		if mount.Name == "kubectl" && (mount.SubPath != "" || !strings.Contains(config, "kubectl-cert: "+mount.MountPath+"/tls.crt") || !strings.Contains(config, "kubectl: :6443")) {
+			t.Error(mount, config) // a mounted file, unlike a mounted folder, is not replaced
+		}
+	}
+	if !slices.ContainsFunc(of[networkingv1.NetworkPolicy](all)["portcullis-bastion"].Spec.Ingress, func(r networkingv1.NetworkPolicyIngressRule) bool { return at(r.Ports, "kubectl") }) {
+		t.Error("its policy lets nobody in")
 	}
 }
 

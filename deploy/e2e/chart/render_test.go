@@ -176,7 +176,8 @@ func choices() map[string]values {
 			"certificates.source": "cert-manager", "certificates.certManager.issuer.name": "corp", "certificates.certManager.issuer.kind": "ClusterIssuer",
 		},
 		"open to the world": {
-			"public.type": "LoadBalancer", "ssh.type": "LoadBalancer", "ssh.annotations": map[string]any{"a": "b"}, "postgres.enabled": true, "postgres.type": "LoadBalancer", "public.ingress.enabled": true, "public.ingress.host": "doors.example.com",
+			"public.type": "LoadBalancer", "ssh.type": "LoadBalancer", "ssh.annotations": map[string]any{"a": "b"}, "postgres.enabled": true, "postgres.type": "LoadBalancer",
+			"kubectl.enabled": true, "kubectl.certificate.existingSecret": "cert", "kubectl.type": "LoadBalancer", "public.ingress.enabled": true, "public.ingress.host": "doors.example.com",
 			"public.ingress.className": "x", "public.ingress.tlsSecret": "cert", "services.access-gate.autoscaling.enabled": true,
 			"services.access-gate.nodeSelector": map[string]any{"a": "b"}, "services.access-gate.podAnnotations": map[string]any{"a": "b"},
 			"services.gateway.config.trusted-proxies": []any{"10.0.0.0/8"}, "image.registry": "registry.example.com", "image.pullSecrets": []any{map[string]any{"name": "pull"}},

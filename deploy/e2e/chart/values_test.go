@@ -35,7 +35,7 @@ func TestValuesThatNobodyKnowsAreRefused(t *testing.T) {
 func TestValuesThatCannotBeAreRefused(t *testing.T) {
 	for _, v := range []values{
 		{"image.tag": "latest"}, {"nats.server.image.tag": "latest"}, {"image.digests.gateway": "abc"}, {"nats.inChart": false}, {"redis.inChart": false},
-		{"redis.inChart": false, "redis.url": "redis://r:6379"}, {"nats.server.replicas": 2}, {"defaults.replicas": 0}, {"certificates.source": "self"},
+		{"redis.inChart": false, "redis.url": "redis://r:6379"}, {"kubectl.enabled": true}, {"nats.server.replicas": 2}, {"defaults.replicas": 0}, {"certificates.source": "self"},
 		{"public.ingress.enabled": true}, {"keys.existingSecrets.gateway": "only-one"}, {"logLevel": "loud"}, {"nats.inChart": false, "nats.urls": []any{"http://x"}},
 		{"defaults.resources.limits.memory": nil},
 	} {
@@ -105,7 +105,8 @@ func TestEverySettingOfAServiceIsTheChartsOrYours(t *testing.T) {
 	configs := of[corev1.ConfigMap](objects(t, values{}))
 	// nats-user is the service's name; instance is in the environment; files hold the rest.
 	never := []string{"config", "instance", "nats-user", "nats-password", "admin-password", "admin-totp-secret", "redis-password", "redis-cluster", "redis-sentinel-password",
-		"oidc-client-secret", "oidc-ca", "kubernetes-cluster", "kubernetes-parameter", "kubernetes-api", "kubernetes-token-file", "kubernetes-ca"}
+		"oidc-client-secret", "oidc-ca", "kubernetes-cluster", "kubernetes-parameter", "kubernetes-api", "kubernetes-token-file", "kubernetes-ca",
+		"kubectl", "kubectl-cert", "kubectl-key"}
 	for _, service := range services {
 		binary, err := stack.Binary(service)
 		if err != nil {

@@ -67,6 +67,9 @@ topologySpreadConstraints:
 {{- $shown := ternary "/etc/portcullis/postgres" "/etc/portcullis/tls" (ne $v.postgres.certificate.existingSecret "") -}}
 {{- $c = merge $c (dict "ssh" ":2222" "data" "/var/lib/portcullis" "postgres" (ternary ":5433" "" $v.postgres.enabled) "postgres-plain" false
   "postgres-cert" (printf "%s/tls.crt" $shown) "postgres-key" (printf "%s/tls.key" $shown)) -}}
+{{- if $v.kubectl.enabled -}}
+{{- $c = merge $c (dict "kubectl" ":6443" "kubectl-cert" "/etc/portcullis/kubectl/tls.crt" "kubectl-key" "/etc/portcullis/kubectl/tls.key") -}}
+{{- end -}}
 {{- else if eq $service "identity" -}}
 {{- $c = merge $c (dict "admin-user" $v.admin.user "admin-password-file" "/etc/portcullis/admin/password" "admin-totp-secret-file" "/etc/portcullis/admin/totp-secret") -}}
 {{- if $v.oidc.existingSecret }}{{ $_ := set $c "oidc-client-secret-file" "/etc/portcullis/oidc/client-secret" }}{{ end -}}
