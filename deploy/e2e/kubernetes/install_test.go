@@ -26,6 +26,7 @@ const (
 const small = `image: {registry: localhost}
 defaults: {resources: {requests: {cpu: 5m, memory: 32Mi, ephemeral-storage: 8Mi}}}
 services: {identity: {config: {mfa-min-age: 0s}}}
+kubectl: {enabled: true, certificate: {existingSecret: kubectl}}
 nats: {server: {image: {repository: localhost/nats}, storage: {size: 1Gi}, resources: {requests: {cpu: 10m, memory: 64Mi, ephemeral-storage: 8Mi}}}}
 redis: {server: {image: {repository: localhost/valkey/valkey}, resources: {requests: {cpu: 5m, memory: 16Mi, ephemeral-storage: 8Mi}}}}
 `
@@ -48,6 +49,7 @@ func TestTheChartOnARealNode(t *testing.T) {
 		{installs, install},
 		{"HelmTestAsksTheDoors", helmTest},
 		{"TheScenariosHold", scenarios},
+		{"KubectlGoesThroughTheBastion", bastion},
 		{"WhatHelmSendsIsValid", valid},
 		{"NobodyFindsFaultWithTheManifests", scored},
 		{"NoCheckFailsInAnUpgradeADrainAndARollback", lives},
@@ -68,6 +70,7 @@ func (n *node) room() {
 		return err == nil
 	})
 	n.run("kubectl", "create", "namespace", namespace)
+	n.kubectlSecret()
 	n.run("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", "pod-security.kubernetes.io/enforce-version=latest")
 	for i := range 3 {
 		folder := fmt.Sprintf("%s/volumes/%d", place, i)
