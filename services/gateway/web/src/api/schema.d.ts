@@ -545,6 +545,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/locks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Emergencies_ListLocks"];
+        put?: never;
+        /**
+         * ApplyLock shuts one user, device or access group, to administrators too, and ends what it has open: sessions, and
+         *     a user's sign-ins. Nobody locks themselves, nor the last administrator with a working MFA.
+         */
+        post: operations["Emergencies_ApplyLock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Emergencies_GetLock"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locks/{id}:cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["Emergencies_CancelLock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/mailboxes": {
         parameters: {
             query?: never;
@@ -817,6 +869,43 @@ export interface paths {
         put?: never;
         /** EndSession ends one session now; it answers when the connector has confirmed, or says that it has not. */
         post: operations["Sessions_EndSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{id}:resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ResumeSession lets a session go on that was suspended, with all that was held. */
+        post: operations["Sessions_ResumeSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{id}:suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * SuspendSession holds what the person of one session sends, and keeps all else of it, until it is
+         *     resumed or ended. It answers when the connector holds it, or as it is after a while.
+         */
+        post: operations["Sessions_SuspendSession"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1454,6 +1543,27 @@ export interface components {
              */
             startTime?: string;
         };
+        ApplyLockRequest: {
+            /** @description or of an access group, which means the devices that are in it at each decision. */
+            accessGroup?: string;
+            /** @description of a device, */
+            device?: string;
+            digest?: string;
+            /** @description 1 minute to 30 days; unset: until somebody lifts it. */
+            duration?: string;
+            governanceCode?: string;
+            grant?: string;
+            justification?: string;
+            justificationPublic?: boolean;
+            requestId?: string;
+            /**
+             * Format: date-time
+             * @description Now, if unset. Up to a year ahead.
+             */
+            startTime?: string;
+            /** @description Exactly one of the three: the name of a user, */
+            user?: string;
+        };
         ApplyLockdownRequest: {
             breakGlassTokens?: string[];
             /** @description Users and tokens that this lockdown lets through, beside the policy's. */
@@ -1534,6 +1644,8 @@ export interface components {
              * @description The latest end reachable through ONGOING windows.
              */
             until?: string;
+            /** @description For doors: those of access_groups that the user is in. They are why the user has access. */
+            userGroups?: string[];
         };
         /** @enum {string} */
         "CheckResponse.Reason": "REASON_UNSPECIFIED" | "ALLOWED" | "NO_ACCESS" | "FROZEN" | "LOCKDOWN" | "LOCKED" | "STALE";
@@ -1627,6 +1739,8 @@ export interface components {
             hostKey?: string;
             /** @description The host key's fingerprint, as ssh-keygen -l says it: "SHA256:…". Output only. */
             hostKeyFingerprint?: string;
+            /** @description POSTGRES and TCP: a session ends after so long without traffic, and in any case after so long. 0 is no limit. */
+            idleLimit?: string;
             labels?: {
                 [key: string]: string;
             };
@@ -1635,9 +1749,15 @@ export interface components {
             port?: number;
             protocol?: components["schemas"]["Protocol"];
             requestId?: string;
+            /**
+             * @description POSTGRES and KUBERNETES: certificates in PEM of the authorities that may have signed the server's. Without any, those that
+             *     the bastion's system knows.
+             */
+            serverCa?: string;
+            sessionLimit?: string;
         };
         /**
-         * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+         * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
          *     state after each change. `status` and the progress counts are filled in when it is read; all the
          *     rest is what the journal holds.
          */
@@ -1675,7 +1795,7 @@ export interface components {
             endLiveSessions?: boolean;
             /**
              * Format: date-time
-             * @description Exclusive. Becomes the cancel time when an ONGOING window is cancelled.
+             * @description Exclusive. Becomes the cancel time when an ONGOING window is cancelled. Unset for a lock without an end.
              */
             endTime?: string;
             /**
@@ -1689,7 +1809,7 @@ export interface components {
             governanceCode?: string;
             /** @description Lockdown: the hold that shut the doors before this could be written; for a hold itself, its own id. */
             hold?: string;
-            /** @description T-, F- or L- and the number of its first entry in the journal, for instance "L-0042". */
+            /** @description T-, F-, L- or K- (a lock) and the number of its first entry in the journal, for instance "L-0042". */
             id?: string;
             justification?: string;
             /** @description Whether those who are refused or cut off may read the justification. */
@@ -1703,7 +1823,7 @@ export interface components {
             lastEndedMs?: number;
             /**
              * Format: int64
-             * @description The progress of a termination, and from its start on that of a lockdown or of a freeze that ends live
+             * @description The progress of a termination, and from its start on that of a lockdown, a lock or a freeze that ends live
              *     sessions; unset for others, and of a window that nobody says anything of any more.
              *
              *     How many sessions it selects and are still open, as the connectors say.
@@ -1713,7 +1833,7 @@ export interface components {
             revision?: string;
             /** @description Lockdown: program tokens stay shut after it, until an administrator re-arms each. */
             revokeTokens?: boolean;
-            /** @description Termination: whom it ends. */
+            /** @description Termination: whom it ends. Lock: the one user, device or access group that is shut. */
             selector?: components["schemas"]["Selector"];
             /** @description Lockdown that starts at once: the one sign-in that it spares, the one that presented the grant. */
             sparedSignIn?: string;
@@ -1730,15 +1850,22 @@ export interface components {
             unreachable?: number;
         };
         /** @enum {string} */
-        "Emergency.Kind": "KIND_UNSPECIFIED" | "TERMINATION" | "FREEZE" | "LOCKDOWN";
+        "Emergency.Kind": "KIND_UNSPECIFIED" | "TERMINATION" | "FREEZE" | "LOCKDOWN" | "LOCK";
         /** @enum {string} */
         "Emergency.Status": "STATUS_UNSPECIFIED" | "PENDING" | "ONGOING" | "ENDED" | "CANCELLED" | "RUNNING" | "DONE" | "PARTIAL";
         /** @description Enforcer is whatever shuts a door: a gate, a broker, a connector, a guard. */
         Enforcer: {
+            /** @description How long ago it is certain to have known all that was on record; unset where nothing is known of that. */
+            age?: string;
             bootId?: string;
+            /**
+             * @description How old that may be until it is stale. Past it, a STRICT one refuses and a BEST_EFFORT one goes on. Unset by one that does
+             *     not tell, of an earlier version: then fresh says only that it was heard.
+             */
+            bound?: string;
             /** @description How far its clock is ahead of most others', where that is more than 5 s; unset otherwise. */
             clockSkew?: string;
-            /** @description Whether it was heard within the last three seconds. */
+            /** @description Whether it was heard within the last three seconds, and knows that nothing older than its bound is missing in what it holds. */
             fresh?: boolean;
             id?: string;
             /**
@@ -1951,6 +2078,16 @@ export interface components {
         };
         ListLockdownsResponse: {
             lockdowns?: components["schemas"]["Emergency"][];
+            nextPageToken?: string;
+            /** @description Everyone who has applied one of this kind. */
+            people?: string[];
+            /** @description How many there are of each status, whichever status was asked for. */
+            statusCounts?: {
+                [key: string]: number;
+            };
+        };
+        ListLocksResponse: {
+            locks?: components["schemas"]["Emergency"][];
             nextPageToken?: string;
             /** @description Everyone who has applied one of this kind. */
             people?: string[];
@@ -2295,10 +2432,12 @@ export interface components {
             /** Format: date-time */
             startTime?: string;
             state?: components["schemas"]["Session.State"];
+            /** @description Its connector can suspend it. */
+            suspendable?: boolean;
             user?: string;
         };
         /** @enum {string} */
-        "Session.State": "STATE_UNSPECIFIED" | "OPENING" | "OPEN" | "ENDED" | "UNREACHABLE" | "ENDING";
+        "Session.State": "STATE_UNSPECIFIED" | "OPENING" | "OPEN" | "ENDED" | "UNREACHABLE" | "ENDING" | "SUSPENDED";
         /**
          * @description SessionCount is how many sessions there were at one moment, as their connectors said. On the stream
          *     SESSION it is `session.count.<mark>`, the mark in Unix seconds.
@@ -3197,6 +3336,7 @@ export interface operations {
             content: {
                 "application/json": {
                     freeze?: components["schemas"]["ApplyFreezeRequest"];
+                    lock?: components["schemas"]["ApplyLockRequest"];
                     lockdown?: components["schemas"]["ApplyLockdownRequest"];
                     /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
                     requestId?: string;
@@ -3333,7 +3473,7 @@ export interface operations {
         };
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -3361,7 +3501,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -3425,7 +3565,7 @@ export interface operations {
         };
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -3467,7 +3607,7 @@ export interface operations {
         };
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -3749,7 +3889,7 @@ export interface operations {
         };
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -3777,7 +3917,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -3814,7 +3954,7 @@ export interface operations {
         };
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -3856,7 +3996,159 @@ export interface operations {
         };
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
+             *     state after each change. `status` and the progress counts are filled in when it is read; all the
+             *     rest is what the journal holds.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emergency"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Emergencies_ListLocks: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+                /**
+                 * @description "status=ONGOING", "createdBy=alice", "accessGroup=payments" (of freezes: what they block, or blocked), "since=" and
+                 *     "until=" and a moment such as 2026-11-22T03:00:00Z (what was on or to come between them); joined by " AND ".
+                 */
+                filter?: string;
+                /** @description Words that the id, a person, a justification, a governance code or a name in the selector holds: each of them somewhere. */
+                query?: string;
+                /**
+                 * @description Newest first, if unset. "status" (what is on, what is to come, then the newest), "startTime", "endTime", "createdBy",
+                 *     "justification", "governanceCode", "ended" or "blockedDevices"; with " desc" behind it the other way round.
+                 */
+                orderBy?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListLocksResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Emergencies_ApplyLock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description or of an access group, which means the devices that are in it at each decision. */
+                    accessGroup?: string;
+                    /** @description of a device, */
+                    device?: string;
+                    digest?: string;
+                    /** @description 1 minute to 30 days; unset: until somebody lifts it. */
+                    duration?: string;
+                    governanceCode?: string;
+                    grant?: string;
+                    justification?: string;
+                    justificationPublic?: boolean;
+                    requestId?: string;
+                    /**
+                     * Format: date-time
+                     * @description Now, if unset. Up to a year ahead.
+                     */
+                    startTime?: string;
+                    /** @description Exactly one of the three: the name of a user, */
+                    user?: string;
+                };
+            };
+        };
+        responses: {
+            /**
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
+             *     state after each change. `status` and the progress counts are filled in when it is read; all the
+             *     rest is what the journal holds.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emergency"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Emergencies_GetLock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
+             *     state after each change. `status` and the progress counts are filled in when it is read; all the
+             *     rest is what the journal holds.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emergency"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Emergencies_CancelLock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    governanceCode?: string;
+                    grant?: string;
+                    justification?: string;
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /**
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -4541,6 +4833,70 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Sessions_ResumeSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    justification?: string;
+                    /** @description As in EndSessionRequest. */
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Sessions_SuspendSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    justification?: string;
+                    /** @description As in EndSessionRequest. */
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
     Sessions_GetSessionHistory: {
         parameters: {
             query?: {
@@ -4691,6 +5047,12 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /**
+                     * Format: int64
+                     * @description A program on the person's own machine that waits for the browser at http://127.0.0.1:<port>/finish (RFC 8252,
+                     *     7.3), and finishes itself; 0 for the console. The provider has to know that address of this client.
+                     */
+                    loopbackPort?: number;
                     /** @description Taken as with every POST, but not kept: each call begins another. */
                     requestId?: string;
                     /** @description A page of the console to go to afterwards: a path of this very site. */
@@ -5345,7 +5707,7 @@ export interface operations {
         };
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
@@ -5373,7 +5735,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description Emergency is the record of a termination, a freeze or a lockdown: one message holds its whole
+             * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
              *     state after each change. `status` and the progress counts are filled in when it is read; all the
              *     rest is what the journal holds.
              */
