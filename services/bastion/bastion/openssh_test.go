@@ -127,14 +127,14 @@ func (w *world) run(gate gatev1.AccessClient, broker sessionv1.ConnectorsClient)
 	}
 	key, err := hostKey(filepath.Join(w.data, "host.pem"))
 	must(t, err)
-	served, err := Settings{Data: w.data, Postgres: "127.0.0.2:0"}.postgres()
+	served, err := Settings{Data: w.data, Postgres: "localhost:0"}.postgres()
 	must(t, err)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	listening := map[string]chan net.Listener{"127.0.0.1:0": make(chan net.Listener, 1), "127.0.0.2:0": make(chan net.Listener, 1)}
-	w.Service, err = New(Config{Address: "127.0.0.1:0", ID: "bastion-1", HostKey: key, Postgres: served, PostgresAddress: "127.0.0.2:0"}, Deps{
+	listening := map[string]chan net.Listener{"127.0.0.1:0": make(chan net.Listener, 1), "localhost:0": make(chan net.Listener, 1)}
+	w.Service, err = New(Config{Address: "127.0.0.1:0", ID: "bastion-1", HostKey: key, Postgres: served, PostgresAddress: "localhost:0"}, Deps{
 		Listen: func(network, address string) (net.Listener, error) {
 			l, err := net.Listen(network, address)
 			listening[address] <- l
@@ -147,7 +147,7 @@ func (w *world) run(gate gatev1.AccessClient, broker sessionv1.ConnectorsClient)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
-	w.addr, w.served = (<-listening["127.0.0.1:0"]).Addr().String(), (<-listening["127.0.0.2:0"]).Addr().String()
+	w.addr, w.served = (<-listening["127.0.0.1:0"]).Addr().String(), (<-listening["localhost:0"]).Addr().String()
 	w.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {

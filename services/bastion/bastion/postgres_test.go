@@ -2,6 +2,7 @@ package bastion
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"errors"
 	"fmt"
@@ -212,6 +213,30 @@ func TestWhoReadsNothingIsCutOffAllTheSame(t *testing.T) {
 	if took := time.Since(struck); took > 2*time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+func TestManyBackendsAreGoneTogether(t *testing.T) {
+	w := newWorldWithoutDevices(t)
+	d := w.addDatabase("payments-db", nil)
+	const many = 12
+	ends := make(chan error, many)
+	for range many {
+		c := w.library(t, "")
+		go func() {
+			_, err := c.Exec(context.Background(), "select pg_sleep(600) as one_of_many").ReadAll()
+			ends <- err
+		}()
+	}
+	eventually(t, "the server works", func() bool { return d.running(t, "one_of_many") == many })
+	w.strike(termination(&emergencyv1.Selector{Devices: []string{"payments-db"}}))
+	for range many {
+		if refusal := new(pgconn.PgError); !errors.As(<-ends, &refusal) || refusal.Code != "57P01" || !strings.Contains(refusal.Message, "Terminated by an administrator") {
+			t.Errorf("a session ended with %v", refusal)
+		}
+	}
+	eventually(t, "all are gone, and forgotten", func() bool {
+		return d.running(t, "one_of_many") == 0 && len(w.kept()) == 0 && w.connector.Live() == 0
+	})
 }
 
 func TestWhoVanishesLeavesNoQueryBehind(t *testing.T) {

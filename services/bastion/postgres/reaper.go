@@ -24,6 +24,8 @@ const (
 	// giveUpAfter bounds how long an end is tried for. No server is away for so long, and comes back as it was.
 	giveUpAfter = 24 * time.Hour
 	atOnce      = 8 // cancel requests
+	// headStart is how long many cancel requests wait for one sign-in that makes them needless.
+	headStart = 250 * time.Millisecond
 )
 
 // reaper sees to it that servers' backends are gone when their sessions are: by a cancel request, which takes no
@@ -188,6 +190,12 @@ func cancelAll(ctx context.Context, batch []*dying) map[*dying]bool {
 	done := map[*dying]bool{}
 	var g errgroup.Group
 	g.SetLimit(atOnce)
+	if len(batch) > atOnce {
+		select {
+		case <-ctx.Done():
+		case <-time.After(headStart):
+		}
+	}
 	for _, x := range batch {
 		g.Go(func() error {
 			if ctx.Err() == nil && x.cancel(ctx) == nil {
@@ -215,15 +223,18 @@ func terminate(ctx context.Context, credential *gatev1.Credential, left map[*dyi
 	defer func() { _ = conn.Close(ctx) }()
 	for x := range left {
 		if x.Since != 0 {
-			_, failed := conn.Exec(ctx, "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where "+x.itself()).ReadAll()
+			_, failed := conn.Exec(ctx, "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where "+x.surely()).ReadAll()
 			err = errors.Join(err, failed)
 		}
 	}
 	return errors.Join(err, watch(ctx, conn, left))
 }
 
-// itself is true of the backend's row and of no other's, unless its server hides when it began.
-func (r record) itself() string {
+// surely is true of the backend's row and of no other's: numbers come again.
+func (r record) surely() string { return fmt.Sprintf("pid = %d and %s = %d", r.PID, since, r.Since) }
+
+// perhaps is true of it even if the role may not see when it began.
+func (r record) perhaps() string {
 	return fmt.Sprintf("(pid = %d and coalesce(%s = %d, true))", r.PID, since, r.Since)
 }
 
@@ -266,7 +277,7 @@ func whichOf(left map[*dying]bool) (known []string, unknown map[*dying]bool) {
 			unknown[x] = true
 			continue
 		}
-		known = append(known, x.itself())
+		known = append(known, x.perhaps())
 	}
 	return known, unknown
 }

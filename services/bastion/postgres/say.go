@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -38,6 +39,7 @@ func stateOf(reason string) string {
 
 // fatal is an error that ends a session, as a client reads it.
 func fatal(state, message string) []byte {
+	message = strings.ReplaceAll(message, "\x00", "") // which would end it
 	return encoded(&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: state, Message: message})
 }
 

@@ -135,7 +135,12 @@ func (s *session) conclude(reason string) {
 // explain writes the reason behind all that is on its way to the person, if that ends with a whole message.
 func (s *session) explain(reason string) {
 	_ = s.raw.SetWriteDeadline(time.Now().Add(farewell))
-	<-s.relay.down // the server's side is closed, and writing has a deadline
+	select {
+	case <-s.relay.down: // the server's side is closed, and writing has a deadline
+	case <-time.After(2 * farewell): // but over SSH
+		_ = s.raw.Close()
+		return
+	}
 	if !s.relay.whole {
 		_ = s.raw.Close()
 		return
