@@ -41,6 +41,9 @@ func (d *Door) prove(ctx context.Context, person net.Conn, first startup) (someo
 		Username: user, Address: address(person),
 		Proof: &identityv1.AuthenticateRequest_Password{Password: &identityv1.PasswordProof{Password: password, Code: code}},
 	})
+	if fault.Is(err, fault.Internal) { // said, unlike a connection that broke
+		return someone{}, fault.New(fault.Unavailable, "Who you are can't be checked now. Try again in a moment").Because(err)
+	}
 	if err != nil {
 		return someone{}, err
 	}
