@@ -198,8 +198,8 @@ func untold(err error) error {
 	return fault.New(fault.JournalUnavailable, "The session is on another replica, and the journal that would tell it can't be reached. Try again in a moment").Because(err)
 }
 
-// SuspendSession holds what the person of one session sends. As with EndSession, the order is on record if
-// that can be.
+// SuspendSession holds what the person of one session sends, also while it can't be put on record; whoever
+// asks is told so then.
 func (b *Broker) SuspendSession(ctx context.Context, r *sessionv1.SuspendSessionRequest) (*sessionv1.Session, error) {
 	return b.want(ctx, r.GetId(), sessionv1.Session_SUSPENDED, r.GetJustification())
 }
@@ -225,8 +225,12 @@ func (b *Broker) want(ctx context.Context, id string, state sessionv1.Session_St
 	}
 	b.suspensions.put(id, &sessionv1.SessionRecord{Session: wanted})
 	here := b.carryOut(id, b.suspend)
-	if state == sessionv1.Session_SUSPENDED {
-		if err := b.putOrder(ctx, subjectSuspension, wanted, justification); err != nil && !here {
+	if state == sessionv1.Session_SUSPENDED { // held first
+		err := b.putOrder(ctx, subjectSuspension, wanted, justification)
+		if err != nil && here {
+			return nil, fault.New(fault.JournalUnavailable, "The session is held, but the journal can't be reached to put that on record: a broker that starts anew may let it go. Suspend it again in a moment").Because(err)
+		}
+		if err != nil {
 			b.suspensions.drop(id)
 			return nil, untold(err)
 		}

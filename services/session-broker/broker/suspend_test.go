@@ -159,3 +159,28 @@ func TestASessionThatCanNotBeSuspendedIsNotSaidToBe(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutTheJournalASessionIsHeldAndNotLetGo(t *testing.T) {
+	g := newGround(t, registry.NewMemory())
+	g.replica().kill()
+	b, err := New(Config{Instance: "full"}, Deps{View: g.view, Pulse: g.pulses, Store: g.index, Index: g.index,
+		Records: func(ctx context.Context) (Records, error) {
+			s, err := g.journal.Stream(ctx, "SESSION")
+			return broken{s}, err
+		}})
+	must(t, err)
+	full := g.serve(b, "127.0.0.1:0")
+	s, told := g.site("host-1", full.addr).suspendable("alice", "db-1")
+	full.mustBe(t, s.ID(), sessionv1.Session_OPEN)
+	if _, err := full.SuspendSession(t.Context(), &sessionv1.SuspendSessionRequest{Id: s.ID()}); !fault.Is(err, fault.JournalUnavailable) {
+		t.Errorf("suspending: %v", err)
+	}
+	full.mustBe(t, s.ID(), sessionv1.Session_SUSPENDED)
+	if _, err := full.ResumeSession(t.Context(), &sessionv1.ResumeSessionRequest{Id: s.ID()}); !fault.Is(err, fault.JournalUnavailable) {
+		t.Errorf("resuming: %v", err)
+	}
+	full.mustBe(t, s.ID(), sessionv1.Session_SUSPENDED)
+	if first := <-told; first != "true "+full.config.Texts.Suspended() || len(told) > 0 {
+		t.Errorf("the host was told %q", first)
+	}
+}
