@@ -46,10 +46,12 @@ export function Target({ draft, set, disabled }: Set) {
   const on = draft.target
   return (
     <>
-      <Radios
-        className="seg" label={t('locks')} disabled={disabled} options={targets.map((value) => ({ value, text: t(one[value]) }))}
-        value={on} change={(target) => set({ target: target as On })}
-      />
+      <div className="targets">
+        <Radios
+          className="seg" label={t('locks')} disabled={disabled} options={targets.map((value) => ({ value, text: t(one[value]) }))}
+          value={on} change={(target) => set({ target: target as On })}
+        />
+      </div>
       <div className="names">
         <Suspense fallback={<Skeleton rows={1} />}>
           <Field

@@ -50,7 +50,7 @@ export function Word({ kind, draft, set, missing, phase, error, act, anew, child
         </button>
       </div>
       <div id="lacks" className="hint" role="status">
-        {phase === 'asking' ? <b className="b asking">{t('unknown')}</b> : missing.length > 0 && !busy ? <span>{t('lacks', { list: missing.map((l) => t(`lack_${l}`)).join(', ') })}</span> : <span>{children} {t('once')}</span>}
+        {phase === 'asking' ? <b className="b asking">{t('unknown')}</b> : missing.length > 0 && !busy ? <span>{t('lacks', { list: missing.map((l) => t(kind === 'lock' && l === 'whom' ? 'lack_locked' : `lack_${l}`)).join(', ') })}</span> : <span>{children} {t('once')}</span>}
       </div>
       {reused && (
         <div className="note refusal" role="alert">
