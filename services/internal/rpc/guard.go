@@ -146,8 +146,13 @@ func (s *Server) shut(state *watch.State, row Row, c who.Caller, now time.Time) 
 
 // Shut is the refusal of a lockdown or a lock that is on, nil for any other verdict. Its details name it.
 func Shut(t emergency.Texts, v emergency.Verdict, now time.Time) error {
-	reason := map[emergency.Reason]string{emergency.LockedDown: fault.Lockdown, emergency.Locked: fault.Locked}[v.Reason]
-	if reason == "" {
+	var reason string
+	switch v.Reason {
+	case emergency.LockedDown:
+		reason = fault.Lockdown
+	case emergency.Locked:
+		reason = fault.Locked
+	default:
 		return nil
 	}
 	e := fault.New(reason, "%s", t.Refusal(v, "")).With("emergency", v.Emergency)
