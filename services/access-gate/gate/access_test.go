@@ -223,6 +223,9 @@ func TestWhoIsLetInCostsNothingMoreForTheLogOfRefusals(t *testing.T) {
 
 func TestAStrictGateWithAnOldViewLetsNobodyToADeviceAndEnforcesWhatItKnowsToBeOn(t *testing.T) {
 	p := newPlatform(t)
+	if err := journal.Create(t.Context(), p.journal, []journal.StreamConfig{journal.Beacons(1)}); err != nil {
+		t.Fatal(err)
+	}
 	g := p.gateWith(watch.Staleness{Strict: true, Bound: 2 * time.Second}) // and nobody writes beacons
 	p.devices(g, "db")
 	p.group(g, "pay", true, []string{"ann", "admin"}, []string{"db"})

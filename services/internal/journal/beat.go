@@ -63,8 +63,9 @@ func (j *Journal) Light(ctx context.Context, data []byte) error {
 
 // Beacon returns the beacon that was written last, as the leader of its stream
 // has it: a replica that was cut off answers nothing, and never an old one.
-// Sequences begin anew where all servers were started anew. There is none
-// (ErrNotFound) before the first was written.
+// There is none (ErrNotFound) before the first was written. One server by
+// itself, started anew, has forgotten the whole stream (ErrNoStream); of
+// several, each is told of it, and where all were, sequences begin anew.
 func (j *Journal) Beacon(ctx context.Context) (Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, beaconMost)
 	defer cancel()

@@ -27,6 +27,8 @@ var (
 	ErrFull = errors.New("the journal is full")
 	// ErrNotFound: no such entry, or no such stream.
 	ErrNotFound = errors.New("not in the journal")
+	// ErrNoStream is beside ErrNotFound where it is the stream that is not there.
+	ErrNoStream = errors.New("no such stream")
 	// ErrUnsafe: the server or the stream is set up to lose entries.
 	ErrUnsafe = errors.New("the journal is not safe")
 	// ErrDiverged: the journal no longer holds what it delivered before. It was
@@ -72,7 +74,9 @@ func refusal(e *jetstream.APIError) error {
 		}
 	case codeStreamExists:
 		return fmt.Errorf("%w (%s)", ErrExists, e.Description)
-	case codeNoMessage, codeStreamMissing:
+	case codeStreamMissing:
+		return fmt.Errorf("%w (%w: %s)", ErrNotFound, ErrNoStream, e.Description)
+	case codeNoMessage:
 		return fmt.Errorf("%w (%s)", ErrNotFound, e.Description)
 	case codeNotAvailable, codeNotLeader, codeNotEnabled, codeOffline, codeOfflineReason, codeBatchIncomplete, codeBatchesInFlight:
 		return fmt.Errorf("%w (%s)", ErrUnavailable, e.Description)

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"portcullis.dev/pkg/age"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/journal"
 )
 
 // Staleness is what a door does when it can't tell whether it knows all that is on record.
@@ -102,6 +104,9 @@ func (w *Watcher) lookOut(ctx context.Context) {
 func (w *Watcher) look(ctx context.Context) (seen bool) {
 	asked := w.clock.Now()
 	e, err := w.config.Journal.Beacon(ctx)
+	if errors.Is(err, journal.ErrNoStream) {
+		return w.ask(ctx, asked)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
@@ -117,15 +122,28 @@ func (w *Watcher) look(ctx context.Context) (seen bool) {
 		w.config.Log.ErrorContext(ctx, "a beacon can't be read", "sequence", e.Sequence, "error", err)
 		return true
 	}
-	if w.proofs = append(w.proofs, proof{b, before.asked}); len(w.proofs) > proofsAwait {
-		w.proofs = w.proofs[1:]
-	}
-	w.prove()
+	w.prove(proof{b, before.asked})
 	return true
 }
 
-// prove takes the latest proof of which all is held. The lock is held.
-func (w *Watcher) prove() {
+// ask does without beacons: one server by itself forgets their stream when it is started anew, and is no minority that hears of nothing
+// more. What its streams have after the question was on record before it or came since.
+func (w *Watcher) ask(ctx context.Context, asked age.Moment) (answered bool) {
+	heads, err := w.config.Journal.Heads(ctx, w.streams()...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	state := w.state.Load()
+	if err != nil || state == nil {
+		return false
+	}
+	w.prove(proof{&emergencyv1.Beacon{Epoch: state.Emergency.Revision().Epoch, Heads: heads}, asked})
+	return true
+}
+
+// prove takes the latest proof of which all is held, of those that are there and more. The lock is held.
+func (w *Watcher) prove(more ...proof) {
+	w.proofs = append(w.proofs, more...)
+	w.proofs = w.proofs[max(0, len(w.proofs)-proofsAwait):]
 	state := w.state.Load()
 	if state == nil {
 		return

@@ -161,14 +161,17 @@ func TestAStrictViewIsStaleWithoutTheJournalAndFreshOnceItIsBack(t *testing.T) {
 		t.Error("what it knows to be on is forgotten")
 	}
 	r.start(at)
-	r.beacons() // the memory of the one server is gone, and the series begins anew
+	becomes(t, "it is fresh again by itself", fresh(w)) // though the one server has forgotten the stream of beacons
+	r.beacons()
+	becomes(t, "it is stale with a stream in which nobody writes", stale(w))
 	defer r.shine(7, 0)()
-	becomes(t, "it is fresh again by itself", fresh(w))
+	becomes(t, "it is fresh by beacons again", fresh(w))
 }
 
 func TestWhereNobodyWritesBeaconsYetThatTheJournalIsFollowedVouches(t *testing.T) {
 	t.Parallel()
 	r := newRecord(t)
+	r.beacons()
 	w := r.watch()
 	becomes(t, "it vouches", func() bool { _, ok := w.Vouch(); return ok })
 	if w.Stale() {
