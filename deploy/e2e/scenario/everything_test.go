@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"portcullis.dev/deploy/e2e/target"
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	"portcullis.dev/pkg/guard"
@@ -43,7 +45,7 @@ type way struct {
 
 // oneSwitch turns it once, while everything is live that there is.
 func oneSwitch(w *world) {
-	ways := w.ways()
+	ways, backends := w.ways()
 	live := map[string]<-chan string{}
 	for _, one := range ways {
 		w.eventually(20*time.Second, one.name+" lets alice in", func() bool {
@@ -74,6 +76,7 @@ func oneSwitch(w *world) {
 			w.Errorf("%s is live a second after the answer", one.name)
 		}
 	}
+	w.eventually(time.Until(began.Add(answered+time.Second)), "the query's backend is gone from the server", func() bool { return backends() == "0" })
 	for _, one := range ways {
 		if _, err := one.enter(); err == nil || !strings.Contains(err.Error(), one.again) {
 			w.Errorf("%s in a lockdown: %v", one.name, err)
@@ -88,10 +91,13 @@ func oneSwitch(w *world) {
 
 func tail(said string) string { return said[max(0, len(said)-160):] }
 
-func (w *world) ways() []way {
-	const ended, sentence, json = "Portcullis: session ended. The platform is under lockdown (", "is under Lockdown until ", `{"response":{"status":503,"mensagem":"Portcullis is under Lockdown until `
+// ways are all that there are, and what is left of some at their far end.
+func (w *world) ways() ([]way, func() string) {
+	const ended, sentence, body = "Portcullis: session ended. The platform is under lockdown (", "is under Lockdown until ", `{"response":{"status":503,"mensagem":"Portcullis is under Lockdown until `
 	site := w.guardedSite()
+	query, backends := w.database()
 	ways := []way{
+		{"a query", query, ended, sentence},
 		{"a shell", w.shell, ended, sentence},
 		{"an scp of a gigabyte", w.gigabyte, ended, sentence},
 		{"a gRPC stream", w.streams(), ended, sentence},
@@ -102,7 +108,7 @@ func (w *world) ways() []way {
 		told  string
 	}{
 		"nginx": {w.nginx, w.socket, "\x03\xf0" + ended}, // code 1008 of a WebSocket
-		"caddy": {w.caddy, w.events, "event: portcullis\ndata: " + json},
+		"caddy": {w.caddy, w.events, "event: portcullis\ndata: " + body},
 	} {
 		if _, err := exec.LookPath(name); err != nil {
 			w.Logf("*** LEFT OUT: %s is not installed; deploy/ci/prepare.sh says how", name)
@@ -110,10 +116,10 @@ func (w *world) ways() []way {
 		}
 		token := w.must(w.first.Call(http.MethodPost, "/v1/tokens", object{"name": name, "channel": "ENFORCER"})).Text("token")
 		address := proxy.start(strings.TrimPrefix(w.HTTP, "http://"), site, token)
-		ways = append(ways, way{"what is live behind " + name, func() (<-chan string, error) { return proxy.enter(address) }, proxy.told, json})
+		ways = append(ways, way{"what is live behind " + name, func() (<-chan string, error) { return proxy.enter(address) }, proxy.told, body})
 	}
 	slices.SortFunc(ways, func(a, b way) int { return strings.Compare(a.name, b.name) })
-	return ways
+	return ways, backends
 }
 
 // guard is one for a device, for a service that this very test serves.
@@ -286,33 +292,72 @@ func (w *world) shell() (<-chan string, error) {
 	return ended, nil
 }
 
-// gigabyte is on its way until somebody ends it, or for two minutes.
-func (w *world) gigabyte() (<-chan string, error) {
-	from, to := filepath.Join(w.door.Folder, "gigabyte"), filepath.Join(w.door.Folder, "copy-"+requestID())
-	if err := errors.Join(os.WriteFile(from, nil, 0o600), os.Truncate(from, 1<<30)); err != nil {
-		return nil, err
+// database is a query that would run for ten minutes, by psql to a real server.
+func (w *world) database() (enter func() (<-chan string, error), backends func() string) {
+	w.Helper()
+	server, err := target.StartPostgres()
+	if err != nil {
+		w.Fatal(err)
 	}
+	w.Cleanup(server.Stop)
+	document, err := json.Marshal(object{
+		"devices":      []object{{"name": "pg-1", "host": "127.0.0.1", "port": server.Port, "protocol": "POSTGRES", "serverCa": server.CA}},
+		"credentials":  []object{{"name": "pg-1", "username": "app", "password": server.Password}},
+		"accessGroups": []object{{"name": "databases", "users": []string{"alice"}, "devices": []string{"pg-1"}, "blockDuringFreezes": true}},
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.must(w.first.Call(http.MethodPost, "/v1/directory:import", object{"document": string(document), "requestId": requestID()}))
+	host, port, err := net.SplitHostPort(w.Postgres)
+	if err != nil {
+		w.Fatal(err)
+	}
+	backends = func() string {
+		count, err := server.Ask("select count(*) from pg_stat_activity where usename = 'app'")
+		if err != nil {
+			w.Error(count, err)
+		}
+		return count
+	}
+	return func() (<-chan string, error) {
+		psql := exec.CommandContext(w.Context(), "psql", "-X", "host="+host+" port="+port+" user=alice%pg-1 dbname=postgres sslmode=require", "-c", "select pg_sleep(600)")
+		psql.Env = append(os.Environ(), "PGPASSWORD="+password)
+		return w.program(psql, func() bool { return backends() == "1" })
+	}, backends
+}
+
+// program runs one that is live once begun says so, and tells what it said.
+func (w *world) program(cmd *exec.Cmd, begun func() bool) (<-chan string, error) {
 	var said bytes.Buffer
-	cmd := exec.CommandContext(w.Context(), "scp", "-F", "none", "-i", w.keys["alice"].File, "-l", "65536", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile="+filepath.Join(w.door.Folder, "known_hosts"),
-		"scp://alice%25web-1@127.0.0.1:"+strconv.Itoa(w.door.Port)+"/"+from, to)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	over := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(over) }()
-	for tick := time.Tick(10 * time.Millisecond); ; {
+	for tick := time.Tick(20 * time.Millisecond); !begun(); {
 		select {
 		case <-over:
 			return nil, errors.New(said.String())
 		case <-tick:
 		}
-		if info, err := os.Stat(to); err == nil && info.Size() > 1<<20 {
-			break
-		}
 	}
 	ended := make(chan string, 1)
 	go func() { <-over; ended <- said.String() }()
 	return ended, nil
+}
+
+// gigabyte is on its way until somebody ends it, or for two minutes.
+func (w *world) gigabyte() (<-chan string, error) {
+	from, to := filepath.Join(w.door.Folder, "gigabyte"), filepath.Join(w.door.Folder, "copy-"+requestID())
+	if err := errors.Join(os.WriteFile(from, nil, 0o600), os.Truncate(from, 1<<30)); err != nil {
+		return nil, err
+	}
+	return w.program(exec.CommandContext(w.Context(), "scp", "-F", "none", "-i", w.keys["alice"].File, "-l", "65536", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+		"-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile="+filepath.Join(w.door.Folder, "known_hosts"),
+		"scp://alice%25web-1@127.0.0.1:"+strconv.Itoa(w.door.Port)+"/"+from, to), func() bool {
+		info, err := os.Stat(to)
+		return err == nil && info.Size() > 1<<20
+	})
 }

@@ -17,7 +17,7 @@ func serve(folder string, o Options, arguments ...string) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(4)
+	ports, err := freePorts(5)
 	if err != nil {
 		return nil, err
 	}
@@ -26,13 +26,14 @@ func serve(folder string, o Options, arguments ...string) (*Stack, error) {
 		return nil, err
 	}
 	s.HTTP, s.GRPC, s.SSH = "http://"+loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
-	s.SPOE = loopback(ports[3])
+	s.SPOE, s.Postgres = loopback(ports[3]), loopback(ports[4])
 	env := append(environment(
 		"PORTCULLIS_DATA="+filepath.Join(folder, "data"),
 		"PORTCULLIS_HTTP="+loopback(ports[0]),
 		"PORTCULLIS_GRPC="+s.GRPC,
 		"PORTCULLIS_SSH="+s.SSH,
 		"PORTCULLIS_SPOE="+s.SPOE,
+		"PORTCULLIS_POSTGRES="+s.Postgres,
 		"PORTCULLIS_ADMIN_USER="+s.Admin.User,
 		"PORTCULLIS_ADMIN_PASSWORD="+s.Admin.Password,
 		"PORTCULLIS_ADMIN_TOTP_SECRET="+s.Admin.TOTPSecret,

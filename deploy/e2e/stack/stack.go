@@ -63,9 +63,9 @@ type Stack struct {
 	HTTP string
 	// GRPC and SSH are host:port.
 	GRPC, SSH string
-	// SPOE is where HAProxy asks, of everything in one process alone.
-	SPOE  string
-	Admin Administrator
+	// SPOE is where HAProxy asks, and Postgres where psql goes, of everything in one process alone.
+	SPOE, Postgres string
+	Admin          Administrator
 	// Gateways are all replicas of the gateway, of separate processes alone; HTTP and GRPC are the first one's.
 	Gateways []Gateway
 	// Separate says that each service is a process of its own.
