@@ -162,15 +162,15 @@ func Standing(s *emergency.Snapshot, r emergency.Request, now time.Time) emergen
 	return v
 }
 
-// Namespaces are the devices that stand for a namespace of a cluster: its own, or its cluster's. Whoever is at a node is in every
-// namespace: without one, all of the cluster's devices count. The empty device, which a lockdown shuts, stands for none.
+// Namespaces are the devices that stand for a namespace of a cluster: its own and its cluster's, of which the stricter counts. Whoever is at a
+// node is in every namespace: without one, all of the cluster's devices count. The empty device, which a lockdown shuts, stands for none.
 func Namespaces(s *emergency.Snapshot, cluster, namespace string) []string {
-	if own := cluster + "." + namespace; namespace != "" && s.HasDevice(own) {
-		return []string{own}
-	}
 	all := []string{""}
 	if inventory.ValidName(cluster) && s.HasDevice(cluster) {
 		all = []string{cluster}
+	}
+	if own := cluster + "." + namespace; namespace != "" && s.HasDevice(own) {
+		all = append(all, own)
 	}
 	if namespace != "" {
 		return all

@@ -55,7 +55,7 @@ func parameter(s *emergency.Snapshot, cluster string, texts emergency.Texts, now
 	say(nodesKey, sparedNodes, all...)
 	for _, device := range all[1:] {
 		namespace := strings.TrimPrefix(device, cluster+".")
-		say(namespaces+namespace, sparedIn+namespace, device)
+		say(namespaces+namespace, sparedIn+namespace, all[0], device)
 	}
 	return data
 }

@@ -133,4 +133,11 @@ func TestThePolicyRefusesWhomTheGateRefusesAndNobodyElse(t *testing.T) {
 	if got := p.refusal(data, "ana", ""); got == "" {
 		t.Error("a node leads into a frozen namespace")
 	}
+	whole := directory(9, freeze)
+	whole.PutDevice("prod", false)
+	whole.PutGroup("clusters", nil, []string{"prod"}, true)
+	data = parameter(whole.Snapshot(now), "prod", zone, now)
+	if got := p.refusal(data, "ana", "web"); !strings.Contains(got, "prod is frozen") {
+		t.Errorf("in a namespace of a frozen cluster ana reads %q", got)
+	}
 }
