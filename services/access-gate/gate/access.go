@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/access-gate/inventory"
 	"portcullis.dev/services/internal/attempt"
@@ -28,7 +30,7 @@ func (s *Service) Check(ctx context.Context, r *gatev1.CheckRequest) (*gatev1.Ch
 
 // CheckStream answers in the order of the questions. It decides each on what is known at that moment.
 func (s *Service) CheckStream(stream grpc.BidiStreamingServer[gatev1.CheckRequest, gatev1.CheckResponse]) error {
-	a := asker{caller: who.FromContext(stream.Context())}
+	a := asker{caller: who.FromContext(stream.Context()), known: map[place]groups{}}
 	request, response := new(gatev1.CheckRequest), new(gatev1.CheckResponse)
 	for {
 		switch err := stream.RecvMsg(request); {
@@ -52,6 +54,11 @@ type asker struct {
 	caller who.Caller
 	state  *watch.State
 	others bool
+	// What has been answered on this State, and may be again: for those who ask on and on.
+	revision  string
+	admission emergency.Admission
+	stamped   *emergencyv1.Admission
+	known     map[place]groups // nil remembers nothing
 }
 
 // door reports whether the asker is one that lets people in, and stamps them.
@@ -60,6 +67,8 @@ func (a *asker) door() bool { return a.caller.Service != "" || a.caller.Channel 
 func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResponse) error {
 	if state := s.watch.State(); state != a.state {
 		a.state, a.others = state, a.door() || state.Who.Holds(a.caller, who.CheckAccess)
+		a.revision, a.stamped = state.Emergency.Revision().String(), nil
+		clear(a.known)
 	}
 	question, err := a.question(r)
 	if err != nil {
@@ -72,7 +81,7 @@ func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResp
 	}
 	into.Reset()
 	into.Allowed, into.Reason, into.Emergency = verdict.Allowed(), gatev1.CheckResponse_Reason(verdict.Reason), verdict.Emergency
-	into.Revision = verdict.Revision.String()
+	into.Revision = a.revision
 	if !verdict.Allowed() {
 		into.Message = s.texts.Refusal(verdict, question.Device)
 		s.note(a, question, verdict)
@@ -81,12 +90,35 @@ func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResp
 		into.Until = timestamppb.New(verdict.Back)
 	}
 	if verdict.Allowed() && a.door() {
-		into.Admission = a.state.Emergency.Admission(now).Proto()
-		into.AccessGroups = a.state.Emergency.DeviceGroups(question.Device)
-		into.UserGroups = a.state.Emergency.SharedGroups(question.User, question.Device)
+		a.stamp(into, question, now)
 	}
 	return nil
 }
+
+// stamp adds what a door puts on the session that it opens.
+func (a *asker) stamp(into *gatev1.CheckResponse, q emergency.Request, now time.Time) {
+	if admission := a.state.Emergency.Admission(now); a.stamped == nil || admission != a.admission {
+		a.admission, a.stamped = admission, admission.Proto()
+	}
+	into.Admission = a.stamped
+	at := place{q.User, q.Device}
+	g, known := a.known[at]
+	if !known {
+		g = groups{a.state.Emergency.DeviceGroups(q.Device), a.state.Emergency.SharedGroups(q.User, q.Device)}
+		if len(a.known) < mostKnown && a.known != nil {
+			a.known[at] = g
+		}
+	}
+	into.AccessGroups, into.UserGroups = g.device, g.shared
+}
+
+// place is somebody at a device, and groups are those by which they are there.
+type (
+	place  struct{ user, device string }
+	groups struct{ device, shared []string }
+)
+
+const mostKnown = 4096
 
 // excepted are those whom a strict gate lets through though it can't tell what is on: administrators at the console and CLI, who may
 // have to change it, and enforcers. Nobody gets to a device.

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/fault"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/telemetry"
 )
@@ -145,8 +146,19 @@ func (r Row) receive(receive func(any) error) (*frame, error) {
 	return &f, nil
 }
 
+// plain reports whether a request is the question that is asked most, in a form that the protos' rules let pass: to go through the rules
+// takes longer than its answer. A test holds it against them.
+func plain(request any) bool {
+	r, ok := request.(*gatev1.CheckRequest)
+	return ok && len(r.GetUser()) <= 128 && len(r.GetDevice()) <= 128 && r.GetRequestId() == "" &&
+		r.GetChannel() >= gatev1.Channel_CHANNEL_UNSPECIFIED && r.GetChannel() <= gatev1.Channel_SESSION
+}
+
 // validate asks what the protos say of a request.
 func (s *Server) validate(request any) error {
+	if plain(request) {
+		return nil
+	}
 	message, ok := request.(proto.Message)
 	if !ok {
 		return nil
