@@ -1,6 +1,7 @@
 package bastion
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -250,4 +251,53 @@ func TestALimitEndsASessionOverTCP(t *testing.T) {
 	k.awaits(t, "begun")
 	k.ends(t, 10*time.Second)
 	eventually(t, "no session is left", func() bool { return w.connector.Live() == 0 })
+}
+
+func TestASuspendedConnectionHoldsWhatIsSentAndLosesNothingOfIt(t *testing.T) {
+	w := newWorldWithoutDevices(t)
+	place, _ := w.addEcho("erp", nil)
+	cmd := w.reaches("alice", "erp", place)
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	says := func(text string) {
+		t.Helper()
+		_, err := io.WriteString(in, text)
+		must(t, err)
+	}
+	hears := make(chan string, 100)
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			hears <- lines.Text()
+		}
+		close(hears)
+	}()
+	heard := func(want string) {
+		t.Helper()
+		select {
+		case got := <-hears:
+			if got != want {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("never heard %q", want)
+		}
+	}
+	says("before\n")
+	heard("before")
+	w.hub.suspend(t, true, "An administrator holds it")
+	says("one\ntwo\n")
+	select {
+	case got := <-hears:
+		t.Errorf("what was sent has passed: %q", got)
+	case <-time.After(300 * time.Millisecond): // in which an echo comes a hundred times over
+	}
+	w.hub.suspend(t, false, "It goes on")
+	must(t, in.Close())
+	for _, want := range []string{"one", "two", "heard 15"} {
+		heard(want)
+	}
 }
