@@ -23,7 +23,7 @@ import (
 	"portcullis.dev/services/internal/telemetry"
 )
 
-// noRetry tells gRPC clients not to ask again by themselves: a lockdown is UNAVAILABLE, and stays.
+// noRetry tells gRPC clients not to ask again by themselves: a lockdown is UNAVAILABLE, and stays; so does an old view, for a while.
 const noRetry = "grpc-retry-pushback-ms"
 
 // end turns what came of a call into what its caller hears, counts it and logs it, once.
@@ -42,7 +42,7 @@ func (s *Server) end(ctx context.Context, c *call, panicked any, err error) erro
 	}
 	refusal := Refusal(err)
 	c.method.answered(refusal.Code, took)
-	if refusal.Reason == fault.Lockdown {
+	if refusal.Reason == fault.Lockdown || refusal.Reason == fault.Stale {
 		_ = grpc.SetTrailer(ctx, metadata.Pairs(noRetry, "-1"))
 	}
 	level := slog.LevelDebug
