@@ -164,8 +164,9 @@ func (p *Proxy) crowd(c net.Conn, s http.ConnState) {
 
 // ServeHTTP carries one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// What an earlier request on this connection was given does not hold for this one.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(briefWithin))
+	// What an earlier request on this connection was given does not hold for this one. A request that took too long is told so: TLS
+	// does not survive a write that did.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(briefWithin + headerWithin))
 	r = r.WithContext(telemetry.WithRequest(r.Context(), telemetry.NewID()))
 	q, err := p.read(r)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -181,7 +182,8 @@ func TestARequestThatIsOnWhenACutComesIsAnsweredNoMore(t *testing.T) {
 		}
 		return false
 	}
-	defer close(release)
+	let := sync.OnceFunc(func() { close(release) })
+	defer let()
 	type answer struct {
 		code int
 		body string
@@ -213,7 +215,7 @@ func TestARequestThatIsOnWhenACutComesIsAnsweredNoMore(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("it goes on")
 	}
-	release <- true
+	let()
 	if got := <-root; got.code != 200 {
 		t.Errorf("another's: %+v", got)
 	}
