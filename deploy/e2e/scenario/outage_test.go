@@ -197,7 +197,10 @@ func heldWithoutJournal(w *world) {
 		w.Fatal(err)
 	}
 	w.shut("alice", "db-1")
-	a, err = program.Call(http.MethodGet, "/v1/devices", nil)
+	w.eventually(5*time.Second, "the gateway has found the gate that was started", func() bool {
+		a, err = program.Call(http.MethodGet, "/v1/devices", nil)
+		return err == nil && a.Reason() != "UNAVAILABLE"
+	})
 	w.isD3("a program, of a gate that knows it from its own disk,", w.moment(h, "endTime"), a, err)
 	if err := w.Start("nats"); err != nil {
 		w.Fatal(err)

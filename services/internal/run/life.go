@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -111,9 +112,26 @@ func (g *ground) reach(ctx context.Context, h *Host, s Service) error {
 			return nil
 		}
 	}
+	settle(ctx, h.Watch.Stale)
 	g.health.reached(h.Name)
 	return nil
 }
+
+// settle gives a strict service a moment to learn that what it knows is all there is: until then it refuses what nothing forbids. One that
+// can't learn it is found all the same, for it lets administrators in.
+func settle(ctx context.Context, stale func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	for tick := time.Tick(20 * time.Millisecond); stale(); {
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const settleWithin = 5 * time.Second
 
 // lasting runs what should end with its context only, and turns a panic into an error.
 func lasting(ctx context.Context, what string, run func(context.Context) error) (err error) {
