@@ -5,11 +5,13 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -122,6 +124,42 @@ func TestALockdownEndsStreamsThatWereOpenedBeforeIt(t *testing.T) {
 	}
 	if all, err := gatev1.NewDevicesClient(gateway).ListDevices(p.carried(g, "admin"), &gatev1.ListDevicesRequest{}); err != nil || len(all.GetDevices()) != 1 {
 		t.Errorf("an administrator: %v, %v", all, err)
+	}
+}
+
+func TestAStreamRemembersNothingPastAChange(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	p.devices(g, "db")
+	p.group(g, "pay", false, []string{"ann"}, []string{"db"})
+	bastion, _ := p.served(g)
+	s := must(gatev1.NewAccessClient(bastion).CheckStream(t.Context()))
+	ask := func() *gatev1.CheckResponse {
+		t.Helper()
+		if err := s.Send(&gatev1.CheckRequest{User: "ann", Device: "db", Channel: gatev1.Channel_SESSION}); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := s.Recv()
+		if err != nil || !answer.GetAllowed() {
+			t.Fatal(answer, err)
+		}
+		return answer
+	}
+	before, again := ask(), ask()
+	if !proto.Equal(before, again) || !slices.Equal(before.GetUserGroups(), []string{"pay"}) {
+		t.Errorf("one question has two answers: %v, then %v", before, again)
+	}
+	p.group(g, "ops", false, []string{"ann"}, []string{"db"})
+	if got := ask(); !slices.Equal(got.GetUserGroups(), []string{"ops", "pay"}) || !slices.Equal(got.GetAccessGroups(), []string{"ops", "pay"}) {
+		t.Errorf("a group later the answer is %v", got)
+	}
+	p.emergency(window("L-0001", emergencyv1.Emergency_LOCKDOWN, time.Hour, 2*time.Hour))
+	got := ask()
+	for deadline := time.Now().Add(10 * time.Second); got.GetRevision() == before.GetRevision() && time.Now().Before(deadline); {
+		got = ask() // until the gate has read it
+	}
+	if got.GetAdmission().GetPendingCut() == nil || got.GetAdmission().GetRevision() == before.GetAdmission().GetRevision() {
+		t.Errorf("with a lockdown to come the answer is %v", got)
 	}
 }
 
