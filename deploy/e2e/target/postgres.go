@@ -33,8 +33,8 @@ type Postgres struct {
 // StartPostgres starts one on loopback. It refuses to be root: as root it runs as nobody, in a folder of its own.
 func StartPostgres() (*Postgres, error) {
 	programs, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // where Debian keeps them
-	if len(programs) == 0 {
-		return nil, ErrMissing
+	if _, err := exec.LookPath("psql"); err != nil || len(programs) == 0 {
+		return nil, errNoPostgres
 	}
 	at := programs[len(programs)-1]
 	p := &Postgres{Password: rand.Text()}
@@ -81,6 +81,8 @@ func StartPostgres() (*Postgres, error) {
 }
 
 const nobody = 65534
+
+var errNoPostgres = errors.New("PostgreSQL is not installed (Debian: apt install postgresql postgresql-client); deploy/ci/prepare.sh does it")
 
 // as has a program run as whoever the server is.
 func (p *Postgres) as(cmd *exec.Cmd) *exec.Cmd {
