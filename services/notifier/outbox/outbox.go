@@ -65,6 +65,7 @@ type Box struct {
 	stream *journal.Stream
 	log    *slog.Logger
 	ready  chan struct{}
+	over   chan struct{} // closed once nobody folds any more
 	texts  *texts
 
 	mu      sync.RWMutex // guards all below
@@ -86,14 +87,15 @@ type Box struct {
 func New(c Config, d Deps) *Box {
 	c.GiveUp, c.Again, c.Rest = cmp.Or(c.GiveUp, 24*time.Hour), cmp.Or(c.Again, firstAgain), cmp.Or(c.Rest, firstRest)
 	return &Box{
-		config: c, stream: d.Stream, log: d.Log, ready: make(chan struct{}), texts: newTexts(d.Stream),
+		config: c, stream: d.Stream, log: d.Log, ready: make(chan struct{}), over: make(chan struct{}), texts: newTexts(d.Stream),
 		moved: make(chan struct{}), rows: map[key]*row{}, early: map[key]progress{}, plans: map[string]time.Time{},
 		screens: map[word]*screen{}, words: newWords(), lanes: map[string]*Lane{}, counts: map[Count]int{}, alerts: map[alert][]*row{},
 	}
 }
 
-// Run follows the stream until the context ends. A stream that is not the one it was is read anew.
+// Run follows the stream until the context ends, once. A stream that is not the one it was is read anew.
 func (b *Box) Run(ctx context.Context) error {
+	defer close(b.over)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.follow(ctx) })
 	g.Go(func() error { return b.forget(ctx) })
@@ -169,7 +171,8 @@ func (b *Box) take(e journal.Entry) error {
 	return b.queued(e, q)
 }
 
-// wait returns once the entry at a sequence has been folded.
+// wait returns once the entry at a sequence has been folded, or nothing is folded any more: what was under way at
+// the end of Run is on disk all the same.
 func (b *Box) wait(ctx context.Context, sequence uint64) error {
 	for {
 		b.mu.RLock()
@@ -180,6 +183,8 @@ func (b *Box) wait(ctx context.Context, sequence uint64) error {
 		}
 		select {
 		case <-moved:
+		case <-b.over:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}

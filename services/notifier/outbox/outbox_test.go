@@ -191,6 +191,33 @@ func TestWhatWasOnRecordAtACrashIsNotSaidAgain(t *testing.T) {
 	}
 }
 
+func TestWhatIsUnderWayAtTheEndIsPutOnRecord(t *testing.T) {
+	s := stream(t)
+	b, leave := box(t, s)
+	mail := newServer()
+	handed, answers := make(chan struct{}), make(chan struct{})
+	mail.fails = func(int, *message.Message) error {
+		close(handed)
+		<-answers
+		return nil
+	}
+	stop := work(t, b, "mail", mail)
+	queue(t, b, plan("one", "mail", email, "ana"))
+	<-handed
+	leave()
+	close(answers)
+	mail.next(t)
+	ended := make(chan struct{})
+	go func() { stop(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(within):
+		t.Fatal("the lane waits for what nobody folds any more")
+	}
+	again, _ := box(t, s)
+	until(t, again, 1, notificationv1.Delivery_SENT)
+}
+
 func TestAReplayKnowsWhatWasKnown(t *testing.T) {
 	s := stream(t)
 	b, _ := box(t, s)
