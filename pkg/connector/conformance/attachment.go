@@ -134,8 +134,10 @@ func restarted(t *testing.T, r *run, start Start) {
 	s.with(func() { before, s.hello = s.hello, nil })
 	r.host.Kill()
 	p.isCutOff(t, patience, "")
+	s.with(func() { s.beat = nil })
 	r.host = start(t, s.address)
 	s.await(t, "the host attaches again", patience, func() bool { return s.hello != nil })
+	s.acknowledged(t)
 	s.mu.Lock()
 	h := s.hello
 	s.mu.Unlock()
