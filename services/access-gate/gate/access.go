@@ -3,15 +3,15 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
-	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/access-gate/inventory"
 	"portcullis.dev/services/internal/attempt"
@@ -24,14 +24,17 @@ import (
 // everyone else it is a question about what would be.
 func (s *Service) Check(ctx context.Context, r *gatev1.CheckRequest) (*gatev1.CheckResponse, error) {
 	a := asker{caller: who.FromContext(ctx)}
-	response := new(gatev1.CheckResponse)
-	return response, s.check(&a, r, response)
+	question, verdict, err := s.decide(&a, r)
+	if err != nil {
+		return nil, err
+	}
+	return s.answer(&a, question, verdict), nil
 }
 
 // CheckStream answers in the order of the questions. It decides each on what is known at that moment.
 func (s *Service) CheckStream(stream grpc.BidiStreamingServer[gatev1.CheckRequest, gatev1.CheckResponse]) error {
-	a := asker{caller: who.FromContext(stream.Context()), known: map[place]groups{}}
-	request, response := new(gatev1.CheckRequest), new(gatev1.CheckResponse)
+	a := asker{caller: who.FromContext(stream.Context()), said: map[emergency.Request]*written{}}
+	request := new(gatev1.CheckRequest)
 	for {
 		switch err := stream.RecvMsg(request); {
 		case errors.Is(err, io.EOF):
@@ -39,86 +42,96 @@ func (s *Service) CheckStream(stream grpc.BidiStreamingServer[gatev1.CheckReques
 		case err != nil:
 			return err
 		}
-		if err := s.check(&a, request, response); err != nil {
+		question, verdict, err := s.decide(&a, request)
+		if err != nil {
 			return err
 		}
-		// It is encoded before this returns, and so may be used again.
-		if err := stream.SendMsg(response); err != nil {
+		if err := s.send(stream, &a, question, verdict); err != nil {
 			return err
 		}
 	}
 }
 
+// written is a yes as it goes over the wire.
+type written struct{ bytes []byte }
+
+// ToWire writes it.
+func (w *written) ToWire() ([]byte, error) { return w.bytes, nil }
+
+// mostSaid is how many answers a stream has ready.
+const mostSaid = 4096
+
+// send answers on a stream. To encode a yes takes longer than to decide it, and who asks on and on asks the same again.
+func (s *Service) send(stream grpc.ServerStream, a *asker, q emergency.Request, v emergency.Verdict) error {
+	if !v.Allowed() || v.Emergency != "" || !v.Back.IsZero() {
+		return stream.SendMsg(s.answer(a, q, v))
+	}
+	yes := a.said[q]
+	if yes == nil {
+		bytes, err := proto.Marshal(s.answer(a, q, v))
+		if err != nil {
+			return fmt.Errorf("encoding an answer: %w", err)
+		}
+		if yes = (&written{bytes}); len(a.said) < mostSaid {
+			a.said[q] = yes
+		}
+	}
+	return stream.SendMsg(yes)
+}
+
 // asker is who asks, and whether they may ask for others, as of a State.
 type asker struct {
-	caller who.Caller
-	state  *watch.State
-	others bool
-	// What has been answered on this State, and may be again: for those who ask on and on.
-	revision  string
+	caller    who.Caller
+	state     *watch.State
+	others    bool
 	admission emergency.Admission
-	stamped   *emergencyv1.Admission
-	known     map[place]groups // nil remembers nothing
+	// said are answers that are right for this State and this admission.
+	said map[emergency.Request]*written
 }
 
 // door reports whether the asker is one that lets people in, and stamps them.
 func (a *asker) door() bool { return a.caller.Service != "" || a.caller.Channel == emergency.Enforcer }
 
-func (s *Service) check(a *asker, r *gatev1.CheckRequest, into *gatev1.CheckResponse) error {
+// decide answers what is asked, and the verdict of this moment.
+func (s *Service) decide(a *asker, r *gatev1.CheckRequest) (emergency.Request, emergency.Verdict, error) {
 	if state := s.watch.State(); state != a.state {
 		a.state, a.others = state, a.door() || state.Who.Holds(a.caller, who.CheckAccess)
-		a.revision, a.stamped = state.Emergency.Revision().String(), nil
-		clear(a.known)
+		clear(a.said)
 	}
-	question, err := a.question(r)
+	q, err := a.question(r)
 	if err != nil {
-		return err
+		return q, emergency.Verdict{}, err
 	}
 	now := s.now()
-	verdict := emergency.Decide(a.state.Emergency, question, now)
-	if verdict.Allowed() && s.watch.Stale() && !excepted(a.state.Emergency, question) {
-		verdict.Reason = emergency.Stale
+	if admission := a.state.Emergency.Admission(now); admission != a.admission {
+		a.admission = admission
+		clear(a.said)
 	}
-	into.Reset()
-	into.Allowed, into.Reason, into.Emergency = verdict.Allowed(), gatev1.CheckResponse_Reason(verdict.Reason), verdict.Emergency
-	into.Revision = a.revision
-	if !verdict.Allowed() {
-		into.Message = s.texts.Refusal(verdict, question.Device)
-		s.note(a, question, verdict)
+	v := emergency.Decide(a.state.Emergency, q, now)
+	if v.Allowed() && s.watch.Stale() && !excepted(a.state.Emergency, q) {
+		v.Reason = emergency.Stale
 	}
-	if !verdict.Back.IsZero() {
-		into.Until = timestamppb.New(verdict.Back)
-	}
-	if verdict.Allowed() && a.door() {
-		a.stamp(into, question, now)
-	}
-	return nil
+	return q, v, nil
 }
 
-// stamp adds what a door puts on the session that it opens.
-func (a *asker) stamp(into *gatev1.CheckResponse, q emergency.Request, now time.Time) {
-	if admission := a.state.Emergency.Admission(now); a.stamped == nil || admission != a.admission {
-		a.admission, a.stamped = admission, admission.Proto()
+// answer puts a verdict into words. A door gets besides what it stamps on the session that it opens.
+func (s *Service) answer(a *asker, q emergency.Request, v emergency.Verdict) *gatev1.CheckResponse {
+	known := a.state.Emergency
+	r := &gatev1.CheckResponse{
+		Allowed: v.Allowed(), Reason: gatev1.CheckResponse_Reason(v.Reason), Emergency: v.Emergency, Revision: known.Revision().String(),
 	}
-	into.Admission = a.stamped
-	at := place{q.User, q.Device}
-	g, known := a.known[at]
-	if !known {
-		g = groups{a.state.Emergency.DeviceGroups(q.Device), a.state.Emergency.SharedGroups(q.User, q.Device)}
-		if len(a.known) < mostKnown && a.known != nil {
-			a.known[at] = g
-		}
+	if !v.Back.IsZero() {
+		r.Until = timestamppb.New(v.Back)
 	}
-	into.AccessGroups, into.UserGroups = g.device, g.shared
+	switch {
+	case !v.Allowed():
+		r.Message = s.texts.Refusal(v, q.Device)
+		s.note(a, q, v)
+	case a.door():
+		r.Admission, r.AccessGroups, r.UserGroups = a.admission.Proto(), known.DeviceGroups(q.Device), known.SharedGroups(q.User, q.Device)
+	}
+	return r
 }
-
-// place is somebody at a device, and groups are those by which they are there.
-type (
-	place  struct{ user, device string }
-	groups struct{ device, shared []string }
-)
-
-const mostKnown = 4096
 
 // excepted are those whom a strict gate lets through though it can't tell what is on: administrators at the console and CLI, who may
 // have to change it, and enforcers. Nobody gets to a device.

@@ -115,7 +115,14 @@ func (q *questions) Context() context.Context            { return q.ctx }
 func (q *questions) Recv() (*gatev1.CheckRequest, error) { return nil, errors.New("unused") }
 func (q *questions) Send(*gatev1.CheckResponse) error    { return errors.New("unused") }
 func (q *questions) SendMsg(m any) error {
-	q.answers = append(q.answers, proto.CloneOf(m.(*gatev1.CheckResponse)))
+	answer, ok := m.(*gatev1.CheckResponse)
+	if !ok {
+		answer = new(gatev1.CheckResponse)
+		if err := proto.Unmarshal(must(m.(*written).ToWire()), answer); err != nil {
+			return err
+		}
+	}
+	q.answers = append(q.answers, proto.CloneOf(answer))
 	return nil
 }
 func (q *questions) RecvMsg(m any) error {
@@ -205,11 +212,11 @@ func TestWhoIsLetInCostsNothingMoreForTheLogOfRefusals(t *testing.T) {
 	g := p.gate()
 	p.devices(g, "db")
 	p.group(g, "pay", true, []string{"ann"}, []string{"db"})
-	a := asker{caller: who.Caller{Service: "bastion"}}
-	r, into := &gatev1.CheckRequest{User: "ann", Device: "db", Channel: gatev1.Channel_SESSION}, new(gatev1.CheckResponse)
+	ctx := who.NewContext(t.Context(), who.Caller{Service: "bastion"})
+	r := &gatev1.CheckRequest{User: "ann", Device: "db", Channel: gatev1.Channel_SESSION}
 	allocations := func(s *Service) float64 {
 		return testing.AllocsPerRun(100, func() {
-			if err := s.check(&a, r, into); err != nil || !into.GetAllowed() {
+			if into, err := s.Check(ctx, r); err != nil || !into.GetAllowed() {
 				t.Fatal(into, err)
 			}
 		})
