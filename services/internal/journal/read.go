@@ -148,3 +148,44 @@ func (s *Stream) Replay(ctx context.Context, from uint64, fn func(Entry) error) 
 	}
 	return nil
 }
+
+// Since calls fn with each entry of some subjects, which may have wildcards, from a moment up to what is the end now, in
+// order. It goes on past a server that dies, until ctx ends: then not all was read, and it fails. Whole is false if the
+// stream has let go of entries of that time.
+func (s *Stream) Since(ctx context.Context, at time.Time, subjects []string, fn func(Entry) error) (whole bool, err error) {
+	from, whole, err := s.sequenceAt(ctx, at)
+	if err != nil {
+		return whole, err
+	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	read := false
+	err = s.Watch(reading, WatchConfig{Subjects: subjects, All: true, From: from, Entry: fn, Ready: func() { read = true; stop() }})
+	if err == nil && !read {
+		err = fmt.Errorf("reading %s: %w", s.name, ctx.Err())
+	}
+	return whole, err
+}
+
+// sequenceAt is that of the first entry that was stored at a moment or later, or of the next one to come.
+func (s *Stream) sequenceAt(ctx context.Context, at time.Time) (sequence uint64, whole bool, err error) {
+	info, err := s.j.info(ctx, s.name)
+	if err != nil {
+		return 0, false, err
+	}
+	low, high := max(info.State.FirstSeq, 1), info.State.LastSeq+1
+	whole = low == 1 || !info.State.FirstTime.After(at)
+	for low < high {
+		middle := low + (high-low)/2
+		e, err := s.Get(ctx, middle)
+		switch {
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return 0, whole, err
+		case err != nil || e.Time.Before(at): // what has aged out meanwhile was before
+			low = middle + 1
+		default:
+			high = middle
+		}
+	}
+	return low, whole, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -208,6 +209,52 @@ func TestAWatchNoticesThatTheServerCameBackWithAnotherHistory(t *testing.T) {
 	}
 	if got := w.lines(t, 1); got[0] != "1 state.a before" || len(w.entries) != 0 {
 		t.Errorf("delivered %v and %d more", got, len(w.entries))
+	}
+}
+
+func TestWhatWasStoredSinceAMomentIsReadToItsEndBySubject(t *testing.T) {
+	s, _ := opened(t)
+	var at []time.Time
+	for i := range 40 {
+		subject := fmt.Sprintf("state.%d", i%2)
+		e, err := s.Get(t.Context(), appended(t, s, subject, strconv.Itoa(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = append(at, e.Time)
+	}
+	since := func(from time.Time, subjects ...string) (got []string) {
+		t.Helper()
+		whole, err := s.Since(t.Context(), from, subjects, func(e journal.Entry) error { got = append(got, string(e.Data)); return nil })
+		if err != nil || !whole {
+			t.Fatalf("whole %t, %v", whole, err)
+		}
+		return got
+	}
+	for name, c := range map[string]struct {
+		got  []string
+		want []string
+	}{
+		"all of one":       {since(time.Time{}, "state.0")[:2], []string{"0", "2"}},
+		"from a moment on": {since(at[36]), []string{"36", "37", "38", "39"}},
+		"of one from then": {since(at[36], "state.1"), []string{"37", "39"}},
+		"of both":          {since(at[37], "state.0", "state.1"), []string{"37", "38", "39"}},
+		"of nobody":        {since(at[0], "state.nobody"), nil},
+		"of what is to be": {since(at[39].Add(time.Hour), "state.0"), nil},
+	} {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	mine := errors.New("mine")
+	if _, err := s.Since(t.Context(), at[0], nil, func(journal.Entry) error { return mine }); err != mine {
+		t.Errorf("an error of the reader came back as %v", err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	read := 0
+	_, err := s.Since(ended, at[0], nil, func(journal.Entry) error { end(); read++; return nil })
+	if err == nil && read < len(at) {
+		t.Error("what was broken off reads as if it were all")
 	}
 }
 
