@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"portcullis.dev/pkg/fault"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 )
@@ -190,6 +191,84 @@ func confirm(entries []entry) {
 	for h, ids := range of {
 		h.confirm(ids)
 	}
+}
+
+const (
+	endedWithin = 5 * time.Second // of reading
+	endedMost   = 200_000         // of one cause are told apart
+	endedSlack  = time.Minute     // the journal's clock and a connector's differ
+)
+
+// Past is what the record has of earlier times: a *journal.Stream.
+type Past interface {
+	Since(ctx context.Context, at time.Time, subjects []string, fn func(journal.Entry) error) (whole bool, err error)
+}
+
+// ListEndedSessions reads from the record which sessions one cause has ended, whoever held them and whichever replica heard of
+// it. What it can't read in time is left out, and said to be.
+func (b *Broker) ListEndedSessions(ctx context.Context, r *sessionv1.ListEndedSessionsRequest) (*sessionv1.ListEndedSessionsResponse, error) {
+	records := b.records.Load()
+	if records == nil {
+		return nil, fault.New(fault.JournalUnavailable, "The record of sessions can't be read yet. Try again in a moment")
+	}
+	past, ok := (*records).(Past)
+	if !ok {
+		return nil, fault.New(fault.Internal, "This record of sessions can't be read")
+	}
+	within, cancel := context.WithTimeout(ctx, endedWithin)
+	defer cancel()
+	t := newToll(r.GetCause())
+	whole, err := past.Since(within, r.GetSince().AsTime().Add(-endedSlack), []string{subjectRecord + ">"}, t.take)
+	switch {
+	case errors.Is(err, errEnough) || err != nil && within.Err() != nil && ctx.Err() == nil:
+		t.answer.Cut = true
+	case err != nil:
+		return nil, fmt.Errorf("reading which sessions have ended: %w", err)
+	}
+	t.answer.Aged = !whole
+	return t.sum(), nil
+}
+
+var errEnough = errors.New("enough was read")
+
+// toll is what one cause has ended.
+type toll struct {
+	cause               string
+	seen, users, places map[string]struct{}
+	answer              *sessionv1.ListEndedSessionsResponse
+}
+
+func newToll(cause string) *toll {
+	return &toll{cause: cause, seen: map[string]struct{}{}, users: map[string]struct{}{}, places: map[string]struct{}{},
+		answer: &sessionv1.ListEndedSessionsResponse{Protocols: map[string]uint32{}}}
+}
+
+// take counts an entry once, however often its end was put on record. One that can't be read is passed over.
+func (t *toll) take(e journal.Entry) error {
+	record := new(sessionv1.SessionRecord)
+	if err := proto.Unmarshal(e.Data, record); err != nil {
+		return nil
+	}
+	s := record.GetSession()
+	if _, again := t.seen[s.GetId()]; again || s.GetEndCause() != t.cause || s.GetState() != sessionv1.Session_ENDED {
+		return nil
+	}
+	if len(t.seen) == endedMost {
+		return errEnough
+	}
+	t.seen[s.GetId()], t.users[s.GetUser()], t.places[s.GetDevice()] = struct{}{}, struct{}{}, struct{}{}
+	t.answer.Protocols[s.GetProtocol()]++
+	if len(t.answer.Sessions) < namedAtMost {
+		s.AccessGroups = nil
+		s.ProtoReflect().SetUnknown(nil)
+		t.answer.Sessions = append(t.answer.Sessions, s)
+	}
+	return nil
+}
+
+func (t *toll) sum() *sessionv1.ListEndedSessionsResponse {
+	t.answer.Total, t.answer.Users, t.answer.Devices = uint32(len(t.seen)), uint32(len(t.users)), uint32(len(t.places))
+	return t.answer
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
