@@ -19,7 +19,7 @@ type filter struct {
 
 func filterOf(text string) (filter, error) {
 	f := filter{words: map[string]string{}}
-	terms, err := listing.Filter(text, "state", "method", "contact", "account", "type", "event", "text", "since", "before")
+	terms, err := listing.Filter(text, "state", "method", "contact", "account", "type", "event", "emergency", "text", "since", "before")
 	for key, value := range terms {
 		if err := f.term(key, value); err != nil {
 			return f, err
@@ -58,7 +58,7 @@ func bad(says string) error {
 func (f filter) on(w *words) func(*row) bool {
 	of := map[string]func(*row) word{
 		"contact": func(r *row) word { return r.contact }, "account": func(r *row) word { return r.account },
-		"event": func(r *row) word { return r.event }, "type": func(r *row) word { return r.typ },
+		"event": func(r *row) word { return r.event }, "emergency": func(r *row) word { return r.emergency }, "type": func(r *row) word { return r.typ },
 	}
 	var all []func(*row) bool
 	for key, value := range f.words {

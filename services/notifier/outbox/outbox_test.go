@@ -355,9 +355,11 @@ func TestTheScreenTellsAtOnceAndKeepsWhatWasMissed(t *testing.T) {
 func TestAFilterNarrowsTheList(t *testing.T) {
 	b, _ := box(t, stream(t))
 	queue(t, b, plan("one", "mail", email, "ana", "bo"))
-	queue(t, b, plan("two", outbox.Screen, onView, "ana"))
+	two := plan("two", outbox.Screen, onView, "ana")
+	two.Deliveries[0].Record.Emergency = "L-0001"
+	queue(t, b, two)
 	for filter, want := range map[string]int{
-		"": 3, "state=QUEUED": 2, "state=SENT": 1, "method=EMAIL AND contact=ana": 1, "text=BO@": 1, "event=two": 1, "type=emergency.lockdown.*": 3,
+		"": 3, "emergency=L-0001": 1, "emergency=L-000": 0, "state=QUEUED": 2, "state=SENT": 1, "method=EMAIL AND contact=ana": 1, "text=BO@": 1, "event=two": 1, "type=emergency.lockdown.*": 3,
 		"account=mail": 2, "since=2020-01-01T00:00:00Z": 3, "before=2020-01-01T00:00:00Z": 0,
 	} {
 		if got := len(list(t, b, filter)); got != want {

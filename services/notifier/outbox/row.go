@@ -25,6 +25,7 @@ type word uint32
 type row struct {
 	id                                                                                    key
 	recipient, subject, error, event, typ, contact, account, language, text, lane, bucket word
+	emergency                                                                             word
 
 	created, updated, next int64 // Unix milliseconds
 	queuedFor              int64 // since when it has been queued, so too
@@ -102,7 +103,7 @@ func (b *Box) queued(e journal.Entry, q *notificationv1.QueuedRecord) error {
 		*r = row{
 			id: id, method: d.GetMethod(), recipient: of(d.GetRecipient()), subject: of(d.GetSubject()),
 			event: of(d.GetEvent()), typ: of(d.GetType()), contact: of(d.GetContact()), account: of(d.GetAccount()),
-			language: of(d.GetLanguage()), text: of(q.GetText()), created: d.GetCreateTime().AsTime().UnixMilli(),
+			language: of(d.GetLanguage()), text: of(q.GetText()), emergency: of(q.GetEmergency()), created: d.GetCreateTime().AsTime().UnixMilli(),
 		}
 		r.lane, r.bucket = b.place(e.Subject)
 		b.rows[r.id] = r
