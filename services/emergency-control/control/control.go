@@ -18,6 +18,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/emergency-control/afteraction"
 	"portcullis.dev/services/emergency-control/condition"
 	"portcullis.dev/services/emergency-control/hold"
 	"portcullis.dev/services/emergency-control/measure"
@@ -47,6 +48,7 @@ type Service struct {
 	instance string
 	ready    chan struct{}
 	holds    *hold.Service
+	reports  *afteraction.Service
 	// condition is what keeps anything new from being put on record.
 	condition *condition.Condition
 }
@@ -59,6 +61,10 @@ func New(c Config, d Deps) *Service {
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable
+	s.reports = afteraction.New(afteraction.Deps{
+		Journal: d.Journal, Emergency: s.known, Receipts: s.ListReceipts, Entry: readEntry, Checkpoint: s.GetCheckpoint, Clock: clockActor,
+		Sessions: d.Sessions, Outbox: d.Outbox, Now: d.Now, Log: d.Log,
+	})
 	s.holds = hold.New(hold.Deps{
 		Watch: d.Watch, Identity: d.Identity, Doors: d.Doors, Record: s.recordHold, Now: d.Now, Log: d.Log,
 		Reasons: func(justification, governance string) error {
@@ -76,6 +82,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	emergencyv1.RegisterActsServer(r, s)
 	auditv1.RegisterAuditServer(r, s)
 	s.holds.Register(r)
+	s.reports.Register(r)
 }
 
 // Ready is closed once the record has been read and can be appended to.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -19,6 +21,7 @@ import (
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
@@ -111,7 +114,7 @@ func (p *platform) replica() *Service {
 	log := slog.New(slog.DiscardHandler)
 	w := watch.New(watch.Config{Journal: p.journal, Trust: trust, Directory: true, Now: p.clock.now, Log: log})
 	s := New(Config{Key: p.key, Trust: trust, Product: "Portcullis"}, Deps{
-		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: fakeIdentity{},
+		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: fakeIdentity{}, Outbox: fakeOutbox{},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -218,6 +221,29 @@ func (fakeSessions) CountSelected(_ context.Context, r *sessionv1.CountSelectedR
 		return &sessionv1.CountSelectedResponse{Sessions: 2, Ids: []string{"s1", "s2"}}, nil
 	}
 	return &sessionv1.CountSelectedResponse{}, nil
+}
+
+func (fakeSessions) ListEndedSessions(_ context.Context, r *sessionv1.ListEndedSessionsRequest, _ ...grpc.CallOption) (*sessionv1.ListEndedSessionsResponse, error) {
+	ended := &sessionv1.Session{Id: "s1", User: "bruno", Device: "db-1", Protocol: "SSH", EndCause: r.GetCause(), EndTime: r.GetSince()}
+	return &sessionv1.ListEndedSessionsResponse{Total: 1, Users: 1, Devices: 1, Protocols: map[string]uint32{"SSH": 1}, Sessions: []*sessionv1.Session{ended}}, nil
+}
+
+// fakeOutbox has three messages of each emergency, on two pages. Eve may not read it, and for ivan it can't be reached.
+type fakeOutbox struct{ notificationv1.OutboxClient }
+
+func (fakeOutbox) ListDeliveries(ctx context.Context, r *notificationv1.ListDeliveriesRequest, _ ...grpc.CallOption) (*notificationv1.ListDeliveriesResponse, error) {
+	switch who.FromContext(ctx).User {
+	case "eve":
+		return nil, status.Error(codes.PermissionDenied, "no")
+	case "ivan":
+		return nil, status.Error(codes.Unavailable, "no connection")
+	}
+	if r.GetPageToken() == "" {
+		return &notificationv1.ListDeliveriesResponse{NextPageToken: "2", Outbox: []*notificationv1.Delivery{
+			{Id: "1", Method: notificationv1.Method_EMAIL, State: notificationv1.Delivery_SENT}, {Id: "2", Method: notificationv1.Method_EMAIL, State: notificationv1.Delivery_SENT}}}, nil
+	}
+	return &notificationv1.ListDeliveriesResponse{Outbox: []*notificationv1.Delivery{
+		{Id: "3", Method: notificationv1.Method_SMS, State: notificationv1.Delivery_FAILED, Recipient: "+5511", Error: "no such number", Event: r.GetFilter()}}}, nil
 }
 
 // fakeIdentity knows two administrators.

@@ -14,6 +14,7 @@ import (
 	"portcullis.dev/pkg/audit"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/emergency-control/measure"
 	"portcullis.dev/services/internal/journal"
@@ -36,6 +37,7 @@ type Deps struct {
 	Watch    *watch.Watcher
 	Sessions sessionv1.SessionsClient
 	Identity identityv1.DoorsClient
+	Outbox   notificationv1.OutboxClient
 	// Doors are the processes that holds are pushed to.
 	Doors func(ctx context.Context) []run.Door
 	// Instance tells this replica from the others.
@@ -58,9 +60,14 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	notifier, err := h.Dial("notifier")
+	if err != nil {
+		return nil, err
+	}
 	s := New(c, Deps{
 		Journal: h.Journal, Watch: h.Watch, Instance: h.Instance, Now: h.Now, Log: h.Log, Doors: h.Doors,
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
+		Outbox: notificationv1.NewOutboxClient(notifier),
 	})
 	s.receipts.measure, err = measure.New(h.Metrics, s.receipts.stale, s.receipts.ages)
 	return s, err

@@ -59,6 +59,19 @@ func (s *Service) arrive(ctx context.Context, id string) {
 	}
 }
 
+// known answers an emergency of whatever kind, as its own call does.
+func (s *Service) known(ctx context.Context, id string) (*emergencyv1.Emergency, error) {
+	s.arrive(ctx, id)
+	e := s.ledger.record(id)
+	switch {
+	case e == nil:
+		return nil, unknown(id, emergencyv1.Emergency_KIND_UNSPECIFIED)
+	case e.GetKind() == emergencyv1.Emergency_FREEZE:
+		return s.GetFreeze(ctx, &emergencyv1.GetEmergencyRequest{Id: id})
+	}
+	return s.shown(e), nil
+}
+
 // picture is what a watch tells of an emergency.
 func (s *Service) picture(id string) *emergencyv1.WatchEmergencyResponse {
 	e, now := s.ledger.record(id), s.now()

@@ -330,6 +330,7 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	emergencyv1.RegisterPoliciesServer(server, control)
 	emergencyv1.RegisterHoldsServer(server, control)
 	auditv1.RegisterAuditServer(server, control)
+	auditv1.RegisterReportsServer(server, auditv1.UnimplementedReportsServer{})
 	notifier := fakeNotifier{world: w}
 	notificationv1.RegisterNotificationsServer(server, notifier)
 	notificationv1.RegisterSmtpAccountsServer(server, notifier)

@@ -43,6 +43,7 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 		emergencyv1.RegisterActsServer(r, emergencyv1.UnimplementedActsServer{})
 		emergencyv1.RegisterHoldsServer(r, emergencyv1.UnimplementedHoldsServer{})
 		auditv1.RegisterAuditServer(r, auditv1.UnimplementedAuditServer{})
+		auditv1.RegisterReportsServer(r, auditv1.UnimplementedReportsServer{})
 	},
 	rpc.Identity: func(r grpc.ServiceRegistrar) {
 		identityv1.RegisterSignInsServer(r, identityv1.UnimplementedSignInsServer{})

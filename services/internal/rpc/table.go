@@ -139,6 +139,7 @@ func emergencyRows() map[string]Row {
 		"audit.v1.Audit/ListEntries":   audit,
 		"audit.v1.Audit/GetCheckpoint": audit,
 		"audit.v1.Audit/Export":        audit,
+		"audit.v1.Reports/GetReport":   audit,
 	}
 }
 
@@ -251,6 +252,8 @@ func sessionRows() map[string]Row {
 		"session.v1.Sessions/SuspendSession":    manage,
 		"session.v1.Sessions/ResumeSession":     manage,
 		"session.v1.Sessions/CountSelected":     {Owner: Broker, Own: []string{Control}},
+		// For the report of an emergency, in the name of who reads it.
+		"session.v1.Sessions/ListEndedSessions": {Owner: Broker, Carry: []string{Control}, Need: read.Need},
 		"session.v1.Bastions/ShowHostKey":       {Owner: Bastion, Own: []string{Gate}},
 		// Session hosts of others come through the gateway with an enforcer's token.
 		"session.v1.Connectors/Attach": {Owner: Broker, Carry: public, Need: []string{Enforcers}, Own: []string{Bastion}, Many: true},
@@ -307,7 +310,7 @@ func notificationRows() map[string]Row {
 
 		"notification.v1.Outbox/ResendDelivery": manage,
 		"notification.v1.Outbox/GetDelivery":    read,
-		"notification.v1.Outbox/ListDeliveries": read,
+		"notification.v1.Outbox/ListDeliveries": {Owner: Notifier, Carry: []string{Gateway, Control}, Need: read.Need},
 
 		"notification.v1.Inbox/ListInbox":        own,
 		"notification.v1.Inbox/WatchInbox":       own,

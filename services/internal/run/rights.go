@@ -36,7 +36,8 @@ func rights(service string) (right, error) {
 	own := "beat." + service + ".>"
 	switch service {
 	case rpc.Control:
-		return right{write: []string{"emergency.>", "beacon.>"}, read: []string{emergency, identity, directory}, hear: []string{"beat.>"},
+		// Of ATTEMPT it tells in a report whom an emergency refused.
+		return right{write: []string{"emergency.>", "beacon.>"}, read: []string{emergency, identity, directory, "ATTEMPT"}, hear: []string{"beat.>"},
 			keys: []string{seal.TrustFile, seal.SignerFile}}, nil
 	case rpc.Identity:
 		return right{write: []string{"identity.>", "secret.>", "attempt.>"}, read: []string{emergency, identity, "IDENTITY_SECRET"}, blind: []string{"ATTEMPT"},

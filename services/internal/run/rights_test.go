@@ -45,7 +45,7 @@ var streams = []struct {
 	{"DIRECTORY", "directory.x", []string{rpc.Gate}, []string{rpc.Control, rpc.Gate, rpc.Broker}},
 	{"CREDENTIAL", "credential.x", []string{rpc.Gate}, []string{rpc.Bastion}},
 	{"SESSION", "session.x", []string{rpc.Broker}, []string{rpc.Broker}},
-	{"ATTEMPT", "attempt.x", []string{rpc.Identity, rpc.Gate, rpc.Gateway}, []string{rpc.Notifier}},
+	{"ATTEMPT", "attempt.x", []string{rpc.Identity, rpc.Gate, rpc.Gateway}, []string{rpc.Control, rpc.Notifier}},
 	{"NOTIFICATION", "notification.x", []string{rpc.Notifier}, []string{rpc.Notifier}},
 	{"OUTBOX", "outbox.x", []string{rpc.Notifier}, []string{rpc.Notifier}},
 	{"EVENT", "event.x", []string{rpc.Notifier}, []string{rpc.Notifier}},

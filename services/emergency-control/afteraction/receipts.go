@@ -1,0 +1,107 @@
+package afteraction
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+const receiptsAtMost = 1000
+
+// receipts says who holds it, and how long that took.
+func (d *draft) receipts(ctx context.Context) error {
+	answer, err := d.deps.Receipts(ctx, &emergencyv1.ListReceiptsRequest{Id: d.report.GetEmergency().GetId()})
+	if err != nil {
+		return err
+	}
+	d.report.Receipts = receiptsOf(answer.GetReceipts())
+	return nil
+}
+
+func receiptsOf(all []*emergencyv1.Receipt) *auditv1.ReportReceipts {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, telling)
+	r := &auditv1.ReportReceipts{Enforcers: uint32(len(all)), Receipts: all[:min(len(all), receiptsAtMost)]}
+	of := map[string][]*emergencyv1.Receipt{}
+	for _, one := range all {
+		of[one.GetService()] = append(of[one.GetService()], one)
+		switch one.GetState() {
+		case emergencyv1.Receipt_CONFIRMED:
+			r.Confirmed++
+		case emergencyv1.Receipt_UNREACHABLE:
+			r.Unreachable++
+		default:
+			r.Waiting++
+		}
+	}
+	times := timesOf(all)
+	r.Measured, r.MedianMs, r.P95Ms, r.SlowestMs = uint32(len(times)), share(times, 50), share(times, 95), share(times, 100)
+	for _, one := range all {
+		if r.SlowestMs != nil && one.HeldMs != nil && one.GetHeldMs() == r.GetSlowestMs() {
+			r.Slowest = one.GetService() + "/" + one.GetEnforcer()
+			break
+		}
+	}
+	for _, service := range slices.Sorted(maps.Keys(of)) {
+		r.Services = append(r.Services, serviceOf(service, of[service]))
+	}
+	return r
+}
+
+func serviceOf(name string, all []*emergencyv1.Receipt) *auditv1.ReportService {
+	times := timesOf(all)
+	s := &auditv1.ReportService{Service: name, Enforcers: uint32(len(all)), MedianMs: share(times, 50), SlowestMs: share(times, 100)}
+	for _, one := range all {
+		if one.GetState() == emergencyv1.Receipt_CONFIRMED {
+			s.Confirmed++
+		}
+		s.EndedSessions, s.OpenSessions = s.EndedSessions+one.GetEndedSessions(), s.OpenSessions+one.GetOpenSessions()
+	}
+	return s
+}
+
+// telling puts those first that have not confirmed, then the slowest, and those last whose time nobody measured.
+func telling(a, b *emergencyv1.Receipt) int {
+	return cmp.Or(cmp.Compare(settled(a), settled(b)), cmp.Compare(held(b), held(a)))
+}
+
+func settled(r *emergencyv1.Receipt) int {
+	switch r.GetState() {
+	case emergencyv1.Receipt_CONFIRMED:
+		return 2
+	case emergencyv1.Receipt_UNREACHABLE:
+		return 0
+	}
+	return 1
+}
+
+func held(r *emergencyv1.Receipt) int64 {
+	if r.HeldMs == nil {
+		return -1
+	}
+	return int64(r.GetHeldMs())
+}
+
+// timesOf are the times that were measured, the shortest first.
+func timesOf(all []*emergencyv1.Receipt) []uint32 {
+	var times []uint32
+	for _, r := range all {
+		if r.HeldMs != nil {
+			times = append(times, r.GetHeldMs())
+		}
+	}
+	slices.Sort(times)
+	return times
+}
+
+// share is the time that so many of a hundred took at most; nil of none.
+func share(times []uint32, percent int) *uint32 {
+	if len(times) == 0 {
+		return nil
+	}
+	return &times[max(0, (len(times)*percent+99)/100-1)]
+}
