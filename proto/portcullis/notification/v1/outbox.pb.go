@@ -449,7 +449,7 @@ type ListDeliveriesRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	PageSize  int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// "state=FAILED", "method=EMAIL", "contact=ana", "account=…", "type=…", "event=…", "text=word" (in recipient or
+	// "state=FAILED", "method=EMAIL", "contact=ana", "account=…", "type=…", "event=…", "emergency=L-0042", "text=word" (in recipient or
 	// subject), "since=2026-11-25T00:00:00Z" or "before=…"; joined by " AND ".
 	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -1125,6 +1125,156 @@ func (x *CountSelectedResponse) GetUnreachableConnectors() []string {
 	return nil
 }
 
+type ListEndedSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An emergency's id.
+	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	// None has ended of it before: the record is read from there.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndedSessionsRequest) Reset() {
+	*x = ListEndedSessionsRequest{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndedSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndedSessionsRequest) ProtoMessage() {}
+
+func (x *ListEndedSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndedSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListEndedSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListEndedSessionsRequest) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *ListEndedSessionsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type ListEndedSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order in which their ends were put on record, the first thousand.
+	Sessions []*Session `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	Total    uint32     `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	Users    uint32     `protobuf:"varint,3,opt,name=users,proto3" json:"users,omitempty"`
+	Devices  uint32     `protobuf:"varint,4,opt,name=devices,proto3" json:"devices,omitempty"`
+	// By protocol.
+	Protocols map[string]uint32 `protobuf:"bytes,5,rep,name=protocols,proto3" json:"protocols,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// There is more than could be read in time.
+	Cut bool `protobuf:"varint,6,opt,name=cut,proto3" json:"cut,omitempty"`
+	// Some of the record of then has aged out.
+	Aged          bool `protobuf:"varint,7,opt,name=aged,proto3" json:"aged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndedSessionsResponse) Reset() {
+	*x = ListEndedSessionsResponse{}
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndedSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndedSessionsResponse) ProtoMessage() {}
+
+func (x *ListEndedSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndedSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListEndedSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListEndedSessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+func (x *ListEndedSessionsResponse) GetTotal() uint32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ListEndedSessionsResponse) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *ListEndedSessionsResponse) GetDevices() uint32 {
+	if x != nil {
+		return x.Devices
+	}
+	return 0
+}
+
+func (x *ListEndedSessionsResponse) GetProtocols() map[string]uint32 {
+	if x != nil {
+		return x.Protocols
+	}
+	return nil
+}
+
+func (x *ListEndedSessionsResponse) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
+func (x *ListEndedSessionsResponse) GetAged() bool {
+	if x != nil {
+		return x.Aged
+	}
+	return false
+}
+
 // ConnectorMessage is what a connector says. The first one is a Hello.
 type ConnectorMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1141,7 +1291,7 @@ type ConnectorMessage struct {
 
 func (x *ConnectorMessage) Reset() {
 	*x = ConnectorMessage{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1303,7 @@ func (x *ConnectorMessage) String() string {
 func (*ConnectorMessage) ProtoMessage() {}
 
 func (x *ConnectorMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[15]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1316,7 @@ func (x *ConnectorMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectorMessage.ProtoReflect.Descriptor instead.
 func (*ConnectorMessage) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ConnectorMessage) GetMessage() isConnectorMessage_Message {
@@ -1262,7 +1412,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1424,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[16]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1437,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Hello) GetConnector() string {
@@ -1363,7 +1513,7 @@ type Opened struct {
 
 func (x *Opened) Reset() {
 	*x = Opened{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1525,7 @@ func (x *Opened) String() string {
 func (*Opened) ProtoMessage() {}
 
 func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[17]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1538,7 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opened.ProtoReflect.Descriptor instead.
 func (*Opened) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Opened) GetSessions() []*Session {
@@ -1411,7 +1561,7 @@ type EndedSession struct {
 
 func (x *EndedSession) Reset() {
 	*x = EndedSession{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1573,7 @@ func (x *EndedSession) String() string {
 func (*EndedSession) ProtoMessage() {}
 
 func (x *EndedSession) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[18]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1586,7 @@ func (x *EndedSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedSession.ProtoReflect.Descriptor instead.
 func (*EndedSession) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EndedSession) GetId() string {
@@ -1481,7 +1631,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1643,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[19]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1656,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Ended) GetSessions() []*EndedSession {
@@ -1554,7 +1704,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1716,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[20]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1729,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Heartbeat) GetHeldRevision() string {
@@ -1640,7 +1790,7 @@ type BrokerMessage struct {
 
 func (x *BrokerMessage) Reset() {
 	*x = BrokerMessage{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1802,7 @@ func (x *BrokerMessage) String() string {
 func (*BrokerMessage) ProtoMessage() {}
 
 func (x *BrokerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[21]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1815,7 @@ func (x *BrokerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerMessage.ProtoReflect.Descriptor instead.
 func (*BrokerMessage) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BrokerMessage) GetMessage() isBrokerMessage_Message {
@@ -1755,7 +1905,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1917,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[22]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1930,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Standing) GetRevision() string {
@@ -1824,7 +1974,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1986,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[23]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +1999,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *End) GetIds() []string {
@@ -1894,7 +2044,7 @@ type Suspend struct {
 
 func (x *Suspend) Reset() {
 	*x = Suspend{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[24]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2056,7 @@ func (x *Suspend) String() string {
 func (*Suspend) ProtoMessage() {}
 
 func (x *Suspend) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[24]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2069,7 @@ func (x *Suspend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspend.ProtoReflect.Descriptor instead.
 func (*Suspend) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Suspend) GetIds() []string {
@@ -1953,7 +2103,7 @@ type Confirm struct {
 
 func (x *Confirm) Reset() {
 	*x = Confirm{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[25]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2115,7 @@ func (x *Confirm) String() string {
 func (*Confirm) ProtoMessage() {}
 
 func (x *Confirm) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[25]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2128,7 @@ func (x *Confirm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirm.ProtoReflect.Descriptor instead.
 func (*Confirm) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Confirm) GetIds() []string {
@@ -2003,7 +2153,7 @@ type SessionRecord struct {
 
 func (x *SessionRecord) Reset() {
 	*x = SessionRecord{}
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[26]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2165,7 @@ func (x *SessionRecord) String() string {
 func (*SessionRecord) ProtoMessage() {}
 
 func (x *SessionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_session_v1_session_proto_msgTypes[26]
+	mi := &file_portcullis_session_v1_session_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2178,7 @@ func (x *SessionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRecord.ProtoReflect.Descriptor instead.
 func (*SessionRecord) Descriptor() ([]byte, []int) {
-	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_session_v1_session_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SessionRecord) GetSession() *Session {
@@ -2151,7 +2301,22 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x14\n" +
 	"\x05users\x18\x03 \x03(\tR\x05users\x12\x18\n" +
 	"\adevices\x18\x04 \x03(\tR\adevices\x125\n" +
-	"\x16unreachable_connectors\x18\x05 \x03(\tR\x15unreachableConnectors\"\x84\x02\n" +
+	"\x16unreachable_connectors\x18\x05 \x03(\tR\x15unreachableConnectors\"n\n" +
+	"\x18ListEndedSessionsRequest\x12 \n" +
+	"\x05cause\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05cause\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xe0\x02\n" +
+	"\x19ListEndedSessionsResponse\x12:\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\rR\x05total\x12\x14\n" +
+	"\x05users\x18\x03 \x01(\rR\x05users\x12\x18\n" +
+	"\adevices\x18\x04 \x01(\rR\adevices\x12]\n" +
+	"\tprotocols\x18\x05 \x03(\v2?.portcullis.session.v1.ListEndedSessionsResponse.ProtocolsEntryR\tprotocols\x12\x10\n" +
+	"\x03cut\x18\x06 \x01(\bR\x03cut\x12\x12\n" +
+	"\x04aged\x18\a \x01(\bR\x04aged\x1a<\n" +
+	"\x0eProtocolsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\x84\x02\n" +
 	"\x10ConnectorMessage\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1c.portcullis.session.v1.HelloH\x00R\x05hello\x127\n" +
 	"\x06opened\x18\x02 \x01(\v2\x1d.portcullis.session.v1.OpenedH\x00R\x06opened\x124\n" +
@@ -2216,7 +2381,7 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\rSessionRecord\x128\n" +
 	"\asession\x18\x01 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12$\n" +
-	"\rjustification\x18\x03 \x01(\tR\rjustification2\x8c\b\n" +
+	"\rjustification\x18\x03 \x01(\tR\rjustification2\x84\t\n" +
 	"\bSessions\x12q\n" +
 	"\n" +
 	"GetSession\x12(.portcullis.session.v1.GetSessionRequest\x1a\x1e.portcullis.session.v1.Session\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/sessions/{id}\x12}\n" +
@@ -2227,7 +2392,8 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x0eSuspendSession\x12,.portcullis.session.v1.SuspendSessionRequest\x1a\x1e.portcullis.session.v1.Session\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/sessions/{id}:suspend\x12\x81\x01\n" +
 	"\rResumeSession\x12+.portcullis.session.v1.ResumeSessionRequest\x1a\x1e.portcullis.session.v1.Session\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/sessions/{id}:resume\x12\x85\x01\n" +
 	"\x0eListConnectors\x12,.portcullis.session.v1.ListConnectorsRequest\x1a-.portcullis.session.v1.ListConnectorsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/connectors\x12j\n" +
-	"\rCountSelected\x12+.portcullis.session.v1.CountSelectedRequest\x1a,.portcullis.session.v1.CountSelectedResponse2i\n" +
+	"\rCountSelected\x12+.portcullis.session.v1.CountSelectedRequest\x1a,.portcullis.session.v1.CountSelectedResponse\x12v\n" +
+	"\x11ListEndedSessions\x12/.portcullis.session.v1.ListEndedSessionsRequest\x1a0.portcullis.session.v1.ListEndedSessionsResponse2i\n" +
 	"\n" +
 	"Connectors\x12[\n" +
 	"\x06Attach\x12'.portcullis.session.v1.ConnectorMessage\x1a$.portcullis.session.v1.BrokerMessage(\x010\x01B6Z4portcullis.dev/proto/portcullis/session/v1;sessionv1b\x06proto3"
@@ -2245,7 +2411,7 @@ func file_portcullis_session_v1_session_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_session_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_portcullis_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_portcullis_session_v1_session_proto_goTypes = []any{
 	(Session_State)(0),                // 0: portcullis.session.v1.Session.State
 	(Connector_State)(0),              // 1: portcullis.session.v1.Connector.State
@@ -2264,81 +2430,89 @@ var file_portcullis_session_v1_session_proto_goTypes = []any{
 	(*Connector)(nil),                 // 14: portcullis.session.v1.Connector
 	(*CountSelectedRequest)(nil),      // 15: portcullis.session.v1.CountSelectedRequest
 	(*CountSelectedResponse)(nil),     // 16: portcullis.session.v1.CountSelectedResponse
-	(*ConnectorMessage)(nil),          // 17: portcullis.session.v1.ConnectorMessage
-	(*Hello)(nil),                     // 18: portcullis.session.v1.Hello
-	(*Opened)(nil),                    // 19: portcullis.session.v1.Opened
-	(*EndedSession)(nil),              // 20: portcullis.session.v1.EndedSession
-	(*Ended)(nil),                     // 21: portcullis.session.v1.Ended
-	(*Heartbeat)(nil),                 // 22: portcullis.session.v1.Heartbeat
-	(*BrokerMessage)(nil),             // 23: portcullis.session.v1.BrokerMessage
-	(*Standing)(nil),                  // 24: portcullis.session.v1.Standing
-	(*End)(nil),                       // 25: portcullis.session.v1.End
-	(*Suspend)(nil),                   // 26: portcullis.session.v1.Suspend
-	(*Confirm)(nil),                   // 27: portcullis.session.v1.Confirm
-	(*SessionRecord)(nil),             // 28: portcullis.session.v1.SessionRecord
-	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
-	(*v1.Admission)(nil),              // 30: portcullis.emergency.v1.Admission
-	(*v1.Selector)(nil),               // 31: portcullis.emergency.v1.Selector
-	(*v1.CutProgress)(nil),            // 32: portcullis.emergency.v1.CutProgress
-	(*v1.Cut)(nil),                    // 33: portcullis.emergency.v1.Cut
+	(*ListEndedSessionsRequest)(nil),  // 17: portcullis.session.v1.ListEndedSessionsRequest
+	(*ListEndedSessionsResponse)(nil), // 18: portcullis.session.v1.ListEndedSessionsResponse
+	(*ConnectorMessage)(nil),          // 19: portcullis.session.v1.ConnectorMessage
+	(*Hello)(nil),                     // 20: portcullis.session.v1.Hello
+	(*Opened)(nil),                    // 21: portcullis.session.v1.Opened
+	(*EndedSession)(nil),              // 22: portcullis.session.v1.EndedSession
+	(*Ended)(nil),                     // 23: portcullis.session.v1.Ended
+	(*Heartbeat)(nil),                 // 24: portcullis.session.v1.Heartbeat
+	(*BrokerMessage)(nil),             // 25: portcullis.session.v1.BrokerMessage
+	(*Standing)(nil),                  // 26: portcullis.session.v1.Standing
+	(*End)(nil),                       // 27: portcullis.session.v1.End
+	(*Suspend)(nil),                   // 28: portcullis.session.v1.Suspend
+	(*Confirm)(nil),                   // 29: portcullis.session.v1.Confirm
+	(*SessionRecord)(nil),             // 30: portcullis.session.v1.SessionRecord
+	nil,                               // 31: portcullis.session.v1.ListEndedSessionsResponse.ProtocolsEntry
+	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
+	(*v1.Admission)(nil),              // 33: portcullis.emergency.v1.Admission
+	(*v1.Selector)(nil),               // 34: portcullis.emergency.v1.Selector
+	(*v1.CutProgress)(nil),            // 35: portcullis.emergency.v1.CutProgress
+	(*v1.Cut)(nil),                    // 36: portcullis.emergency.v1.Cut
 }
 var file_portcullis_session_v1_session_proto_depIdxs = []int32{
-	29, // 0: portcullis.session.v1.Session.start_time:type_name -> google.protobuf.Timestamp
+	32, // 0: portcullis.session.v1.Session.start_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: portcullis.session.v1.Session.state:type_name -> portcullis.session.v1.Session.State
-	29, // 2: portcullis.session.v1.Session.end_time:type_name -> google.protobuf.Timestamp
-	30, // 3: portcullis.session.v1.Session.admission:type_name -> portcullis.emergency.v1.Admission
+	32, // 2: portcullis.session.v1.Session.end_time:type_name -> google.protobuf.Timestamp
+	33, // 3: portcullis.session.v1.Session.admission:type_name -> portcullis.emergency.v1.Admission
 	2,  // 4: portcullis.session.v1.ListSessionsResponse.sessions:type_name -> portcullis.session.v1.Session
 	8,  // 5: portcullis.session.v1.GetSessionHistoryResponse.points:type_name -> portcullis.session.v1.SessionCount
-	29, // 6: portcullis.session.v1.GetSessionHistoryResponse.since:type_name -> google.protobuf.Timestamp
-	29, // 7: portcullis.session.v1.SessionCount.time:type_name -> google.protobuf.Timestamp
+	32, // 6: portcullis.session.v1.GetSessionHistoryResponse.since:type_name -> google.protobuf.Timestamp
+	32, // 7: portcullis.session.v1.SessionCount.time:type_name -> google.protobuf.Timestamp
 	14, // 8: portcullis.session.v1.ListConnectorsResponse.connectors:type_name -> portcullis.session.v1.Connector
 	1,  // 9: portcullis.session.v1.Connector.state:type_name -> portcullis.session.v1.Connector.State
-	29, // 10: portcullis.session.v1.Connector.last_seen_time:type_name -> google.protobuf.Timestamp
-	31, // 11: portcullis.session.v1.CountSelectedRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	18, // 12: portcullis.session.v1.ConnectorMessage.hello:type_name -> portcullis.session.v1.Hello
-	19, // 13: portcullis.session.v1.ConnectorMessage.opened:type_name -> portcullis.session.v1.Opened
-	21, // 14: portcullis.session.v1.ConnectorMessage.ended:type_name -> portcullis.session.v1.Ended
-	22, // 15: portcullis.session.v1.ConnectorMessage.heartbeat:type_name -> portcullis.session.v1.Heartbeat
-	2,  // 16: portcullis.session.v1.Hello.sessions:type_name -> portcullis.session.v1.Session
-	20, // 17: portcullis.session.v1.Hello.ended:type_name -> portcullis.session.v1.EndedSession
-	32, // 18: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	2,  // 19: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
-	29, // 20: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
-	2,  // 21: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
-	20, // 22: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
-	29, // 23: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
-	32, // 24: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	29, // 25: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	24, // 26: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	25, // 27: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	27, // 28: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	26, // 29: portcullis.session.v1.BrokerMessage.suspend:type_name -> portcullis.session.v1.Suspend
-	33, // 30: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	29, // 31: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 32: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 33: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 34: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 35: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
-	9,  // 36: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	10, // 37: portcullis.session.v1.Sessions.SuspendSession:input_type -> portcullis.session.v1.SuspendSessionRequest
-	11, // 38: portcullis.session.v1.Sessions.ResumeSession:input_type -> portcullis.session.v1.ResumeSessionRequest
-	12, // 39: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	15, // 40: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	17, // 41: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 42: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 43: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	7,  // 44: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
-	2,  // 45: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	2,  // 46: portcullis.session.v1.Sessions.SuspendSession:output_type -> portcullis.session.v1.Session
-	2,  // 47: portcullis.session.v1.Sessions.ResumeSession:output_type -> portcullis.session.v1.Session
-	13, // 48: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	16, // 49: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	23, // 50: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	42, // [42:51] is the sub-list for method output_type
-	33, // [33:42] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	32, // 10: portcullis.session.v1.Connector.last_seen_time:type_name -> google.protobuf.Timestamp
+	34, // 11: portcullis.session.v1.CountSelectedRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	32, // 12: portcullis.session.v1.ListEndedSessionsRequest.since:type_name -> google.protobuf.Timestamp
+	2,  // 13: portcullis.session.v1.ListEndedSessionsResponse.sessions:type_name -> portcullis.session.v1.Session
+	31, // 14: portcullis.session.v1.ListEndedSessionsResponse.protocols:type_name -> portcullis.session.v1.ListEndedSessionsResponse.ProtocolsEntry
+	20, // 15: portcullis.session.v1.ConnectorMessage.hello:type_name -> portcullis.session.v1.Hello
+	21, // 16: portcullis.session.v1.ConnectorMessage.opened:type_name -> portcullis.session.v1.Opened
+	23, // 17: portcullis.session.v1.ConnectorMessage.ended:type_name -> portcullis.session.v1.Ended
+	24, // 18: portcullis.session.v1.ConnectorMessage.heartbeat:type_name -> portcullis.session.v1.Heartbeat
+	2,  // 19: portcullis.session.v1.Hello.sessions:type_name -> portcullis.session.v1.Session
+	22, // 20: portcullis.session.v1.Hello.ended:type_name -> portcullis.session.v1.EndedSession
+	35, // 21: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	2,  // 22: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
+	32, // 23: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
+	2,  // 24: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
+	22, // 25: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
+	32, // 26: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
+	35, // 27: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	32, // 28: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	26, // 29: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	27, // 30: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	29, // 31: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	28, // 32: portcullis.session.v1.BrokerMessage.suspend:type_name -> portcullis.session.v1.Suspend
+	36, // 33: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	32, // 34: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 35: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 36: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 37: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 38: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
+	9,  // 39: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	10, // 40: portcullis.session.v1.Sessions.SuspendSession:input_type -> portcullis.session.v1.SuspendSessionRequest
+	11, // 41: portcullis.session.v1.Sessions.ResumeSession:input_type -> portcullis.session.v1.ResumeSessionRequest
+	12, // 42: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	15, // 43: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	17, // 44: portcullis.session.v1.Sessions.ListEndedSessions:input_type -> portcullis.session.v1.ListEndedSessionsRequest
+	19, // 45: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 46: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 47: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	7,  // 48: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
+	2,  // 49: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	2,  // 50: portcullis.session.v1.Sessions.SuspendSession:output_type -> portcullis.session.v1.Session
+	2,  // 51: portcullis.session.v1.Sessions.ResumeSession:output_type -> portcullis.session.v1.Session
+	13, // 52: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	16, // 53: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	18, // 54: portcullis.session.v1.Sessions.ListEndedSessions:output_type -> portcullis.session.v1.ListEndedSessionsResponse
+	25, // 55: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	46, // [46:56] is the sub-list for method output_type
+	36, // [36:46] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }
@@ -2347,13 +2521,13 @@ func file_portcullis_session_v1_session_proto_init() {
 		return
 	}
 	file_portcullis_session_v1_session_proto_msgTypes[4].OneofWrappers = []any{}
-	file_portcullis_session_v1_session_proto_msgTypes[15].OneofWrappers = []any{
+	file_portcullis_session_v1_session_proto_msgTypes[17].OneofWrappers = []any{
 		(*ConnectorMessage_Hello)(nil),
 		(*ConnectorMessage_Opened)(nil),
 		(*ConnectorMessage_Ended)(nil),
 		(*ConnectorMessage_Heartbeat)(nil),
 	}
-	file_portcullis_session_v1_session_proto_msgTypes[21].OneofWrappers = []any{
+	file_portcullis_session_v1_session_proto_msgTypes[23].OneofWrappers = []any{
 		(*BrokerMessage_Standing)(nil),
 		(*BrokerMessage_End)(nil),
 		(*BrokerMessage_Confirm)(nil),
@@ -2365,7 +2539,7 @@ func file_portcullis_session_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_session_v1_session_proto_rawDesc), len(file_portcullis_session_v1_session_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -27,6 +27,7 @@ const (
 	Sessions_ResumeSession_FullMethodName     = "/portcullis.session.v1.Sessions/ResumeSession"
 	Sessions_ListConnectors_FullMethodName    = "/portcullis.session.v1.Sessions/ListConnectors"
 	Sessions_CountSelected_FullMethodName     = "/portcullis.session.v1.Sessions/CountSelected"
+	Sessions_ListEndedSessions_FullMethodName = "/portcullis.session.v1.Sessions/ListEndedSessions"
 )
 
 // SessionsClient is the client API for Sessions service.
@@ -49,6 +50,8 @@ type SessionsClient interface {
 	ListConnectors(ctx context.Context, in *ListConnectorsRequest, opts ...grpc.CallOption) (*ListConnectorsResponse, error)
 	// CountSelected says what a selector would hit now. For services.
 	CountSelected(ctx context.Context, in *CountSelectedRequest, opts ...grpc.CallOption) (*CountSelectedResponse, error)
+	// ListEndedSessions reads from the record which sessions one cause has ended. For services, in the name of who asks them.
+	ListEndedSessions(ctx context.Context, in *ListEndedSessionsRequest, opts ...grpc.CallOption) (*ListEndedSessionsResponse, error)
 }
 
 type sessionsClient struct {
@@ -139,6 +142,16 @@ func (c *sessionsClient) CountSelected(ctx context.Context, in *CountSelectedReq
 	return out, nil
 }
 
+func (c *sessionsClient) ListEndedSessions(ctx context.Context, in *ListEndedSessionsRequest, opts ...grpc.CallOption) (*ListEndedSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEndedSessionsResponse)
+	err := c.cc.Invoke(ctx, Sessions_ListEndedSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SessionsServer is the server API for Sessions service.
 // All implementations must embed UnimplementedSessionsServer
 // for forward compatibility.
@@ -159,6 +172,8 @@ type SessionsServer interface {
 	ListConnectors(context.Context, *ListConnectorsRequest) (*ListConnectorsResponse, error)
 	// CountSelected says what a selector would hit now. For services.
 	CountSelected(context.Context, *CountSelectedRequest) (*CountSelectedResponse, error)
+	// ListEndedSessions reads from the record which sessions one cause has ended. For services, in the name of who asks them.
+	ListEndedSessions(context.Context, *ListEndedSessionsRequest) (*ListEndedSessionsResponse, error)
 	mustEmbedUnimplementedSessionsServer()
 }
 
@@ -192,6 +207,9 @@ func (UnimplementedSessionsServer) ListConnectors(context.Context, *ListConnecto
 }
 func (UnimplementedSessionsServer) CountSelected(context.Context, *CountSelectedRequest) (*CountSelectedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CountSelected not implemented")
+}
+func (UnimplementedSessionsServer) ListEndedSessions(context.Context, *ListEndedSessionsRequest) (*ListEndedSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEndedSessions not implemented")
 }
 func (UnimplementedSessionsServer) mustEmbedUnimplementedSessionsServer() {}
 func (UnimplementedSessionsServer) testEmbeddedByValue()                  {}
@@ -358,6 +376,24 @@ func _Sessions_CountSelected_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Sessions_ListEndedSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEndedSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionsServer).ListEndedSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Sessions_ListEndedSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionsServer).ListEndedSessions(ctx, req.(*ListEndedSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Sessions_ServiceDesc is the grpc.ServiceDesc for Sessions service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -396,6 +432,10 @@ var Sessions_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CountSelected",
 			Handler:    _Sessions_CountSelected_Handler,
+		},
+		{
+			MethodName: "ListEndedSessions",
+			Handler:    _Sessions_ListEndedSessions_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
