@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -48,8 +49,10 @@ type Deps struct {
 	Clock    string
 	Sessions sessionv1.SessionsClient
 	Outbox   notificationv1.OutboxClient
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Texts has the product's name, and the zone in which people read times.
+	Texts emergency.Texts
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Service serves reports.
@@ -78,6 +81,7 @@ func (s *Service) GetReport(ctx context.Context, r *auditv1.GetReportRequest) (*
 	now := s.deps.Now()
 	d := &draft{deps: s.deps, report: &auditv1.Report{
 		Emergency: e, Time: timestamppb.New(now), MadeFor: who.FromContext(ctx).Actor(),
+		Product: s.deps.Texts.Product, TimeZone: s.deps.Texts.Zone.String(),
 		FromTime: e.GetCreateTime(), UntilTime: timestamppb.New(until(e, now)),
 	}}
 	d.compose(ctx)

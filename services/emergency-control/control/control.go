@@ -63,7 +63,7 @@ func New(c Config, d Deps) *Service {
 	s.ledger.written = s.receipts.durable
 	s.reports = afteraction.New(afteraction.Deps{
 		Journal: d.Journal, Emergency: s.known, Receipts: s.ListReceipts, Entry: readEntry, Checkpoint: s.GetCheckpoint, Clock: clockActor,
-		Sessions: d.Sessions, Outbox: d.Outbox, Now: d.Now, Log: d.Log,
+		Sessions: d.Sessions, Outbox: d.Outbox, Texts: d.Texts, Now: d.Now, Log: d.Log,
 	})
 	s.holds = hold.New(hold.Deps{
 		Watch: d.Watch, Identity: d.Identity, Doors: d.Doors, Record: s.recordHold, Now: d.Now, Log: d.Log,

@@ -114,7 +114,7 @@ func (p *platform) replica() *Service {
 	log := slog.New(slog.DiscardHandler)
 	w := watch.New(watch.Config{Journal: p.journal, Trust: trust, Directory: true, Now: p.clock.now, Log: log})
 	s := New(Config{Key: p.key, Trust: trust, Product: "Portcullis"}, Deps{
-		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: fakeIdentity{}, Outbox: fakeOutbox{},
+		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: fakeIdentity{}, Outbox: fakeOutbox{}, Texts: emergency.Texts{Product: "Portcullis", Zone: time.UTC},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

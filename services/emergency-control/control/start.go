@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/audit"
+	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
@@ -40,6 +41,8 @@ type Deps struct {
 	Outbox   notificationv1.OutboxClient
 	// Doors are the processes that holds are pushed to.
 	Doors func(ctx context.Context) []run.Door
+	// Texts has the product's name and the zone of the times that people read.
+	Texts emergency.Texts
 	// Instance tells this replica from the others.
 	Instance string
 	Now      func() time.Time
@@ -67,7 +70,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	s := New(c, Deps{
 		Journal: h.Journal, Watch: h.Watch, Instance: h.Instance, Now: h.Now, Log: h.Log, Doors: h.Doors,
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
-		Outbox: notificationv1.NewOutboxClient(notifier),
+		Outbox: notificationv1.NewOutboxClient(notifier), Texts: h.Texts,
 	})
 	s.receipts.measure, err = measure.New(h.Metrics, s.receipts.stale, s.receipts.ages)
 	return s, err

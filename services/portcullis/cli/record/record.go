@@ -16,7 +16,7 @@ type record struct{ *app.App }
 // Commands answers the commands about the record.
 func Commands(a *app.App) []*cobra.Command {
 	r := record{a}
-	return []*cobra.Command{app.Group("audit", "the record of emergencies", r.list(), r.verify(), r.export(), r.checkpoint())}
+	return []*cobra.Command{app.Group("audit", "the record of emergencies", r.list(), r.verify(), r.export(), r.checkpoint()), r.afterAction()}
 }
 
 func (r record) list() *cobra.Command {
