@@ -217,8 +217,11 @@ type Report struct {
 	Refusals       *ReportRefusals `protobuf:"bytes,13,opt,name=refusals,proto3" json:"refusals,omitempty"`
 	Messages       *ReportMessages `protobuf:"bytes,14,opt,name=messages,proto3" json:"messages,omitempty"`
 	// The signed head of the record when the report was made: it covers every entry above.
-	Checkpoint    *Checkpoint  `protobuf:"bytes,15,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	Gaps          []*ReportGap `protobuf:"bytes,16,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	Checkpoint *Checkpoint  `protobuf:"bytes,15,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Gaps       []*ReportGap `protobuf:"bytes,16,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// Where it was made, and the zone in which people there read times, for instance "America/Sao_Paulo". All times here are UTC.
+	Product       string `protobuf:"bytes,17,opt,name=product,proto3" json:"product,omitempty"`
+	TimeZone      string `protobuf:"bytes,18,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -363,6 +366,20 @@ func (x *Report) GetGaps() []*ReportGap {
 		return x.Gaps
 	}
 	return nil
+}
+
+func (x *Report) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *Report) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
 }
 
 // ReportPerson is somebody who acted on the emergency.
@@ -1235,7 +1252,7 @@ const file_portcullis_audit_v1_report_proto_rawDesc = "" +
 	"\n" +
 	" portcullis/audit/v1/report.proto\x12\x13portcullis.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fportcullis/audit/v1/audit.proto\x1a)portcullis/emergency/v1/emergencies.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a#portcullis/emergency/v1/entry.proto\x1a portcullis/gate/v1/attempt.proto\x1a\x1dportcullis/gate/v1/gate.proto\x1a-portcullis/notification/v1/notification.proto\x1a'portcullis/notification/v1/outbox.proto\x1a#portcullis/session/v1/session.proto\"+\n" +
 	"\x10GetReportRequest\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\"\x89\a\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\"\xc0\a\n" +
 	"\x06Report\x12@\n" +
 	"\temergency\x18\x01 \x01(\v2\".portcullis.emergency.v1.EmergencyR\temergency\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x19\n" +
@@ -1256,7 +1273,9 @@ const file_portcullis_audit_v1_report_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x0f \x01(\v2\x1f.portcullis.audit.v1.CheckpointR\n" +
 	"checkpoint\x122\n" +
-	"\x04gaps\x18\x10 \x03(\v2\x1e.portcullis.audit.v1.ReportGapR\x04gaps\"\x93\x02\n" +
+	"\x04gaps\x18\x10 \x03(\v2\x1e.portcullis.audit.v1.ReportGapR\x04gaps\x12\x18\n" +
+	"\aproduct\x18\x11 \x01(\tR\aproduct\x12\x1b\n" +
+	"\ttime_zone\x18\x12 \x01(\tR\btimeZone\"\x93\x02\n" +
 	"\fReportPerson\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12?\n" +
 	"\achanges\x18\x02 \x03(\x0e2%.portcullis.emergency.v1.Entry.ChangeR\achanges\x12\x1c\n" +
