@@ -78,7 +78,7 @@ func (x Receipt_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Receipt_State.Descriptor instead.
 func (Receipt_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22, 0}
 }
 
 type JournalHealth_State int32
@@ -132,7 +132,7 @@ func (x JournalHealth_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JournalHealth_State.Descriptor instead.
 func (JournalHealth_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type Enforcer_Mode int32
@@ -181,7 +181,7 @@ func (x Enforcer_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Enforcer_Mode.Descriptor instead.
 func (Enforcer_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26, 0}
 }
 
 type ApplyTerminationRequest struct {
@@ -1521,8 +1521,10 @@ type PreviewResponse struct {
 	Time                  *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=time,proto3" json:"time,omitempty"`
 	// Services that could not be asked: what they know is not in here.
 	UnreachableServices []string `protobuf:"bytes,17,rep,name=unreachable_services,json=unreachableServices,proto3" json:"unreachable_services,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// How far it may drift until an apply with the digest is refused.
+	DriftBound    *DriftBound `protobuf:"bytes,18,opt,name=drift_bound,json=driftBound,proto3" json:"drift_bound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewResponse) Reset() {
@@ -1674,6 +1676,76 @@ func (x *PreviewResponse) GetUnreachableServices() []string {
 	return nil
 }
 
+func (x *PreviewResponse) GetDriftBound() *DriftBound {
+	if x != nil {
+		return x.DriftBound
+	}
+	return nil
+}
+
+// DriftBound is how far a count may be off what the preview said, either way: by so many per cent of it, or by so many where that
+// is more. An administrator who would have remained and no longer does is beyond it, whatever the counts.
+type DriftBound struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Percent uint32                 `protobuf:"varint,1,opt,name=percent,proto3" json:"percent,omitempty"`
+	Least   uint32                 `protobuf:"varint,2,opt,name=least,proto3" json:"least,omitempty"`
+	// How long after the preview its digest counts.
+	ValidFor      *durationpb.Duration `protobuf:"bytes,3,opt,name=valid_for,json=validFor,proto3" json:"valid_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DriftBound) Reset() {
+	*x = DriftBound{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DriftBound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DriftBound) ProtoMessage() {}
+
+func (x *DriftBound) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DriftBound.ProtoReflect.Descriptor instead.
+func (*DriftBound) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DriftBound) GetPercent() uint32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *DriftBound) GetLeast() uint32 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
+func (x *DriftBound) GetValidFor() *durationpb.Duration {
+	if x != nil {
+		return x.ValidFor
+	}
+	return nil
+}
+
 type ListReceiptsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1683,7 +1755,7 @@ type ListReceiptsRequest struct {
 
 func (x *ListReceiptsRequest) Reset() {
 	*x = ListReceiptsRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1767,7 @@ func (x *ListReceiptsRequest) String() string {
 func (*ListReceiptsRequest) ProtoMessage() {}
 
 func (x *ListReceiptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[17]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1780,7 @@ func (x *ListReceiptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptsRequest.ProtoReflect.Descriptor instead.
 func (*ListReceiptsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListReceiptsRequest) GetId() string {
@@ -1727,7 +1799,7 @@ type ListReceiptsResponse struct {
 
 func (x *ListReceiptsResponse) Reset() {
 	*x = ListReceiptsResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1811,7 @@ func (x *ListReceiptsResponse) String() string {
 func (*ListReceiptsResponse) ProtoMessage() {}
 
 func (x *ListReceiptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[18]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1824,7 @@ func (x *ListReceiptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptsResponse.ProtoReflect.Descriptor instead.
 func (*ListReceiptsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListReceiptsResponse) GetReceipts() []*Receipt {
@@ -1771,7 +1843,7 @@ type WatchEmergencyRequest struct {
 
 func (x *WatchEmergencyRequest) Reset() {
 	*x = WatchEmergencyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1783,7 +1855,7 @@ func (x *WatchEmergencyRequest) String() string {
 func (*WatchEmergencyRequest) ProtoMessage() {}
 
 func (x *WatchEmergencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[19]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1796,7 +1868,7 @@ func (x *WatchEmergencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEmergencyRequest.ProtoReflect.Descriptor instead.
 func (*WatchEmergencyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchEmergencyRequest) GetId() string {
@@ -1819,7 +1891,7 @@ type WatchEmergencyResponse struct {
 
 func (x *WatchEmergencyResponse) Reset() {
 	*x = WatchEmergencyResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1903,7 @@ func (x *WatchEmergencyResponse) String() string {
 func (*WatchEmergencyResponse) ProtoMessage() {}
 
 func (x *WatchEmergencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[20]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1916,7 @@ func (x *WatchEmergencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEmergencyResponse.ProtoReflect.Descriptor instead.
 func (*WatchEmergencyResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchEmergencyResponse) GetEmergency() *Emergency {
@@ -1895,7 +1967,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1907,7 +1979,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[21]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +1992,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Receipt) GetEnforcer() string {
@@ -1980,7 +2052,7 @@ type ListEnforcersRequest struct {
 
 func (x *ListEnforcersRequest) Reset() {
 	*x = ListEnforcersRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2064,7 @@ func (x *ListEnforcersRequest) String() string {
 func (*ListEnforcersRequest) ProtoMessage() {}
 
 func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2077,7 @@ func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersRequest.ProtoReflect.Descriptor instead.
 func (*ListEnforcersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
 }
 
 type ListEnforcersResponse struct {
@@ -2022,7 +2094,7 @@ type ListEnforcersResponse struct {
 
 func (x *ListEnforcersResponse) Reset() {
 	*x = ListEnforcersResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2106,7 @@ func (x *ListEnforcersResponse) String() string {
 func (*ListEnforcersResponse) ProtoMessage() {}
 
 func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2119,7 @@ func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersResponse.ProtoReflect.Descriptor instead.
 func (*ListEnforcersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListEnforcersResponse) GetEnforcers() []*Enforcer {
@@ -2082,7 +2154,7 @@ type JournalHealth struct {
 
 func (x *JournalHealth) Reset() {
 	*x = JournalHealth{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2166,7 @@ func (x *JournalHealth) String() string {
 func (*JournalHealth) ProtoMessage() {}
 
 func (x *JournalHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2179,7 @@ func (x *JournalHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalHealth.ProtoReflect.Descriptor instead.
 func (*JournalHealth) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *JournalHealth) GetState() JournalHealth_State {
@@ -2151,7 +2223,7 @@ type Enforcer struct {
 
 func (x *Enforcer) Reset() {
 	*x = Enforcer{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2235,7 @@ func (x *Enforcer) String() string {
 func (*Enforcer) ProtoMessage() {}
 
 func (x *Enforcer) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2248,7 @@ func (x *Enforcer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enforcer.ProtoReflect.Descriptor instead.
 func (*Enforcer) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Enforcer) GetId() string {
@@ -2277,15 +2349,17 @@ type Beat struct {
 	// The enforcer's clock when it said so; unset by one that does not tell.
 	Time *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=time,proto3" json:"time,omitempty"`
 	// How old its view is, unset where it can't tell; and how old it may be, unset by an earlier version, which does not tell.
-	Age           *durationpb.Duration `protobuf:"bytes,12,opt,name=age,proto3" json:"age,omitempty"`
-	Bound         *durationpb.Duration `protobuf:"bytes,13,opt,name=bound,proto3" json:"bound,omitempty"`
+	Age   *durationpb.Duration `protobuf:"bytes,12,opt,name=age,proto3" json:"age,omitempty"`
+	Bound *durationpb.Duration `protobuf:"bytes,13,opt,name=bound,proto3" json:"bound,omitempty"`
+	// What it would have done, had a drill that is on, or was of late, been real. Cumulative over the enforcer's life.
+	Drills        []*DrillProgress `protobuf:"bytes,30,rep,name=drills,proto3" json:"drills,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2371,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2384,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Beat) GetEnforcer() string {
@@ -2404,6 +2478,76 @@ func (x *Beat) GetBound() *durationpb.Duration {
 	return nil
 }
 
+func (x *Beat) GetDrills() []*DrillProgress {
+	if x != nil {
+		return x.Drills
+	}
+	return nil
+}
+
+// DrillProgress is what one enforcer would have done, had a drill been real. It has touched nobody.
+type DrillProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Drill string                 `protobuf:"bytes,1,opt,name=drill,proto3" json:"drill,omitempty"`
+	// Requests that it let through and would have refused.
+	WouldRefuse uint64 `protobuf:"varint,2,opt,name=would_refuse,json=wouldRefuse,proto3" json:"would_refuse,omitempty"`
+	// Sessions and live calls that it has and would have ended.
+	WouldEnd      uint32 `protobuf:"varint,3,opt,name=would_end,json=wouldEnd,proto3" json:"would_end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrillProgress) Reset() {
+	*x = DrillProgress{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrillProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrillProgress) ProtoMessage() {}
+
+func (x *DrillProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrillProgress.ProtoReflect.Descriptor instead.
+func (*DrillProgress) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DrillProgress) GetDrill() string {
+	if x != nil {
+		return x.Drill
+	}
+	return ""
+}
+
+func (x *DrillProgress) GetWouldRefuse() uint64 {
+	if x != nil {
+		return x.WouldRefuse
+	}
+	return 0
+}
+
+func (x *DrillProgress) GetWouldEnd() uint32 {
+	if x != nil {
+		return x.WouldEnd
+	}
+	return 0
+}
+
 // Beacon says how far the streams are that decide. emergency-control writes one through the journal twice a second: whoever sees a
 // new one and holds what it names has missed nothing until then.
 type Beacon struct {
@@ -2420,7 +2564,7 @@ type Beacon struct {
 
 func (x *Beacon) Reset() {
 	*x = Beacon{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2576,7 @@ func (x *Beacon) String() string {
 func (*Beacon) ProtoMessage() {}
 
 func (x *Beacon) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2589,7 @@ func (x *Beacon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
 func (*Beacon) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Beacon) GetEpoch() uint64 {
@@ -2481,7 +2625,7 @@ type CutProgress struct {
 
 func (x *CutProgress) Reset() {
 	*x = CutProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2493,7 +2637,7 @@ func (x *CutProgress) String() string {
 func (*CutProgress) ProtoMessage() {}
 
 func (x *CutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2506,7 +2650,7 @@ func (x *CutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProgress.ProtoReflect.Descriptor instead.
 func (*CutProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CutProgress) GetEmergency() string {
@@ -2538,7 +2682,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2694,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2707,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
 }
 
 type UpdatePolicyRequest struct {
@@ -2576,7 +2720,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2588,7 +2732,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2601,7 +2745,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -2638,7 +2782,7 @@ type RecordActRequest struct {
 
 func (x *RecordActRequest) Reset() {
 	*x = RecordActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +2794,7 @@ func (x *RecordActRequest) String() string {
 func (*RecordActRequest) ProtoMessage() {}
 
 func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +2807,7 @@ func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
 func (*RecordActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RecordActRequest) GetKind() string {
@@ -2743,7 +2887,7 @@ type RecordGroupActRequest struct {
 
 func (x *RecordGroupActRequest) Reset() {
 	*x = RecordGroupActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2899,7 @@ func (x *RecordGroupActRequest) String() string {
 func (*RecordGroupActRequest) ProtoMessage() {}
 
 func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2912,7 @@ func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordGroupActRequest.ProtoReflect.Descriptor instead.
 func (*RecordGroupActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RecordGroupActRequest) GetTarget() string {
@@ -2801,7 +2945,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2813,7 +2957,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2826,7 +2970,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -2968,7 +3112,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x04lock\x18\x05 \x01(\v2).portcullis.emergency.v1.ApplyLockRequestH\x00R\x04lock\x12*\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestIdB\v\n" +
-	"\temergency\"\x8e\x05\n" +
+	"\temergency\"\xd4\x05\n" +
 	"\x0fPreviewResponse\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12#\n" +
 	"\rsession_names\x18\x02 \x03(\tR\fsessionNames\x12\x18\n" +
@@ -2988,7 +3132,14 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x16unreachable_connectors\x18\x0e \x03(\tR\x15unreachableConnectors\x12\x16\n" +
 	"\x06digest\x18\x0f \x01(\tR\x06digest\x12.\n" +
 	"\x04time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x121\n" +
-	"\x14unreachable_services\x18\x11 \x03(\tR\x13unreachableServices\"%\n" +
+	"\x14unreachable_services\x18\x11 \x03(\tR\x13unreachableServices\x12D\n" +
+	"\vdrift_bound\x18\x12 \x01(\v2#.portcullis.emergency.v1.DriftBoundR\n" +
+	"driftBound\"t\n" +
+	"\n" +
+	"DriftBound\x12\x18\n" +
+	"\apercent\x18\x01 \x01(\rR\apercent\x12\x14\n" +
+	"\x05least\x18\x02 \x01(\rR\x05least\x126\n" +
+	"\tvalid_for\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bvalidFor\"%\n" +
 	"\x13ListReceiptsRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"T\n" +
 	"\x14ListReceiptsResponse\x12<\n" +
@@ -3049,7 +3200,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\n" +
 	"\x06STRICT\x10\x01\x12\x0f\n" +
 	"\vBEST_EFFORT\x10\x02B\x10\n" +
-	"\x0e_open_sessions\"\x9e\x04\n" +
+	"\x0e_open_sessions\"\xde\x04\n" +
 	"\x04Beat\x12\x1a\n" +
 	"\benforcer\x18\x01 \x01(\tR\benforcer\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x17\n" +
@@ -3066,8 +3217,13 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"generation\x12.\n" +
 	"\x04time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12+\n" +
 	"\x03age\x18\f \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
-	"\x05bound\x18\r \x01(\v2\x19.google.protobuf.DurationR\x05boundB\x10\n" +
-	"\x0e_open_sessions\"\xb2\x01\n" +
+	"\x05bound\x18\r \x01(\v2\x19.google.protobuf.DurationR\x05bound\x12>\n" +
+	"\x06drills\x18\x1e \x03(\v2&.portcullis.emergency.v1.DrillProgressR\x06drillsB\x10\n" +
+	"\x0e_open_sessions\"e\n" +
+	"\rDrillProgress\x12\x14\n" +
+	"\x05drill\x18\x01 \x01(\tR\x05drill\x12!\n" +
+	"\fwould_refuse\x18\x02 \x01(\x04R\vwouldRefuse\x12\x1b\n" +
+	"\twould_end\x18\x03 \x01(\rR\bwouldEnd\"\xb2\x01\n" +
 	"\x06Beacon\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12@\n" +
 	"\x05heads\x18\x02 \x03(\v2*.portcullis.emergency.v1.Beacon.HeadsEntryR\x05heads\x12\x16\n" +
@@ -3150,7 +3306,7 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
 	(JournalHealth_State)(0),          // 1: portcullis.emergency.v1.JournalHealth.State
@@ -3172,139 +3328,144 @@ var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(*FrozenDevice)(nil),              // 17: portcullis.emergency.v1.FrozenDevice
 	(*PreviewRequest)(nil),            // 18: portcullis.emergency.v1.PreviewRequest
 	(*PreviewResponse)(nil),           // 19: portcullis.emergency.v1.PreviewResponse
-	(*ListReceiptsRequest)(nil),       // 20: portcullis.emergency.v1.ListReceiptsRequest
-	(*ListReceiptsResponse)(nil),      // 21: portcullis.emergency.v1.ListReceiptsResponse
-	(*WatchEmergencyRequest)(nil),     // 22: portcullis.emergency.v1.WatchEmergencyRequest
-	(*WatchEmergencyResponse)(nil),    // 23: portcullis.emergency.v1.WatchEmergencyResponse
-	(*Receipt)(nil),                   // 24: portcullis.emergency.v1.Receipt
-	(*ListEnforcersRequest)(nil),      // 25: portcullis.emergency.v1.ListEnforcersRequest
-	(*ListEnforcersResponse)(nil),     // 26: portcullis.emergency.v1.ListEnforcersResponse
-	(*JournalHealth)(nil),             // 27: portcullis.emergency.v1.JournalHealth
-	(*Enforcer)(nil),                  // 28: portcullis.emergency.v1.Enforcer
-	(*Beat)(nil),                      // 29: portcullis.emergency.v1.Beat
-	(*Beacon)(nil),                    // 30: portcullis.emergency.v1.Beacon
-	(*CutProgress)(nil),               // 31: portcullis.emergency.v1.CutProgress
-	(*GetPolicyRequest)(nil),          // 32: portcullis.emergency.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 33: portcullis.emergency.v1.UpdatePolicyRequest
-	(*RecordActRequest)(nil),          // 34: portcullis.emergency.v1.RecordActRequest
-	(*RecordGroupActRequest)(nil),     // 35: portcullis.emergency.v1.RecordGroupActRequest
-	(*RecordActResponse)(nil),         // 36: portcullis.emergency.v1.RecordActResponse
-	nil,                               // 37: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	nil,                               // 38: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	nil,                               // 39: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	nil,                               // 40: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
-	nil,                               // 41: portcullis.emergency.v1.Beacon.HeadsEntry
-	(*Selector)(nil),                  // 42: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 44: google.protobuf.Duration
-	(*Emergency)(nil),                 // 45: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 46: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 47: google.protobuf.FieldMask
+	(*DriftBound)(nil),                // 20: portcullis.emergency.v1.DriftBound
+	(*ListReceiptsRequest)(nil),       // 21: portcullis.emergency.v1.ListReceiptsRequest
+	(*ListReceiptsResponse)(nil),      // 22: portcullis.emergency.v1.ListReceiptsResponse
+	(*WatchEmergencyRequest)(nil),     // 23: portcullis.emergency.v1.WatchEmergencyRequest
+	(*WatchEmergencyResponse)(nil),    // 24: portcullis.emergency.v1.WatchEmergencyResponse
+	(*Receipt)(nil),                   // 25: portcullis.emergency.v1.Receipt
+	(*ListEnforcersRequest)(nil),      // 26: portcullis.emergency.v1.ListEnforcersRequest
+	(*ListEnforcersResponse)(nil),     // 27: portcullis.emergency.v1.ListEnforcersResponse
+	(*JournalHealth)(nil),             // 28: portcullis.emergency.v1.JournalHealth
+	(*Enforcer)(nil),                  // 29: portcullis.emergency.v1.Enforcer
+	(*Beat)(nil),                      // 30: portcullis.emergency.v1.Beat
+	(*DrillProgress)(nil),             // 31: portcullis.emergency.v1.DrillProgress
+	(*Beacon)(nil),                    // 32: portcullis.emergency.v1.Beacon
+	(*CutProgress)(nil),               // 33: portcullis.emergency.v1.CutProgress
+	(*GetPolicyRequest)(nil),          // 34: portcullis.emergency.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 35: portcullis.emergency.v1.UpdatePolicyRequest
+	(*RecordActRequest)(nil),          // 36: portcullis.emergency.v1.RecordActRequest
+	(*RecordGroupActRequest)(nil),     // 37: portcullis.emergency.v1.RecordGroupActRequest
+	(*RecordActResponse)(nil),         // 38: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 39: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 40: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 41: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	nil,                               // 42: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	nil,                               // 43: portcullis.emergency.v1.Beacon.HeadsEntry
+	(*Selector)(nil),                  // 44: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 45: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 46: google.protobuf.Duration
+	(*Emergency)(nil),                 // 47: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 48: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 49: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	42, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	43, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	44, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	43, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	44, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	43, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
-	44, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
-	43, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	45, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	37, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	45, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	38, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	45, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	39, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	45, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
-	40, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	44, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	45, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	46, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	45, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	46, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	45, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
+	46, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
+	45, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	47, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	39, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	47, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	40, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	47, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	41, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	47, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
+	42, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
 	17, // 16: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
 	3,  // 17: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
 	4,  // 18: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
 	5,  // 19: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
 	6,  // 20: portcullis.emergency.v1.PreviewRequest.lock:type_name -> portcullis.emergency.v1.ApplyLockRequest
-	43, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
-	24, // 22: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	45, // 23: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
-	24, // 24: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	28, // 25: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	43, // 26: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
-	0,  // 27: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
-	28, // 28: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	27, // 29: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
-	44, // 30: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
-	1,  // 31: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
-	43, // 32: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
-	2,  // 33: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	43, // 34: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
-	44, // 35: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
-	44, // 36: portcullis.emergency.v1.Enforcer.age:type_name -> google.protobuf.Duration
-	44, // 37: portcullis.emergency.v1.Enforcer.bound:type_name -> google.protobuf.Duration
-	2,  // 38: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	31, // 39: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	43, // 40: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
-	44, // 41: portcullis.emergency.v1.Beat.age:type_name -> google.protobuf.Duration
-	44, // 42: portcullis.emergency.v1.Beat.bound:type_name -> google.protobuf.Duration
-	41, // 43: portcullis.emergency.v1.Beacon.heads:type_name -> portcullis.emergency.v1.Beacon.HeadsEntry
-	46, // 44: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	47, // 45: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 46: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
-	9,  // 47: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 48: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	4,  // 49: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
-	9,  // 50: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 51: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	15, // 52: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
-	7,  // 53: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
-	8,  // 54: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
-	5,  // 55: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
-	9,  // 56: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 57: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	7,  // 58: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
-	8,  // 59: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
-	6,  // 60: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
-	9,  // 61: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 62: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	7,  // 63: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
-	18, // 64: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
-	20, // 65: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
-	22, // 66: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
-	25, // 67: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
-	32, // 68: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
-	33, // 69: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
-	34, // 70: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	35, // 71: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
-	45, // 72: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	45, // 73: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	11, // 74: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	45, // 75: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	45, // 76: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	12, // 77: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	16, // 78: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	45, // 79: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	45, // 80: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	45, // 81: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	45, // 82: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	13, // 83: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	45, // 84: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	45, // 85: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	45, // 86: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
-	45, // 87: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
-	14, // 88: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
-	45, // 89: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
-	19, // 90: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	21, // 91: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	23, // 92: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
-	26, // 93: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	46, // 94: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	46, // 95: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	36, // 96: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	36, // 97: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	72, // [72:98] is the sub-list for method output_type
-	46, // [46:72] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	45, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	20, // 22: portcullis.emergency.v1.PreviewResponse.drift_bound:type_name -> portcullis.emergency.v1.DriftBound
+	46, // 23: portcullis.emergency.v1.DriftBound.valid_for:type_name -> google.protobuf.Duration
+	25, // 24: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	47, // 25: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	25, // 26: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	29, // 27: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	45, // 28: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 29: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
+	29, // 30: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	28, // 31: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
+	46, // 32: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
+	1,  // 33: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
+	45, // 34: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
+	2,  // 35: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	45, // 36: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	46, // 37: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
+	46, // 38: portcullis.emergency.v1.Enforcer.age:type_name -> google.protobuf.Duration
+	46, // 39: portcullis.emergency.v1.Enforcer.bound:type_name -> google.protobuf.Duration
+	2,  // 40: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	33, // 41: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	45, // 42: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
+	46, // 43: portcullis.emergency.v1.Beat.age:type_name -> google.protobuf.Duration
+	46, // 44: portcullis.emergency.v1.Beat.bound:type_name -> google.protobuf.Duration
+	31, // 45: portcullis.emergency.v1.Beat.drills:type_name -> portcullis.emergency.v1.DrillProgress
+	43, // 46: portcullis.emergency.v1.Beacon.heads:type_name -> portcullis.emergency.v1.Beacon.HeadsEntry
+	48, // 47: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	49, // 48: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 49: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
+	9,  // 50: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 51: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	4,  // 52: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
+	9,  // 53: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 54: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	15, // 55: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
+	7,  // 56: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
+	8,  // 57: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
+	5,  // 58: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
+	9,  // 59: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 60: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	7,  // 61: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
+	8,  // 62: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
+	6,  // 63: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
+	9,  // 64: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	10, // 65: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	7,  // 66: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
+	18, // 67: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
+	21, // 68: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
+	23, // 69: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
+	26, // 70: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
+	34, // 71: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
+	35, // 72: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
+	36, // 73: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
+	37, // 74: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
+	47, // 75: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	47, // 76: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	11, // 77: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	47, // 78: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	47, // 79: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	12, // 80: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	16, // 81: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	47, // 82: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	47, // 83: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	47, // 84: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	47, // 85: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	13, // 86: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	47, // 87: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	47, // 88: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	47, // 89: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
+	47, // 90: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
+	14, // 91: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
+	47, // 92: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
+	19, // 93: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	22, // 94: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	24, // 95: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	27, // 96: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	48, // 97: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	48, // 98: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	38, // 99: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	38, // 100: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	75, // [75:101] is the sub-list for method output_type
+	49, // [49:75] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergencies_proto_init() }
@@ -3319,16 +3480,16 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 		(*PreviewRequest_Lockdown)(nil),
 		(*PreviewRequest_Lock)(nil),
 	}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[21].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[25].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[22].OneofWrappers = []any{}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[26].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -268,7 +268,10 @@ type Emergency struct {
 	// Lockdown: program tokens stay shut after it, until an administrator re-arms each.
 	RevokeTokens *bool `protobuf:"varint,52,opt,name=revoke_tokens,json=revokeTokens,proto3,oneof" json:"revoke_tokens,omitempty"`
 	// Lockdown that starts at once: the one sign-in that it spares, the one that presented the grant.
-	SparedSignIn  string `protobuf:"bytes,53,opt,name=spared_sign_in,json=sparedSignIn,proto3" json:"spared_sign_in,omitempty"`
+	SparedSignIn string `protobuf:"bytes,53,opt,name=spared_sign_in,json=sparedSignIn,proto3" json:"spared_sign_in,omitempty"`
+	// What the preview behind `digest` had counted, or could not, and could not be compared with on applying: "sessions", "signIns",
+	// "administrators". A part that can't be asked stands in the way of no closing.
+	NotCompared   []string `protobuf:"bytes,65,rep,name=not_compared,json=notCompared,proto3" json:"not_compared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +542,13 @@ func (x *Emergency) GetSparedSignIn() string {
 		return x.SparedSignIn
 	}
 	return ""
+}
+
+func (x *Emergency) GetNotCompared() []string {
+	if x != nil {
+		return x.NotCompared
+	}
+	return nil
 }
 
 // Selector says which sessions are meant. Everything is said in so many words: `all`, or at least
@@ -831,6 +841,8 @@ type Policy struct {
 	// Input only: the reason for the change.
 	Justification *string `protobuf:"bytes,9,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
 	RequestId     *string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	// By how many per cent a count may be off its preview before an apply with the digest is refused; 10 if unset.
+	DriftPercent  *uint32 `protobuf:"varint,25,opt,name=drift_percent,json=driftPercent,proto3,oneof" json:"drift_percent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -935,11 +947,18 @@ func (x *Policy) GetRequestId() string {
 	return ""
 }
 
+func (x *Policy) GetDriftPercent() uint32 {
+	if x != nil && x.DriftPercent != nil {
+		return *x.DriftPercent
+	}
+	return 0
+}
+
 var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x0e\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x0e\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -979,7 +998,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x11break_glass_users\x182 \x03(\tR\x0fbreakGlassUsers\x12,\n" +
 	"\x12break_glass_tokens\x183 \x03(\tR\x10breakGlassTokens\x12(\n" +
 	"\rrevoke_tokens\x184 \x01(\bH\aR\frevokeTokens\x88\x01\x01\x12$\n" +
-	"\x0espared_sign_in\x185 \x01(\tR\fsparedSignIn\"Q\n" +
+	"\x0espared_sign_in\x185 \x01(\tR\fsparedSignIn\x12!\n" +
+	"\fnot_compared\x18A \x03(\tR\vnotCompared\"Q\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vTERMINATION\x10\x01\x12\n" +
@@ -1030,7 +1050,7 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\fspared_users\x18\t \x03(\tR\vsparedUsers\x12$\n" +
 	"\x0espared_sign_in\x18\n" +
 	" \x01(\tR\fsparedSignIn\x12\x14\n" +
-	"\x05begun\x18\v \x01(\bR\x05begun\"\xf8\x04\n" +
+	"\x05begun\x18\v \x01(\bR\x05begun\"\xbd\x05\n" +
 	"\x06Policy\x12S\n" +
 	"\x0fgovernance_code\x18\x01 \x01(\x0e2*.portcullis.emergency.v1.Policy.GovernanceR\x0egovernanceCode\x127\n" +
 	"\x12governance_pattern\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11governancePattern\x124\n" +
@@ -1045,7 +1065,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\rjustification\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x01R\rjustification\x88\x01\x01\x12,\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\"Q\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\x121\n" +
+	"\rdrift_percent\x18\x19 \x01(\rB\a\xbaH\x04*\x02\x18dH\x03R\fdriftPercent\x88\x01\x01\"Q\n" +
 	"\n" +
 	"Governance\x12\x1a\n" +
 	"\x16GOVERNANCE_UNSPECIFIED\x10\x00\x12\f\n" +
@@ -1054,7 +1075,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\aPATTERN\x10\x03B\b\n" +
 	"\x06_grantB\x10\n" +
 	"\x0e_justificationB\r\n" +
-	"\v_request_idB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
+	"\v_request_idB\x10\n" +
+	"\x0e_drift_percentB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
 
 var (
 	file_portcullis_emergency_v1_emergency_proto_rawDescOnce sync.Once

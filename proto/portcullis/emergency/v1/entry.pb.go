@@ -42,6 +42,10 @@ const (
 	Entry_KEY_ROTATED Entry_Change = 10
 	// The record was put back from a backup: the first entry of an epoch, too.
 	Entry_RESTORED Entry_Change = 11
+	// Of drills, which shut nothing.
+	Entry_DRILL_STARTED          Entry_Change = 16
+	Entry_DRILL_ENDED            Entry_Change = 17
+	Entry_DRILL_SCHEDULE_CHANGED Entry_Change = 18
 )
 
 // Enum value maps for Entry_Change.
@@ -59,20 +63,26 @@ var (
 		9:  "ACT",
 		10: "KEY_ROTATED",
 		11: "RESTORED",
+		16: "DRILL_STARTED",
+		17: "DRILL_ENDED",
+		18: "DRILL_SCHEDULE_CHANGED",
 	}
 	Entry_Change_value = map[string]int32{
-		"CHANGE_UNSPECIFIED": 0,
-		"GENESIS":            1,
-		"APPLIED":            2,
-		"SCHEDULED":          3,
-		"STARTED":            4,
-		"ENDED":              5,
-		"CANCELLED":          6,
-		"SHORTENED":          7,
-		"POLICY_CHANGED":     8,
-		"ACT":                9,
-		"KEY_ROTATED":        10,
-		"RESTORED":           11,
+		"CHANGE_UNSPECIFIED":     0,
+		"GENESIS":                1,
+		"APPLIED":                2,
+		"SCHEDULED":              3,
+		"STARTED":                4,
+		"ENDED":                  5,
+		"CANCELLED":              6,
+		"SHORTENED":              7,
+		"POLICY_CHANGED":         8,
+		"ACT":                    9,
+		"KEY_ROTATED":            10,
+		"RESTORED":               11,
+		"DRILL_STARTED":          16,
+		"DRILL_ENDED":            17,
+		"DRILL_SCHEDULE_CHANGED": 18,
 	}
 )
 
@@ -197,6 +207,8 @@ type Entry struct {
 	//	*Entry_Act
 	//	*Entry_Key
 	//	*Entry_Restore
+	//	*Entry_Drill
+	//	*Entry_DrillSchedule
 	Record        isEntry_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -398,6 +410,24 @@ func (x *Entry) GetRestore() *Restore {
 	return nil
 }
 
+func (x *Entry) GetDrill() *Drill {
+	if x != nil {
+		if x, ok := x.Record.(*Entry_Drill); ok {
+			return x.Drill
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetDrillSchedule() *DrillSchedule {
+	if x != nil {
+		if x, ok := x.Record.(*Entry_DrillSchedule); ok {
+			return x.DrillSchedule
+		}
+	}
+	return nil
+}
+
 type isEntry_Record interface {
 	isEntry_Record()
 }
@@ -426,6 +456,15 @@ type Entry_Restore struct {
 	Restore *Restore `protobuf:"bytes,25,opt,name=restore,proto3,oneof"`
 }
 
+type Entry_Drill struct {
+	// Never an Emergency: a door that does not know of drills passes over it.
+	Drill *Drill `protobuf:"bytes,30,opt,name=drill,proto3,oneof"`
+}
+
+type Entry_DrillSchedule struct {
+	DrillSchedule *DrillSchedule `protobuf:"bytes,31,opt,name=drill_schedule,json=drillSchedule,proto3,oneof"`
+}
+
 func (*Entry_Genesis) isEntry_Record() {}
 
 func (*Entry_Emergency) isEntry_Record() {}
@@ -437,6 +476,10 @@ func (*Entry_Act) isEntry_Record() {}
 func (*Entry_Key) isEntry_Record() {}
 
 func (*Entry_Restore) isEntry_Record() {}
+
+func (*Entry_Drill) isEntry_Record() {}
+
+func (*Entry_DrillSchedule) isEntry_Record() {}
 
 // Genesis starts an epoch. Every revision of an older epoch is below every revision of this one.
 type Genesis struct {
@@ -666,11 +709,11 @@ var File_portcullis_emergency_v1_entry_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"#portcullis/emergency/v1/entry.proto\x12\x17portcullis.emergency.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\"X\n" +
+	"#portcullis/emergency/v1/entry.proto\x12\x17portcullis.emergency.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/drill.proto\x1a'portcullis/emergency/v1/emergency.proto\"X\n" +
 	"\vSignedEntry\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\fR\x05entry\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x15\n" +
-	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xa6\b\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xef\t\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x18\n" +
@@ -695,7 +738,9 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\x06policy\x18\x16 \x01(\v2\x1f.portcullis.emergency.v1.PolicyH\x00R\x06policy\x120\n" +
 	"\x03act\x18\x17 \x01(\v2\x1c.portcullis.emergency.v1.ActH\x00R\x03act\x125\n" +
 	"\x03key\x18\x18 \x01(\v2!.portcullis.emergency.v1.EntryKeyH\x00R\x03key\x12<\n" +
-	"\arestore\x18\x19 \x01(\v2 .portcullis.emergency.v1.RestoreH\x00R\arestore\"\xbb\x01\n" +
+	"\arestore\x18\x19 \x01(\v2 .portcullis.emergency.v1.RestoreH\x00R\arestore\x126\n" +
+	"\x05drill\x18\x1e \x01(\v2\x1e.portcullis.emergency.v1.DrillH\x00R\x05drill\x12O\n" +
+	"\x0edrill_schedule\x18\x1f \x01(\v2&.portcullis.emergency.v1.DrillScheduleH\x00R\rdrillSchedule\"\xfb\x01\n" +
 	"\x06Change\x12\x16\n" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aGENESIS\x10\x01\x12\v\n" +
@@ -709,7 +754,10 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\x03ACT\x10\t\x12\x0f\n" +
 	"\vKEY_ROTATED\x10\n" +
 	"\x12\f\n" +
-	"\bRESTORED\x10\vB\b\n" +
+	"\bRESTORED\x10\v\x12\x11\n" +
+	"\rDRILL_STARTED\x10\x10\x12\x0f\n" +
+	"\vDRILL_ENDED\x10\x11\x12\x1a\n" +
+	"\x16DRILL_SCHEDULE_CHANGED\x10\x12B\b\n" +
 	"\x06record\"X\n" +
 	"\aGenesis\x123\n" +
 	"\x03key\x18\x01 \x01(\v2!.portcullis.emergency.v1.EntryKeyR\x03key\x12\x18\n" +
@@ -752,6 +800,8 @@ var file_portcullis_emergency_v1_entry_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 	(*Emergency)(nil),             // 8: portcullis.emergency.v1.Emergency
 	(*Policy)(nil),                // 9: portcullis.emergency.v1.Policy
+	(*Drill)(nil),                 // 10: portcullis.emergency.v1.Drill
+	(*DrillSchedule)(nil),         // 11: portcullis.emergency.v1.DrillSchedule
 }
 var file_portcullis_emergency_v1_entry_proto_depIdxs = []int32{
 	7,  // 0: portcullis.emergency.v1.Entry.time:type_name -> google.protobuf.Timestamp
@@ -762,13 +812,15 @@ var file_portcullis_emergency_v1_entry_proto_depIdxs = []int32{
 	6,  // 5: portcullis.emergency.v1.Entry.act:type_name -> portcullis.emergency.v1.Act
 	5,  // 6: portcullis.emergency.v1.Entry.key:type_name -> portcullis.emergency.v1.EntryKey
 	4,  // 7: portcullis.emergency.v1.Entry.restore:type_name -> portcullis.emergency.v1.Restore
-	5,  // 8: portcullis.emergency.v1.Genesis.key:type_name -> portcullis.emergency.v1.EntryKey
-	7,  // 9: portcullis.emergency.v1.Restore.backup_time:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 8: portcullis.emergency.v1.Entry.drill:type_name -> portcullis.emergency.v1.Drill
+	11, // 9: portcullis.emergency.v1.Entry.drill_schedule:type_name -> portcullis.emergency.v1.DrillSchedule
+	5,  // 10: portcullis.emergency.v1.Genesis.key:type_name -> portcullis.emergency.v1.EntryKey
+	7,  // 11: portcullis.emergency.v1.Restore.backup_time:type_name -> google.protobuf.Timestamp
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_entry_proto_init() }
@@ -776,6 +828,7 @@ func file_portcullis_emergency_v1_entry_proto_init() {
 	if File_portcullis_emergency_v1_entry_proto != nil {
 		return
 	}
+	file_portcullis_emergency_v1_drill_proto_init()
 	file_portcullis_emergency_v1_emergency_proto_init()
 	file_portcullis_emergency_v1_entry_proto_msgTypes[1].OneofWrappers = []any{
 		(*Entry_Genesis)(nil),
@@ -784,6 +837,8 @@ func file_portcullis_emergency_v1_entry_proto_init() {
 		(*Entry_Act)(nil),
 		(*Entry_Key)(nil),
 		(*Entry_Restore)(nil),
+		(*Entry_Drill)(nil),
+		(*Entry_DrillSchedule)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

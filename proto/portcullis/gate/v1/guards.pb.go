@@ -42,8 +42,10 @@ type GuardReport struct {
 	// What recent cuts have ended here.
 	Cuts []*v1.CutProgress `protobuf:"bytes,8,rep,name=cuts,proto3" json:"cuts,omitempty"`
 	// How old what it knows is, unset where it can't tell; and how old that may be, told in the first report.
-	Age           *durationpb.Duration `protobuf:"bytes,9,opt,name=age,proto3" json:"age,omitempty"`
-	Bound         *durationpb.Duration `protobuf:"bytes,10,opt,name=bound,proto3" json:"bound,omitempty"`
+	Age   *durationpb.Duration `protobuf:"bytes,9,opt,name=age,proto3" json:"age,omitempty"`
+	Bound *durationpb.Duration `protobuf:"bytes,10,opt,name=bound,proto3" json:"bound,omitempty"`
+	// What it would have done, had a drill been real.
+	Drills        []*v1.DrillProgress `protobuf:"bytes,30,rep,name=drills,proto3" json:"drills,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -148,6 +150,13 @@ func (x *GuardReport) GetBound() *durationpb.Duration {
 	return nil
 }
 
+func (x *GuardReport) GetDrills() []*v1.DrillProgress {
+	if x != nil {
+		return x.Drills
+	}
+	return nil
+}
+
 // GuardUpdate is a change, or, with nothing in it but the last four fields, the word that there was none.
 type GuardUpdate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -166,7 +175,9 @@ type GuardUpdate struct {
 	Fresh    bool                   `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
 	Time     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=time,proto3" json:"time,omitempty"`
 	// How old that is, while it is fresh: the guard's own view is older by this.
-	Age           *durationpb.Duration `protobuf:"bytes,11,opt,name=age,proto3" json:"age,omitempty"`
+	Age *durationpb.Duration `protobuf:"bytes,11,opt,name=age,proto3" json:"age,omitempty"`
+	// Drills, which shut nothing.
+	Drills        []*v1.Drill `protobuf:"bytes,30,rep,name=drills,proto3" json:"drills,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -274,6 +285,13 @@ func (x *GuardUpdate) GetTime() *timestamppb.Timestamp {
 func (x *GuardUpdate) GetAge() *durationpb.Duration {
 	if x != nil {
 		return x.Age
+	}
+	return nil
+}
+
+func (x *GuardUpdate) GetDrills() []*v1.Drill {
+	if x != nil {
+		return x.Drills
 	}
 	return nil
 }
@@ -487,7 +505,7 @@ var File_portcullis_gate_v1_guards_proto protoreflect.FileDescriptor
 
 const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\n" +
-	"\x1fportcullis/gate/v1/guards.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\xcc\x03\n" +
+	"\x1fportcullis/gate/v1/guards.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/drill.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\x96\x04\n" +
 	"\vGuardReport\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12 \n" +
 	"\aboot_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06bootId\x12)\n" +
@@ -499,7 +517,8 @@ const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\x04cuts\x18\b \x03(\v2$.portcullis.emergency.v1.CutProgressB\b\xbaH\x05\x92\x01\x02\x10@R\x04cuts\x12+\n" +
 	"\x03age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
 	"\x05bound\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x05bound\"\xfa\x03\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x05bound\x12H\n" +
+	"\x06drills\x18\x1e \x03(\v2&.portcullis.emergency.v1.DrillProgressB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06drills\"\xb2\x04\n" +
 	"\vGuardUpdate\x12\x14\n" +
 	"\x05whole\x18\x01 \x01(\bR\x05whole\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\x123\n" +
@@ -512,7 +531,8 @@ const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\x05fresh\x18\t \x01(\bR\x05fresh\x12.\n" +
 	"\x04time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12+\n" +
-	"\x03age\x18\v \x01(\v2\x19.google.protobuf.DurationR\x03age\"{\n" +
+	"\x03age\x18\v \x01(\v2\x19.google.protobuf.DurationR\x03age\x126\n" +
+	"\x06drills\x18\x1e \x03(\v2\x1e.portcullis.emergency.v1.DrillR\x06drills\"{\n" +
 	"\tGuardUser\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12$\n" +
 	"\radministrator\x18\x02 \x01(\bR\radministrator\x12\x1a\n" +
@@ -554,29 +574,33 @@ var file_portcullis_gate_v1_guards_proto_goTypes = []any{
 	(v1.Enforcer_Mode)(0),         // 5: portcullis.emergency.v1.Enforcer.Mode
 	(*v1.CutProgress)(nil),        // 6: portcullis.emergency.v1.CutProgress
 	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
-	(*v1.Emergency)(nil),          // 8: portcullis.emergency.v1.Emergency
-	(*v1.Policy)(nil),             // 9: portcullis.emergency.v1.Policy
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*v1.DrillProgress)(nil),      // 8: portcullis.emergency.v1.DrillProgress
+	(*v1.Emergency)(nil),          // 9: portcullis.emergency.v1.Emergency
+	(*v1.Policy)(nil),             // 10: portcullis.emergency.v1.Policy
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*v1.Drill)(nil),              // 12: portcullis.emergency.v1.Drill
 }
 var file_portcullis_gate_v1_guards_proto_depIdxs = []int32{
 	5,  // 0: portcullis.gate.v1.GuardReport.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
 	6,  // 1: portcullis.gate.v1.GuardReport.cuts:type_name -> portcullis.emergency.v1.CutProgress
 	7,  // 2: portcullis.gate.v1.GuardReport.age:type_name -> google.protobuf.Duration
 	7,  // 3: portcullis.gate.v1.GuardReport.bound:type_name -> google.protobuf.Duration
-	2,  // 4: portcullis.gate.v1.GuardUpdate.users:type_name -> portcullis.gate.v1.GuardUser
-	3,  // 5: portcullis.gate.v1.GuardUpdate.devices:type_name -> portcullis.gate.v1.GuardDevice
-	4,  // 6: portcullis.gate.v1.GuardUpdate.access_groups:type_name -> portcullis.gate.v1.GuardGroup
-	8,  // 7: portcullis.gate.v1.GuardUpdate.emergencies:type_name -> portcullis.emergency.v1.Emergency
-	9,  // 8: portcullis.gate.v1.GuardUpdate.policy:type_name -> portcullis.emergency.v1.Policy
-	10, // 9: portcullis.gate.v1.GuardUpdate.time:type_name -> google.protobuf.Timestamp
-	7,  // 10: portcullis.gate.v1.GuardUpdate.age:type_name -> google.protobuf.Duration
-	0,  // 11: portcullis.gate.v1.Guards.Attach:input_type -> portcullis.gate.v1.GuardReport
-	1,  // 12: portcullis.gate.v1.Guards.Attach:output_type -> portcullis.gate.v1.GuardUpdate
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 4: portcullis.gate.v1.GuardReport.drills:type_name -> portcullis.emergency.v1.DrillProgress
+	2,  // 5: portcullis.gate.v1.GuardUpdate.users:type_name -> portcullis.gate.v1.GuardUser
+	3,  // 6: portcullis.gate.v1.GuardUpdate.devices:type_name -> portcullis.gate.v1.GuardDevice
+	4,  // 7: portcullis.gate.v1.GuardUpdate.access_groups:type_name -> portcullis.gate.v1.GuardGroup
+	9,  // 8: portcullis.gate.v1.GuardUpdate.emergencies:type_name -> portcullis.emergency.v1.Emergency
+	10, // 9: portcullis.gate.v1.GuardUpdate.policy:type_name -> portcullis.emergency.v1.Policy
+	11, // 10: portcullis.gate.v1.GuardUpdate.time:type_name -> google.protobuf.Timestamp
+	7,  // 11: portcullis.gate.v1.GuardUpdate.age:type_name -> google.protobuf.Duration
+	12, // 12: portcullis.gate.v1.GuardUpdate.drills:type_name -> portcullis.emergency.v1.Drill
+	0,  // 13: portcullis.gate.v1.Guards.Attach:input_type -> portcullis.gate.v1.GuardReport
+	1,  // 14: portcullis.gate.v1.Guards.Attach:output_type -> portcullis.gate.v1.GuardUpdate
+	14, // [14:15] is the sub-list for method output_type
+	13, // [13:14] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_guards_proto_init() }
