@@ -36,7 +36,8 @@ func (s *Service) ApplyTermination(ctx context.Context, r *emergencyv1.ApplyTerm
 	if err != nil {
 		return nil, err
 	}
-	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) { return s.termination(r, now) })
+	preview := &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Termination{Termination: r}}
+	return s.apply(ctx, a, s.bound(ctx, a, preview, r.GetDigest(), func(now time.Time) (*emergencyv1.Emergency, error) { return s.termination(r, now) }))
 }
 
 func (s *Service) termination(r *emergencyv1.ApplyTerminationRequest, now time.Time) (*emergencyv1.Emergency, error) {
@@ -55,7 +56,8 @@ func (s *Service) ApplyFreeze(ctx context.Context, r *emergencyv1.ApplyFreezeReq
 	if err != nil {
 		return nil, err
 	}
-	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) { return s.freeze(r, now) })
+	preview := &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Freeze{Freeze: r}}
+	return s.apply(ctx, a, s.bound(ctx, a, preview, r.GetDigest(), func(now time.Time) (*emergencyv1.Emergency, error) { return s.freeze(r, now) }))
 }
 
 func (s *Service) freeze(r *emergencyv1.ApplyFreezeRequest, now time.Time) (*emergencyv1.Emergency, error) {
@@ -74,13 +76,18 @@ func (s *Service) ApplyLockdown(ctx context.Context, r *emergencyv1.ApplyLockdow
 	if err != nil {
 		return nil, err
 	}
-	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) {
+	remain := s.remainDuring(ctx, a.caller.User)
+	preview := &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Lockdown{Lockdown: r}}
+	return s.apply(ctx, a, s.bound(ctx, a, preview, r.GetDigest(), func(now time.Time) (*emergencyv1.Emergency, error) {
 		e, err := s.lockdown(r, now)
-		if err == nil && e.GetStarted() {
+		if err != nil {
+			return nil, err
+		}
+		if e.GetStarted() {
 			e.SparedSignIn = a.caller.SignIn // it has just proven itself
 		}
-		return e, err
-	})
+		return e, s.leavesOne(remain, e)
+	}))
 }
 
 func (s *Service) lockdown(r *emergencyv1.ApplyLockdownRequest, now time.Time) (*emergencyv1.Emergency, error) {

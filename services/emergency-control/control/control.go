@@ -20,6 +20,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/emergency-control/afteraction"
 	"portcullis.dev/services/emergency-control/condition"
+	"portcullis.dev/services/emergency-control/drift"
 	"portcullis.dev/services/emergency-control/hold"
 	"portcullis.dev/services/emergency-control/measure"
 	"portcullis.dev/services/internal/journal"
@@ -51,13 +52,15 @@ type Service struct {
 	reports  *afteraction.Service
 	// condition is what keeps anything new from being put on record.
 	condition *condition.Condition
+	// previews makes and checks their digests.
+	previews drift.Sealer
 }
 
 // New answers the service; Run starts it.
 func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, receipts: newReceipts(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
-		instance: d.Instance, ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log),
+		instance: d.Instance, ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log), previews: drift.NewSealer(c.Key),
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable

@@ -21,7 +21,8 @@ func (s *Service) ApplyLock(ctx context.Context, r *emergencyv1.ApplyLockRequest
 		return nil, err
 	}
 	remain, err := s.remaining(ctx, r.GetUser())
-	return s.apply(ctx, a, func(now time.Time) (*emergencyv1.Emergency, error) {
+	preview := &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Lock{Lock: r}}
+	return s.apply(ctx, a, s.bound(ctx, a, preview, r.GetDigest(), func(now time.Time) (*emergencyv1.Emergency, error) {
 		if err != nil {
 			return nil, err
 		}
@@ -30,7 +31,7 @@ func (s *Service) ApplyLock(ctx context.Context, r *emergencyv1.ApplyLockRequest
 			return nil, err
 		}
 		return e, s.notLast(remain, r.GetUser(), now)
-	})
+	}))
 }
 
 // CancelLock lifts a lock that is pending or on. What it has cut stays cut.
@@ -127,6 +128,53 @@ func (s *Service) locked(user string, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// remainDuring are the administrators with a working MFA; nil where nobody can be asked, which stands in the way of no
+// lockdown. Who applies it has just proven theirs.
+func (s *Service) remainDuring(ctx context.Context, applies string) []string {
+	ctx, cancel := context.WithTimeout(ctx, previewPatience)
+	defer cancel()
+	if s.watch.State().Emergency.Administrator(applies) && !s.everLocked(applies) {
+		return []string{applies}
+	}
+	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
+	if err != nil {
+		s.log.WarnContext(ctx, "identity can't be asked who remains during a lockdown", "error", err)
+		return nil
+	}
+	return slices.Grow(people.GetNames(), 1) // not nil, although there may be none
+}
+
+// leavesOne refuses a lockdown that locks leave no administrator to lift. The ledger's lock is held.
+func (s *Service) leavesOne(remain []string, e *emergencyv1.Emergency) error {
+	free := func(name string) bool { return !s.lockedIn(name, e.GetStartTime().AsTime(), e.GetEndTime().AsTime()) }
+	if remain == nil || slices.ContainsFunc(remain, free) {
+		return nil
+	}
+	return fault.New(fault.LastAdministrator, "No administrator with a working MFA could lift it: locks shut them out meanwhile. Cancel a lock first, or let another one enrol")
+}
+
+// lockedIn reports whether a lock shuts the user out at some moment between the two. The ledger's lock is held.
+func (s *Service) lockedIn(user string, from, to time.Time) bool {
+	for _, e := range s.ledger.records {
+		if emergency.LocksUser(e, user, from) && e.GetStartTime().AsTime().Before(to) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Service) lockedNow(user string, now time.Time) bool {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	return s.lockedIn(user, now, now.Add(1))
+}
+
+func (s *Service) everLocked(user string) bool {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	return s.locked(user, s.now())
 }
 
 // previewLock says what a lock would hit.

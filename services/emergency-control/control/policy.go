@@ -88,6 +88,9 @@ func merged(before *emergencyv1.Policy, r *emergencyv1.UpdatePolicyRequest) (*em
 	if named("break_glass_tokens") {
 		p.BreakGlassTokens = r.GetPolicy().GetBreakGlassTokens()
 	}
+	if named("drift_percent") {
+		p.DriftPercent = r.GetPolicy().DriftPercent
+	}
 	if p.GetGovernanceCode() == emergencyv1.Policy_GOVERNANCE_UNSPECIFIED {
 		return nil, fault.New(fault.InvalidArgument, "governanceCode is OPTIONAL, REQUIRED or PATTERN").With("field", "governanceCode")
 	}

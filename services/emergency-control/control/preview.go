@@ -1,10 +1,14 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
@@ -12,6 +16,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/emergency-control/drift"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -21,8 +26,23 @@ const named = 100
 // previewPatience bounds how long a preview waits for other services: a preview is never in the way.
 const previewPatience = 2 * time.Second
 
-// Preview says what the same request would hit, and changes nothing.
+// Preview says what the same request would hit, and changes nothing. Its digest binds an apply to what it says.
 func (s *Service) Preview(ctx context.Context, r *emergencyv1.PreviewRequest) (*emergencyv1.PreviewResponse, error) {
+	p, err := s.preview(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := seenBy(p, r)
+	if err != nil {
+		return nil, err
+	}
+	bound := drift.BoundOf(s.ledger.policyNow())
+	p.Digest = s.previews.Digest(seen)
+	p.DriftBound = &emergencyv1.DriftBound{Percent: bound.Percent, Least: bound.Least, ValidFor: durationpb.New(drift.ValidFor)}
+	return p, nil
+}
+
+func (s *Service) preview(ctx context.Context, r *emergencyv1.PreviewRequest) (*emergencyv1.PreviewResponse, error) {
 	now := s.now()
 	p := &emergencyv1.PreviewResponse{Time: timestamppb.New(now)}
 	ctx, cancel := context.WithTimeout(ctx, previewPatience)
@@ -106,7 +126,7 @@ func (s *Service) previewPeople(ctx context.Context, p *emergencyv1.PreviewRespo
 		p.UnreachableServices = append(p.UnreachableServices, "identity")
 		return
 	}
-	p.Administrators = slices.DeleteFunc(people.GetNames(), func(name string) bool { return name == locked })
+	p.Administrators = slices.DeleteFunc(people.GetNames(), func(name string) bool { return name == locked || s.lockedNow(name, now) })
 	out := slices.Clone(people.GetSignedIn())
 	switch {
 	case locked != "":
@@ -121,6 +141,63 @@ func (s *Service) previewPeople(ctx context.Context, p *emergencyv1.PreviewRespo
 		out = slices.Delete(out, i, i+1)
 	}
 	p.SignIns, p.SignInUsers = uint32(len(out)), firstOf(out)
+}
+
+// seenBy is what a preview has counted, of which request.
+func seenBy(p *emergencyv1.PreviewResponse, r *emergencyv1.PreviewRequest) (drift.Seen, error) {
+	hash, err := meantBy(r)
+	return drift.Of(p, hash), err
+}
+
+// meantBy tells what is to be done from anything else. Why it is done, and who proves themselves, doesn't count.
+func meantBy(r *emergencyv1.PreviewRequest) ([]byte, error) {
+	r = proto.CloneOf(r)
+	r.RequestId = ""
+	m := r.ProtoReflect()
+	if of := m.WhichOneof(m.Descriptor().Oneofs().ByName("emergency")); of != nil {
+		request := m.Mutable(of).Message()
+		for _, name := range []protoreflect.Name{"grant", "digest", "request_id", "justification", "justification_public", "governance_code"} {
+			if f := request.Descriptor().Fields().ByName(name); f != nil {
+				request.Clear(f)
+			}
+		}
+	}
+	return hashOf(r)
+}
+
+// bound makes a draft that is refused where the digest is of another request, is old, or reality has moved past the bound
+// since. It looks before the record is held up, and not at all for what is on record already.
+func (s *Service) bound(ctx context.Context, a asked, r *emergencyv1.PreviewRequest, digest string,
+	draft func(time.Time) (*emergencyv1.Emergency, error)) func(time.Time) (*emergencyv1.Emergency, error) {
+	if digest == "" || s.ledger.knows(a.requestID) {
+		return draft
+	}
+	moved, err := s.moved(ctx, r, digest)
+	return func(now time.Time) (*emergencyv1.Emergency, error) {
+		e, refusal := draft(now) // arguments first
+		if refusal != nil || err != nil {
+			return nil, cmp.Or(refusal, err)
+		}
+		e.NotCompared = moved.NotCompared
+		return e, nil
+	}
+}
+
+func (s *Service) moved(ctx context.Context, r *emergencyv1.PreviewRequest, digest string) (drift.Drift, error) {
+	was, err := s.previews.Open(digest)
+	if err != nil {
+		return drift.Drift{}, fault.New(fault.PreviewDrifted, "Not applied: the digest is of no preview of this deployment. Preview again and take its digest, or apply without one").With("cause", "STRANGE")
+	}
+	p, err := s.preview(ctx, r)
+	if err != nil {
+		return drift.Drift{}, err
+	}
+	is, err := seenBy(p, r)
+	if err != nil {
+		return drift.Drift{}, err
+	}
+	d := is.Since(was, drift.BoundOf(s.ledger.policyNow()))
+	return d, d.Refusal()
 }
 
 func union(a, b []string) []string {

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,15 @@ func (c account) policyDetails(p *emergencyv1.Policy) *screen.Table {
 	}
 	return app.Lines("ticket", strings.ToLower(governance.String()), "pattern", p.GetGovernancePattern(),
 		"break-glass users", screen.List(p.GetBreakGlassUsers()), "break-glass tokens", screen.List(p.GetBreakGlassTokens()),
+		"drift from a preview", driftOf(p),
 		"changed by", p.GetUpdatedBy(), "changed", screen.Stamp(p.GetUpdateTime(), c.Zone), "revision", p.GetRevision())
+}
+
+func driftOf(p *emergencyv1.Policy) string {
+	if p.DriftPercent == nil {
+		return "10 %"
+	}
+	return fmt.Sprintf("%d %%", p.GetDriftPercent())
 }
 
 func (c account) updatePolicy() *cobra.Command {
@@ -42,6 +51,7 @@ func (c account) updatePolicy() *cobra.Command {
 	pattern := command.Flags().String("pattern", "", "RE2 that a ticket has to match whole")
 	users := command.Flags().StringSlice("break-glass-user", nil, "user whom every lockdown lets through; may be repeated; empty clears")
 	tokens := command.Flags().StringSlice("break-glass-token", nil, "id of a token that every lockdown lets through; may be repeated")
+	drift := command.Flags().Uint32("drift-percent", 10, "by how many per cent what an act hits may be off its preview")
 	act := c.CodeFlags(command, "policy")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		fields := api.Fields{}
@@ -50,7 +60,7 @@ func (c account) updatePolicy() *cobra.Command {
 			value any
 		}{
 			"governance": {"governanceCode", strings.ToUpper(*governance)}, "pattern": {"governancePattern", *pattern},
-			"break-glass-user": {"breakGlassUsers", *users}, "break-glass-token": {"breakGlassTokens", *tokens},
+			"break-glass-user": {"breakGlassUsers", *users}, "break-glass-token": {"breakGlassTokens", *tokens}, "drift-percent": {"driftPercent", *drift},
 		} {
 			if command.Flags().Changed(flag) {
 				fields[field.name] = field.value

@@ -34,6 +34,7 @@ type common struct {
 	public bool
 	act    *app.Act
 	grant  string
+	digest string // of the preview that it is bound to
 }
 
 func (c common) startTime() *timestamppb.Timestamp {
@@ -61,7 +62,7 @@ func freezeFlags(flags *pflag.FlagSet) func(common) (proto.Message, *emergencyv1
 	return func(c common) (proto.Message, *emergencyv1.PreviewRequest) {
 		request := &emergencyv1.ApplyFreezeRequest{
 			StartTime: c.startTime(), Duration: durationpb.New(c.length), Justification: c.act.Justification, GovernanceCode: c.act.Ticket,
-			Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public, EndLiveSessions: *endLive,
+			Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public, EndLiveSessions: *endLive, Digest: c.digest,
 		}
 		return request, &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Freeze{Freeze: request}}
 	}
@@ -87,7 +88,7 @@ func lockdownFlags(flags *pflag.FlagSet) func(common) (proto.Message, *emergency
 	return func(c common) (proto.Message, *emergencyv1.PreviewRequest) {
 		request := &emergencyv1.ApplyLockdownRequest{
 			StartTime: c.startTime(), Duration: durationpb.New(c.length), Justification: c.act.Justification, GovernanceCode: c.act.Ticket,
-			Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public,
+			Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public, Digest: c.digest,
 			BreakGlassUsers: *users, BreakGlassTokens: *tokens, RevokeTokens: *revoke,
 		}
 		return request, &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Lockdown{Lockdown: request}}

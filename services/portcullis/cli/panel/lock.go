@@ -27,7 +27,7 @@ func (p panel) lockOn(what, does string, field func(*emergencyv1.ApplyLockReques
 		return func(c common) (proto.Message, *emergencyv1.PreviewRequest) {
 			request := &emergencyv1.ApplyLockRequest{
 				StartTime: c.startTime(), Justification: c.act.Justification, GovernanceCode: c.act.Ticket,
-				Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public,
+				Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public, Digest: c.digest,
 			}
 			if c.length > 0 {
 				request.Duration = durationpb.New(c.length)

@@ -52,6 +52,7 @@ func (p panel) hit(a *emergencyv1.PreviewResponse) *screen.Table {
 	if unasked := slices.Concat(a.GetUnreachableServices(), a.GetUnreachableConnectors()); len(unasked) > 0 {
 		t.Cells(screen.Painted(screen.Held, "not counted: unreachable"), screen.Plain(fmt.Sprint(len(unasked))), screen.Plain(screen.List(unasked)))
 	}
+	t.Row("digest", "", a.GetDigest())
 	return t
 }
 

@@ -30,6 +30,7 @@ func (p panel) terminate() *cobra.Command {
 	act := p.ActFlags(command, "terminate")
 	public := command.Flags().Bool("public", false, "those who are cut off may read the justification")
 	preview := command.Flags().Bool("preview", false, "say what it would hit, and change nothing")
+	digest := previewDigest(command)
 	wait := command.Flags().Duration("wait", defaultWait, "how long to wait until all have ended; 0 doesn't")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := checkSelector(selector); err != nil {
@@ -44,7 +45,8 @@ func (p panel) terminate() *cobra.Command {
 			return err
 		}
 		request.Justification, request.GovernanceCode = act.Justification, act.Ticket
-		p.announce(command.Context(), act, kind{noun: "termination"}, func() *emergencyv1.PreviewRequest { return dry })
+		p.announce(command.Context(), act, kind{noun: "termination"}, digest, func() *emergencyv1.PreviewRequest { return dry })
+		request.Digest = *digest
 		answer := new(emergencyv1.Emergency)
 		err := act.Do(command.Context(), func(grant string) error {
 			request.Grant = grant

@@ -94,6 +94,7 @@ func (p panel) applies(k kind, command *cobra.Command) {
 	act := p.ActFlags(command, k.noun)
 	public := command.Flags().Bool("public", false, "those who are refused or cut off may read the justification")
 	wait := command.Flags().Duration("wait", defaultFollow, "how long to watch the doors confirm; 0 doesn't")
+	digest := previewDigest(command)
 	command.RunE = func(command *cobra.Command, names []string) error {
 		if err := when.ask(p, k); err != nil {
 			return err
@@ -105,11 +106,16 @@ func (p panel) applies(k kind, command *cobra.Command) {
 		if err := act.AskWhy(command.Context()); err != nil {
 			return err
 		}
-		ask := common{names: names, start: start(), length: length, public: *public, act: act}
-		p.announce(command.Context(), act, k, func() *emergencyv1.PreviewRequest { _, preview := request(ask); return preview })
+		if when.in != "" { // counts from the server's clock, which its first answer tells
+			_ = p.Get(command.Context(), "/v1/policy", new(emergencyv1.Policy))
+		}
+		ask := common{names: names, start: start(), length: length, public: *public, act: act, digest: *digest}
+		p.announce(command.Context(), act, k, &ask.digest, func() *emergencyv1.PreviewRequest { ask.start = start(); _, preview := request(ask); return preview })
 		answer := new(emergencyv1.Emergency)
 		err = act.Do(command.Context(), func(grant string) error {
-			ask.start, ask.grant = start(), grant
+			if ask.grant = grant; ask.digest == "" { // what was previewed started then
+				ask.start = start()
+			}
 			body, _ := request(ask)
 			return p.PostOnce(command.Context(), "/v1/"+k.collection, body, answer)
 		})
@@ -120,16 +126,22 @@ func (p panel) applies(k kind, command *cobra.Command) {
 	}
 }
 
-// announce says to whoever is about to type the code what it will do.
-func (p panel) announce(ctx context.Context, act *app.Act, k kind, request func() *emergencyv1.PreviewRequest) {
-	if !p.Term.Asking || act.HasCode() {
+// announce says to whoever is about to type the code what it will do, and binds it to that, unless it is bound to another
+// preview. It must not stand in an emergency's way.
+func (p panel) announce(ctx context.Context, act *app.Act, k kind, digest *string, request func() *emergencyv1.PreviewRequest) {
+	if !p.Term.Asking || act.HasCode() || *digest != "" {
 		return
 	}
 	answer := new(emergencyv1.PreviewResponse)
 	if err := p.Post(ctx, "/v1/emergencies:preview", request(), answer); err != nil {
-		return // it must not stand in an emergency's way
+		return
 	}
 	p.Term.Note("The %s will hit %s.", k.noun, hits(answer))
+	*digest = answer.GetDigest()
+}
+
+func previewDigest(command *cobra.Command) *string {
+	return command.Flags().String("preview-digest", "", "apply only if what it hits is still what the preview with this digest said")
 }
 
 func (p panel) applied(ctx context.Context, e *emergencyv1.Emergency, wait time.Duration) error {

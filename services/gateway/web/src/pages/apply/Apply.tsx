@@ -102,10 +102,13 @@ function Form({ kind }: { kind: Kind }) {
   const now = useNow()
   const narrow = useNarrow()
   const governance = useGovernance()
+  const request = previewOf(draft, kind, now)
+  const query = useHits(request)
   const once = useApply(kind, (error) => {
     const step = stepOf(error)
     if (step === 'prove') setGrant(undefined)
     setRefusal({ error, step })
+    void query.refetch() // what it hits may have moved
     enter(step)
   })
   const set = useCallback((change: Partial<Draft>) => {
@@ -118,12 +121,11 @@ function Form({ kind }: { kind: Kind }) {
   }, [])
   const busy = once.phase !== 'idle'
   useEscape(useLeave(), busy)
-  const request = previewOf(draft, kind, now)
-  const query = useHits(request)
   const missing = lacks(draft, kind, now, grant !== undefined, governance.required)
   const act = () => {
     setRefusal(undefined)
-    once.act({ ...bodyOf(draft, kind, query.data?.digest), grant: grant?.grant })
+    // What is shown of the request before is no preview of this one; and a preview that can't be had is in nobody's way.
+    once.act({ ...bodyOf(draft, kind, query.isPlaceholderData ? undefined : query.data?.digest), grant: grant?.grant })
   }
   const about = (step: Step) => (refusal?.step === step ? refusal.error : undefined)
   const preview = { kind, draft, query, ready: request !== undefined }

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { Refusal } from '../../api/client'
+import { Drifted } from './Drifted'
 import { type Draft, type Lack, stepOfLack } from './draft'
 import { type Kind, kinds } from './kinds'
 import type { Phase } from './once'
@@ -52,6 +53,7 @@ export function Word({ kind, draft, set, missing, phase, error, act, anew, child
       <div id="lacks" className="hint" role="status">
         {phase === 'asking' ? <b className="b asking">{t('unknown')}</b> : missing.length > 0 && !busy ? <span>{t('lacks', { list: missing.map((l) => t(kind === 'lock' && l === 'whom' ? 'lack_locked' : `lack_${l}`)).join(', ') })}</span> : <span>{children} {t('once')}</span>}
       </div>
+      <Drifted error={error} />
       {reused && (
         <div className="note refusal" role="alert">
           <div>{t('reused')} <span className="reason">REQUEST_ID_REUSED</span></div>

@@ -116,7 +116,7 @@ export function previewOf(d: Draft, kind: Kind, now: number): Previewed | undefi
   if (kind === 'lock' && !locksOne(d)) return undefined
   const window = durationFits(d) && startFits(d, now) ? windowOf(d) : { duration: '3600s' }
   if (kind === 'lock') return { lock: { ...window, ...locked(d) } }
-  return kind === 'freeze' ? { freeze: { ...window, endLiveSessions: d.endLiveSessions } } : { lockdown: { ...window, ...through(d) } }
+  return kind === 'freeze' ? { freeze: { ...window, endLiveSessions: d.endLiveSessions } } : { lockdown: { ...window, revokeTokens: d.revokeTokens, ...through(d) } }
 }
 
 const reasonSteps: Record<string, Step> = {
