@@ -156,7 +156,11 @@ type AuditEntry struct {
 	// The act's kind and detail, where it was an act.
 	Detail string `protobuf:"bytes,12,opt,name=detail,proto3" json:"detail,omitempty"`
 	// How the actor had signed in: "password" or "oidc"; empty where nobody had.
-	SignInBy      string `protobuf:"bytes,13,opt,name=sign_in_by,json=signInBy,proto3" json:"sign_in_by,omitempty"`
+	SignInBy string `protobuf:"bytes,13,opt,name=sign_in_by,json=signInBy,proto3" json:"sign_in_by,omitempty"`
+	// What the ticket system said of the governance code; unset where it was not asked.
+	TicketCheck *v1.TicketCheck `protobuf:"bytes,20,opt,name=ticket_check,json=ticketCheck,proto3" json:"ticket_check,omitempty"`
+	// The id of the approval that let it happen.
+	Approval      string `protobuf:"bytes,21,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +282,20 @@ func (x *AuditEntry) GetDetail() string {
 func (x *AuditEntry) GetSignInBy() string {
 	if x != nil {
 		return x.SignInBy
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetTicketCheck() *v1.TicketCheck {
+	if x != nil {
+		return x.TicketCheck
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetApproval() string {
+	if x != nil {
+		return x.Approval
 	}
 	return ""
 }
@@ -481,7 +499,7 @@ var File_portcullis_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_portcullis_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1fportcullis/audit/v1/audit.proto\x12\x13portcullis.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/entry.proto\"\x88\x01\n" +
+	"\x1fportcullis/audit/v1/audit.proto\x12\x13portcullis.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/entry.proto\x1a$portcullis/emergency/v1/ticket.proto\"\x88\x01\n" +
 	"\x12ListEntriesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -490,7 +508,7 @@ const file_portcullis_audit_v1_audit_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"x\n" +
 	"\x13ListEntriesResponse\x129\n" +
 	"\aentries\x18\x01 \x03(\v2\x1f.portcullis.audit.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbc\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa1\x04\n" +
 	"\n" +
 	"AuditEntry\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12.\n" +
@@ -508,7 +526,9 @@ const file_portcullis_audit_v1_audit_proto_rawDesc = "" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
 	"\x06detail\x18\f \x01(\tR\x06detail\x12\x1c\n" +
 	"\n" +
-	"sign_in_by\x18\r \x01(\tR\bsignInBy\"\x16\n" +
+	"sign_in_by\x18\r \x01(\tR\bsignInBy\x12G\n" +
+	"\fticket_check\x18\x14 \x01(\v2$.portcullis.emergency.v1.TicketCheckR\vticketCheck\x12\x1a\n" +
+	"\bapproval\x18\x15 \x01(\tR\bapproval\"\x16\n" +
 	"\x14GetCheckpointRequest\"P\n" +
 	"\n" +
 	"Checkpoint\x12\x1a\n" +
@@ -548,22 +568,24 @@ var file_portcullis_audit_v1_audit_proto_goTypes = []any{
 	(*StoredEntry)(nil),           // 6: portcullis.audit.v1.StoredEntry
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 	(v1.Entry_Change)(0),          // 8: portcullis.emergency.v1.Entry.Change
+	(*v1.TicketCheck)(nil),        // 9: portcullis.emergency.v1.TicketCheck
 }
 var file_portcullis_audit_v1_audit_proto_depIdxs = []int32{
 	2, // 0: portcullis.audit.v1.ListEntriesResponse.entries:type_name -> portcullis.audit.v1.AuditEntry
 	7, // 1: portcullis.audit.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	8, // 2: portcullis.audit.v1.AuditEntry.change:type_name -> portcullis.emergency.v1.Entry.Change
-	0, // 3: portcullis.audit.v1.Audit.ListEntries:input_type -> portcullis.audit.v1.ListEntriesRequest
-	3, // 4: portcullis.audit.v1.Audit.GetCheckpoint:input_type -> portcullis.audit.v1.GetCheckpointRequest
-	5, // 5: portcullis.audit.v1.Audit.Export:input_type -> portcullis.audit.v1.ExportRequest
-	1, // 6: portcullis.audit.v1.Audit.ListEntries:output_type -> portcullis.audit.v1.ListEntriesResponse
-	4, // 7: portcullis.audit.v1.Audit.GetCheckpoint:output_type -> portcullis.audit.v1.Checkpoint
-	6, // 8: portcullis.audit.v1.Audit.Export:output_type -> portcullis.audit.v1.StoredEntry
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	9, // 3: portcullis.audit.v1.AuditEntry.ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
+	0, // 4: portcullis.audit.v1.Audit.ListEntries:input_type -> portcullis.audit.v1.ListEntriesRequest
+	3, // 5: portcullis.audit.v1.Audit.GetCheckpoint:input_type -> portcullis.audit.v1.GetCheckpointRequest
+	5, // 6: portcullis.audit.v1.Audit.Export:input_type -> portcullis.audit.v1.ExportRequest
+	1, // 7: portcullis.audit.v1.Audit.ListEntries:output_type -> portcullis.audit.v1.ListEntriesResponse
+	4, // 8: portcullis.audit.v1.Audit.GetCheckpoint:output_type -> portcullis.audit.v1.Checkpoint
+	6, // 9: portcullis.audit.v1.Audit.Export:output_type -> portcullis.audit.v1.StoredEntry
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_audit_v1_audit_proto_init() }

@@ -2775,7 +2775,9 @@ type RecordActRequest struct {
 	// is another act, and needs another grant.
 	At uint64 `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
 	// SHA-256 of all that the act is about to do, so that a repeated request_id can do nothing else.
-	Operation     []byte `protobuf:"bytes,9,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation []byte `protobuf:"bytes,9,opt,name=operation,proto3" json:"operation,omitempty"`
+	// SHA-256 of what exactly it opens, whichever request does. By it a second administrator's approval is found again.
+	Opens         []byte `protobuf:"bytes,10,opt,name=opens,proto3" json:"opens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2869,6 +2871,13 @@ func (x *RecordActRequest) GetAt() uint64 {
 func (x *RecordActRequest) GetOperation() []byte {
 	if x != nil {
 		return x.Operation
+	}
+	return nil
+}
+
+func (x *RecordActRequest) GetOpens() []byte {
+	if x != nil {
+		return x.Opens
 	}
 	return nil
 }
@@ -3240,7 +3249,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x13UpdatePolicyRequest\x12?\n" +
 	"\x06policy\x18\x01 \x01(\v2\x1f.portcullis.emergency.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\xc7\x02\n" +
+	"updateMask\"\xe6\x02\n" +
 	"\x10RecordActRequest\x12\x1d\n" +
 	"\x04kind\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04kind\x12 \n" +
 	"\x06target\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06target\x12 \n" +
@@ -3251,7 +3260,9 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\rjustification\x18\x06 \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\a \x01(\tR\x0egovernanceCode\x12\x0e\n" +
 	"\x02at\x18\b \x01(\x04R\x02at\x12%\n" +
-	"\toperation\x18\t \x01(\fB\a\xbaH\x04z\x02\x18@R\toperation\"\x82\x01\n" +
+	"\toperation\x18\t \x01(\fB\a\xbaH\x04z\x02\x18@R\toperation\x12\x1d\n" +
+	"\x05opens\x18\n" +
+	" \x01(\fB\a\xbaH\x04z\x02\x18@R\x05opens\"\x82\x01\n" +
 	"\x15RecordGroupActRequest\x12\"\n" +
 	"\x06target\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06target\x12\"\n" +

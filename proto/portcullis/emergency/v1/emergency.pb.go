@@ -203,6 +203,57 @@ func (Policy_Governance) EnumDescriptor() ([]byte, []int) {
 	return file_portcullis_emergency_v1_emergency_proto_rawDescGZIP(), []int{4, 0}
 }
 
+type Policy_TicketChecking int32
+
+const (
+	Policy_TICKET_CHECKING_UNSPECIFIED Policy_TicketChecking = 0
+	Policy_OFF                         Policy_TicketChecking = 1
+	// Governance codes are looked up in the ticket system. One that does not exist is refused. Where the system can't be
+	// asked, what closes goes on and is marked, and what opens is refused.
+	Policy_ON Policy_TicketChecking = 2
+)
+
+// Enum value maps for Policy_TicketChecking.
+var (
+	Policy_TicketChecking_name = map[int32]string{
+		0: "TICKET_CHECKING_UNSPECIFIED",
+		1: "OFF",
+		2: "ON",
+	}
+	Policy_TicketChecking_value = map[string]int32{
+		"TICKET_CHECKING_UNSPECIFIED": 0,
+		"OFF":                         1,
+		"ON":                          2,
+	}
+)
+
+func (x Policy_TicketChecking) Enum() *Policy_TicketChecking {
+	p := new(Policy_TicketChecking)
+	*p = x
+	return p
+}
+
+func (x Policy_TicketChecking) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Policy_TicketChecking) Descriptor() protoreflect.EnumDescriptor {
+	return file_portcullis_emergency_v1_emergency_proto_enumTypes[3].Descriptor()
+}
+
+func (Policy_TicketChecking) Type() protoreflect.EnumType {
+	return &file_portcullis_emergency_v1_emergency_proto_enumTypes[3]
+}
+
+func (x Policy_TicketChecking) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Policy_TicketChecking.Descriptor instead.
+func (Policy_TicketChecking) EnumDescriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergency_proto_rawDescGZIP(), []int{4, 1}
+}
+
 // Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
 // state after each change. `status` and the progress counts are filled in when it is read; all the
 // rest is what the journal holds.
@@ -271,7 +322,12 @@ type Emergency struct {
 	SparedSignIn string `protobuf:"bytes,53,opt,name=spared_sign_in,json=sparedSignIn,proto3" json:"spared_sign_in,omitempty"`
 	// What the preview behind `digest` had counted, or could not, and could not be compared with on applying: "sessions", "signIns",
 	// "administrators". A part that can't be asked stands in the way of no closing.
-	NotCompared   []string `protobuf:"bytes,65,rep,name=not_compared,json=notCompared,proto3" json:"not_compared,omitempty"`
+	NotCompared []string `protobuf:"bytes,65,rep,name=not_compared,json=notCompared,proto3" json:"not_compared,omitempty"`
+	// What the ticket system said of governance_code, and of cancel_governance_code; unset where it was not asked.
+	TicketCheck       *TicketCheck `protobuf:"bytes,60,opt,name=ticket_check,json=ticketCheck,proto3" json:"ticket_check,omitempty"`
+	CancelTicketCheck *TicketCheck `protobuf:"bytes,61,opt,name=cancel_ticket_check,json=cancelTicketCheck,proto3" json:"cancel_ticket_check,omitempty"`
+	// Who approved that it was cancelled, or shortened last, where the policy asks for two administrators.
+	ApprovedBy    string `protobuf:"bytes,62,opt,name=approved_by,json=approvedBy,proto3" json:"approved_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -549,6 +605,27 @@ func (x *Emergency) GetNotCompared() []string {
 		return x.NotCompared
 	}
 	return nil
+}
+
+func (x *Emergency) GetTicketCheck() *TicketCheck {
+	if x != nil {
+		return x.TicketCheck
+	}
+	return nil
+}
+
+func (x *Emergency) GetCancelTicketCheck() *TicketCheck {
+	if x != nil {
+		return x.CancelTicketCheck
+	}
+	return nil
+}
+
+func (x *Emergency) GetApprovedBy() string {
+	if x != nil {
+		return x.ApprovedBy
+	}
+	return ""
 }
 
 // Selector says which sessions are meant. Everything is said in so many words: `all`, or at least
@@ -842,9 +919,13 @@ type Policy struct {
 	Justification *string `protobuf:"bytes,9,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
 	RequestId     *string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	// By how many per cent a count may be off its preview before an apply with the digest is refused; 10 if unset.
-	DriftPercent  *uint32 `protobuf:"varint,25,opt,name=drift_percent,json=driftPercent,proto3,oneof" json:"drift_percent,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DriftPercent *uint32 `protobuf:"varint,25,opt,name=drift_percent,json=driftPercent,proto3,oneof" json:"drift_percent,omitempty"`
+	// What opens early takes a second administrator: to cancel, to shorten, to open what a freeze or a lock closes, to let
+	// more through a lockdown, and to switch this off.
+	SecondAdministrator bool                  `protobuf:"varint,11,opt,name=second_administrator,json=secondAdministrator,proto3" json:"second_administrator,omitempty"`
+	TicketCheck         Policy_TicketChecking `protobuf:"varint,12,opt,name=ticket_check,json=ticketCheck,proto3,enum=portcullis.emergency.v1.Policy_TicketChecking" json:"ticket_check,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
@@ -954,11 +1035,25 @@ func (x *Policy) GetDriftPercent() uint32 {
 	return 0
 }
 
+func (x *Policy) GetSecondAdministrator() bool {
+	if x != nil {
+		return x.SecondAdministrator
+	}
+	return false
+}
+
+func (x *Policy) GetTicketCheck() Policy_TicketChecking {
+	if x != nil {
+		return x.TicketCheck
+	}
+	return Policy_TICKET_CHECKING_UNSPECIFIED
+}
+
 var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x0e\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$portcullis/emergency/v1/ticket.proto\"\x8c\x10\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -999,7 +1094,11 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x12break_glass_tokens\x183 \x03(\tR\x10breakGlassTokens\x12(\n" +
 	"\rrevoke_tokens\x184 \x01(\bH\aR\frevokeTokens\x88\x01\x01\x12$\n" +
 	"\x0espared_sign_in\x185 \x01(\tR\fsparedSignIn\x12!\n" +
-	"\fnot_compared\x18A \x03(\tR\vnotCompared\"Q\n" +
+	"\fnot_compared\x18A \x03(\tR\vnotCompared\x12G\n" +
+	"\fticket_check\x18< \x01(\v2$.portcullis.emergency.v1.TicketCheckR\vticketCheck\x12T\n" +
+	"\x13cancel_ticket_check\x18= \x01(\v2$.portcullis.emergency.v1.TicketCheckR\x11cancelTicketCheck\x12\x1f\n" +
+	"\vapproved_by\x18> \x01(\tR\n" +
+	"approvedBy\"Q\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vTERMINATION\x10\x01\x12\n" +
@@ -1050,7 +1149,7 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\fspared_users\x18\t \x03(\tR\vsparedUsers\x12$\n" +
 	"\x0espared_sign_in\x18\n" +
 	" \x01(\tR\fsparedSignIn\x12\x14\n" +
-	"\x05begun\x18\v \x01(\bR\x05begun\"\xbd\x05\n" +
+	"\x05begun\x18\v \x01(\bR\x05begun\"\x87\a\n" +
 	"\x06Policy\x12S\n" +
 	"\x0fgovernance_code\x18\x01 \x01(\x0e2*.portcullis.emergency.v1.Policy.GovernanceR\x0egovernanceCode\x127\n" +
 	"\x12governance_pattern\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11governancePattern\x124\n" +
@@ -1066,13 +1165,19 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\x121\n" +
-	"\rdrift_percent\x18\x19 \x01(\rB\a\xbaH\x04*\x02\x18dH\x03R\fdriftPercent\x88\x01\x01\"Q\n" +
+	"\rdrift_percent\x18\x19 \x01(\rB\a\xbaH\x04*\x02\x18dH\x03R\fdriftPercent\x88\x01\x01\x121\n" +
+	"\x14second_administrator\x18\v \x01(\bR\x13secondAdministrator\x12Q\n" +
+	"\fticket_check\x18\f \x01(\x0e2..portcullis.emergency.v1.Policy.TicketCheckingR\vticketCheck\"Q\n" +
 	"\n" +
 	"Governance\x12\x1a\n" +
 	"\x16GOVERNANCE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bOPTIONAL\x10\x01\x12\f\n" +
 	"\bREQUIRED\x10\x02\x12\v\n" +
-	"\aPATTERN\x10\x03B\b\n" +
+	"\aPATTERN\x10\x03\"B\n" +
+	"\x0eTicketChecking\x12\x1f\n" +
+	"\x1bTICKET_CHECKING_UNSPECIFIED\x10\x00\x12\a\n" +
+	"\x03OFF\x10\x01\x12\x06\n" +
+	"\x02ON\x10\x02B\b\n" +
 	"\x06_grantB\x10\n" +
 	"\x0e_justificationB\r\n" +
 	"\v_request_idB\x10\n" +
@@ -1090,41 +1195,46 @@ func file_portcullis_emergency_v1_emergency_proto_rawDescGZIP() []byte {
 	return file_portcullis_emergency_v1_emergency_proto_rawDescData
 }
 
-var file_portcullis_emergency_v1_emergency_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_portcullis_emergency_v1_emergency_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_portcullis_emergency_v1_emergency_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_portcullis_emergency_v1_emergency_proto_goTypes = []any{
 	(Emergency_Kind)(0),           // 0: portcullis.emergency.v1.Emergency.Kind
 	(Emergency_Status)(0),         // 1: portcullis.emergency.v1.Emergency.Status
 	(Policy_Governance)(0),        // 2: portcullis.emergency.v1.Policy.Governance
-	(*Emergency)(nil),             // 3: portcullis.emergency.v1.Emergency
-	(*Selector)(nil),              // 4: portcullis.emergency.v1.Selector
-	(*Admission)(nil),             // 5: portcullis.emergency.v1.Admission
-	(*Cut)(nil),                   // 6: portcullis.emergency.v1.Cut
-	(*Policy)(nil),                // 7: portcullis.emergency.v1.Policy
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(Policy_TicketChecking)(0),    // 3: portcullis.emergency.v1.Policy.TicketChecking
+	(*Emergency)(nil),             // 4: portcullis.emergency.v1.Emergency
+	(*Selector)(nil),              // 5: portcullis.emergency.v1.Selector
+	(*Admission)(nil),             // 6: portcullis.emergency.v1.Admission
+	(*Cut)(nil),                   // 7: portcullis.emergency.v1.Cut
+	(*Policy)(nil),                // 8: portcullis.emergency.v1.Policy
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
+	(*TicketCheck)(nil),           // 11: portcullis.emergency.v1.TicketCheck
 }
 var file_portcullis_emergency_v1_emergency_proto_depIdxs = []int32{
 	0,  // 0: portcullis.emergency.v1.Emergency.kind:type_name -> portcullis.emergency.v1.Emergency.Kind
 	1,  // 1: portcullis.emergency.v1.Emergency.status:type_name -> portcullis.emergency.v1.Emergency.Status
-	8,  // 2: portcullis.emergency.v1.Emergency.start_time:type_name -> google.protobuf.Timestamp
-	8,  // 3: portcullis.emergency.v1.Emergency.end_time:type_name -> google.protobuf.Timestamp
-	9,  // 4: portcullis.emergency.v1.Emergency.duration:type_name -> google.protobuf.Duration
-	8,  // 5: portcullis.emergency.v1.Emergency.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: portcullis.emergency.v1.Emergency.cancel_time:type_name -> google.protobuf.Timestamp
-	4,  // 7: portcullis.emergency.v1.Emergency.selector:type_name -> portcullis.emergency.v1.Selector
-	8,  // 8: portcullis.emergency.v1.Admission.pending_cut:type_name -> google.protobuf.Timestamp
-	0,  // 9: portcullis.emergency.v1.Cut.kind:type_name -> portcullis.emergency.v1.Emergency.Kind
-	8,  // 10: portcullis.emergency.v1.Cut.start_time:type_name -> google.protobuf.Timestamp
-	4,  // 11: portcullis.emergency.v1.Cut.selector:type_name -> portcullis.emergency.v1.Selector
-	8,  // 12: portcullis.emergency.v1.Cut.until:type_name -> google.protobuf.Timestamp
-	2,  // 13: portcullis.emergency.v1.Policy.governance_code:type_name -> portcullis.emergency.v1.Policy.Governance
-	8,  // 14: portcullis.emergency.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	9,  // 2: portcullis.emergency.v1.Emergency.start_time:type_name -> google.protobuf.Timestamp
+	9,  // 3: portcullis.emergency.v1.Emergency.end_time:type_name -> google.protobuf.Timestamp
+	10, // 4: portcullis.emergency.v1.Emergency.duration:type_name -> google.protobuf.Duration
+	9,  // 5: portcullis.emergency.v1.Emergency.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: portcullis.emergency.v1.Emergency.cancel_time:type_name -> google.protobuf.Timestamp
+	5,  // 7: portcullis.emergency.v1.Emergency.selector:type_name -> portcullis.emergency.v1.Selector
+	11, // 8: portcullis.emergency.v1.Emergency.ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
+	11, // 9: portcullis.emergency.v1.Emergency.cancel_ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
+	9,  // 10: portcullis.emergency.v1.Admission.pending_cut:type_name -> google.protobuf.Timestamp
+	0,  // 11: portcullis.emergency.v1.Cut.kind:type_name -> portcullis.emergency.v1.Emergency.Kind
+	9,  // 12: portcullis.emergency.v1.Cut.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 13: portcullis.emergency.v1.Cut.selector:type_name -> portcullis.emergency.v1.Selector
+	9,  // 14: portcullis.emergency.v1.Cut.until:type_name -> google.protobuf.Timestamp
+	2,  // 15: portcullis.emergency.v1.Policy.governance_code:type_name -> portcullis.emergency.v1.Policy.Governance
+	9,  // 16: portcullis.emergency.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 17: portcullis.emergency.v1.Policy.ticket_check:type_name -> portcullis.emergency.v1.Policy.TicketChecking
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergency_proto_init() }
@@ -1132,6 +1242,7 @@ func file_portcullis_emergency_v1_emergency_proto_init() {
 	if File_portcullis_emergency_v1_emergency_proto != nil {
 		return
 	}
+	file_portcullis_emergency_v1_ticket_proto_init()
 	file_portcullis_emergency_v1_emergency_proto_msgTypes[0].OneofWrappers = []any{}
 	file_portcullis_emergency_v1_emergency_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
@@ -1139,7 +1250,7 @@ func file_portcullis_emergency_v1_emergency_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergency_proto_rawDesc), len(file_portcullis_emergency_v1_emergency_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -46,6 +46,10 @@ const (
 	Entry_DRILL_STARTED          Entry_Change = 16
 	Entry_DRILL_ENDED            Entry_Change = 17
 	Entry_DRILL_SCHEDULE_CHANGED Entry_Change = 18
+	// A second administrator is asked to approve what opens early, and does so, or does not.
+	Entry_APPROVAL_REQUESTED Entry_Change = 12
+	Entry_APPROVAL_GRANTED   Entry_Change = 13
+	Entry_APPROVAL_DENIED    Entry_Change = 14
 )
 
 // Enum value maps for Entry_Change.
@@ -66,6 +70,9 @@ var (
 		16: "DRILL_STARTED",
 		17: "DRILL_ENDED",
 		18: "DRILL_SCHEDULE_CHANGED",
+		12: "APPROVAL_REQUESTED",
+		13: "APPROVAL_GRANTED",
+		14: "APPROVAL_DENIED",
 	}
 	Entry_Change_value = map[string]int32{
 		"CHANGE_UNSPECIFIED":     0,
@@ -83,6 +90,9 @@ var (
 		"DRILL_STARTED":          16,
 		"DRILL_ENDED":            17,
 		"DRILL_SCHEDULE_CHANGED": 18,
+		"APPROVAL_REQUESTED":     12,
+		"APPROVAL_GRANTED":       13,
+		"APPROVAL_DENIED":        14,
 	}
 )
 
@@ -199,6 +209,10 @@ type Entry struct {
 	GovernanceCode string `protobuf:"bytes,14,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
 	// How the actor had signed in: "password" or "oidc".
 	SignInBy string `protobuf:"bytes,15,opt,name=sign_in_by,json=signInBy,proto3" json:"sign_in_by,omitempty"`
+	// What the ticket system said of governance_code; unset where it was not asked.
+	TicketCheck *TicketCheck `protobuf:"bytes,16,opt,name=ticket_check,json=ticketCheck,proto3" json:"ticket_check,omitempty"`
+	// The id of the approval that let it happen, where the policy asks for two administrators.
+	Approval string `protobuf:"bytes,17,opt,name=approval,proto3" json:"approval,omitempty"`
 	// Types that are valid to be assigned to Record:
 	//
 	//	*Entry_Genesis
@@ -209,6 +223,7 @@ type Entry struct {
 	//	*Entry_Restore
 	//	*Entry_Drill
 	//	*Entry_DrillSchedule
+	//	*Entry_ApprovalRecord
 	Record        isEntry_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -349,6 +364,20 @@ func (x *Entry) GetSignInBy() string {
 	return ""
 }
 
+func (x *Entry) GetTicketCheck() *TicketCheck {
+	if x != nil {
+		return x.TicketCheck
+	}
+	return nil
+}
+
+func (x *Entry) GetApproval() string {
+	if x != nil {
+		return x.Approval
+	}
+	return ""
+}
+
 func (x *Entry) GetRecord() isEntry_Record {
 	if x != nil {
 		return x.Record
@@ -428,6 +457,15 @@ func (x *Entry) GetDrillSchedule() *DrillSchedule {
 	return nil
 }
 
+func (x *Entry) GetApprovalRecord() *Approval {
+	if x != nil {
+		if x, ok := x.Record.(*Entry_ApprovalRecord); ok {
+			return x.ApprovalRecord
+		}
+	}
+	return nil
+}
+
 type isEntry_Record interface {
 	isEntry_Record()
 }
@@ -465,6 +503,10 @@ type Entry_DrillSchedule struct {
 	DrillSchedule *DrillSchedule `protobuf:"bytes,31,opt,name=drill_schedule,json=drillSchedule,proto3,oneof"`
 }
 
+type Entry_ApprovalRecord struct {
+	ApprovalRecord *Approval `protobuf:"bytes,26,opt,name=approval_record,json=approvalRecord,proto3,oneof"`
+}
+
 func (*Entry_Genesis) isEntry_Record() {}
 
 func (*Entry_Emergency) isEntry_Record() {}
@@ -480,6 +522,8 @@ func (*Entry_Restore) isEntry_Record() {}
 func (*Entry_Drill) isEntry_Record() {}
 
 func (*Entry_DrillSchedule) isEntry_Record() {}
+
+func (*Entry_ApprovalRecord) isEntry_Record() {}
 
 // Genesis starts an epoch. Every revision of an older epoch is below every revision of this one.
 type Genesis struct {
@@ -709,11 +753,11 @@ var File_portcullis_emergency_v1_entry_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"#portcullis/emergency/v1/entry.proto\x12\x17portcullis.emergency.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/drill.proto\x1a'portcullis/emergency/v1/emergency.proto\"X\n" +
+	"#portcullis/emergency/v1/entry.proto\x12\x17portcullis.emergency.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/drill.proto\x1a&portcullis/emergency/v1/approval.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a$portcullis/emergency/v1/ticket.proto\"X\n" +
 	"\vSignedEntry\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\fR\x05entry\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x15\n" +
-	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xef\t\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xe5\v\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x18\n" +
@@ -732,7 +776,9 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\rjustification\x18\r \x01(\tR\rjustification\x12'\n" +
 	"\x0fgovernance_code\x18\x0e \x01(\tR\x0egovernanceCode\x12\x1c\n" +
 	"\n" +
-	"sign_in_by\x18\x0f \x01(\tR\bsignInBy\x12<\n" +
+	"sign_in_by\x18\x0f \x01(\tR\bsignInBy\x12G\n" +
+	"\fticket_check\x18\x10 \x01(\v2$.portcullis.emergency.v1.TicketCheckR\vticketCheck\x12\x1a\n" +
+	"\bapproval\x18\x11 \x01(\tR\bapproval\x12<\n" +
 	"\agenesis\x18\x14 \x01(\v2 .portcullis.emergency.v1.GenesisH\x00R\agenesis\x12B\n" +
 	"\temergency\x18\x15 \x01(\v2\".portcullis.emergency.v1.EmergencyH\x00R\temergency\x129\n" +
 	"\x06policy\x18\x16 \x01(\v2\x1f.portcullis.emergency.v1.PolicyH\x00R\x06policy\x120\n" +
@@ -740,7 +786,8 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\x03key\x18\x18 \x01(\v2!.portcullis.emergency.v1.EntryKeyH\x00R\x03key\x12<\n" +
 	"\arestore\x18\x19 \x01(\v2 .portcullis.emergency.v1.RestoreH\x00R\arestore\x126\n" +
 	"\x05drill\x18\x1e \x01(\v2\x1e.portcullis.emergency.v1.DrillH\x00R\x05drill\x12O\n" +
-	"\x0edrill_schedule\x18\x1f \x01(\v2&.portcullis.emergency.v1.DrillScheduleH\x00R\rdrillSchedule\"\xfb\x01\n" +
+	"\x0edrill_schedule\x18\x1f \x01(\v2&.portcullis.emergency.v1.DrillScheduleH\x00R\rdrillSchedule\x12L\n" +
+	"\x0fapproval_record\x18\x1a \x01(\v2!.portcullis.emergency.v1.ApprovalH\x00R\x0eapprovalRecord\"\xbe\x02\n" +
 	"\x06Change\x12\x16\n" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aGENESIS\x10\x01\x12\v\n" +
@@ -757,7 +804,10 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\bRESTORED\x10\v\x12\x11\n" +
 	"\rDRILL_STARTED\x10\x10\x12\x0f\n" +
 	"\vDRILL_ENDED\x10\x11\x12\x1a\n" +
-	"\x16DRILL_SCHEDULE_CHANGED\x10\x12B\b\n" +
+	"\x16DRILL_SCHEDULE_CHANGED\x10\x12\x12\x16\n" +
+	"\x12APPROVAL_REQUESTED\x10\f\x12\x14\n" +
+	"\x10APPROVAL_GRANTED\x10\r\x12\x13\n" +
+	"\x0fAPPROVAL_DENIED\x10\x0eB\b\n" +
 	"\x06record\"X\n" +
 	"\aGenesis\x123\n" +
 	"\x03key\x18\x01 \x01(\v2!.portcullis.emergency.v1.EntryKeyR\x03key\x12\x18\n" +
@@ -798,29 +848,33 @@ var file_portcullis_emergency_v1_entry_proto_goTypes = []any{
 	(*EntryKey)(nil),              // 5: portcullis.emergency.v1.EntryKey
 	(*Act)(nil),                   // 6: portcullis.emergency.v1.Act
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Emergency)(nil),             // 8: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                // 9: portcullis.emergency.v1.Policy
-	(*Drill)(nil),                 // 10: portcullis.emergency.v1.Drill
-	(*DrillSchedule)(nil),         // 11: portcullis.emergency.v1.DrillSchedule
+	(*TicketCheck)(nil),           // 8: portcullis.emergency.v1.TicketCheck
+	(*Emergency)(nil),             // 9: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                // 10: portcullis.emergency.v1.Policy
+	(*Drill)(nil),                 // 11: portcullis.emergency.v1.Drill
+	(*DrillSchedule)(nil),         // 12: portcullis.emergency.v1.DrillSchedule
+	(*Approval)(nil),              // 13: portcullis.emergency.v1.Approval
 }
 var file_portcullis_emergency_v1_entry_proto_depIdxs = []int32{
 	7,  // 0: portcullis.emergency.v1.Entry.time:type_name -> google.protobuf.Timestamp
 	0,  // 1: portcullis.emergency.v1.Entry.change:type_name -> portcullis.emergency.v1.Entry.Change
-	3,  // 2: portcullis.emergency.v1.Entry.genesis:type_name -> portcullis.emergency.v1.Genesis
-	8,  // 3: portcullis.emergency.v1.Entry.emergency:type_name -> portcullis.emergency.v1.Emergency
-	9,  // 4: portcullis.emergency.v1.Entry.policy:type_name -> portcullis.emergency.v1.Policy
-	6,  // 5: portcullis.emergency.v1.Entry.act:type_name -> portcullis.emergency.v1.Act
-	5,  // 6: portcullis.emergency.v1.Entry.key:type_name -> portcullis.emergency.v1.EntryKey
-	4,  // 7: portcullis.emergency.v1.Entry.restore:type_name -> portcullis.emergency.v1.Restore
-	10, // 8: portcullis.emergency.v1.Entry.drill:type_name -> portcullis.emergency.v1.Drill
-	11, // 9: portcullis.emergency.v1.Entry.drill_schedule:type_name -> portcullis.emergency.v1.DrillSchedule
-	5,  // 10: portcullis.emergency.v1.Genesis.key:type_name -> portcullis.emergency.v1.EntryKey
-	7,  // 11: portcullis.emergency.v1.Restore.backup_time:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	8,  // 2: portcullis.emergency.v1.Entry.ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
+	3,  // 3: portcullis.emergency.v1.Entry.genesis:type_name -> portcullis.emergency.v1.Genesis
+	9,  // 4: portcullis.emergency.v1.Entry.emergency:type_name -> portcullis.emergency.v1.Emergency
+	10, // 5: portcullis.emergency.v1.Entry.policy:type_name -> portcullis.emergency.v1.Policy
+	6,  // 6: portcullis.emergency.v1.Entry.act:type_name -> portcullis.emergency.v1.Act
+	5,  // 7: portcullis.emergency.v1.Entry.key:type_name -> portcullis.emergency.v1.EntryKey
+	4,  // 8: portcullis.emergency.v1.Entry.restore:type_name -> portcullis.emergency.v1.Restore
+	11, // 9: portcullis.emergency.v1.Entry.drill:type_name -> portcullis.emergency.v1.Drill
+	12, // 10: portcullis.emergency.v1.Entry.drill_schedule:type_name -> portcullis.emergency.v1.DrillSchedule
+	13, // 11: portcullis.emergency.v1.Entry.approval_record:type_name -> portcullis.emergency.v1.Approval
+	5,  // 12: portcullis.emergency.v1.Genesis.key:type_name -> portcullis.emergency.v1.EntryKey
+	7,  // 13: portcullis.emergency.v1.Restore.backup_time:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_entry_proto_init() }
@@ -829,7 +883,9 @@ func file_portcullis_emergency_v1_entry_proto_init() {
 		return
 	}
 	file_portcullis_emergency_v1_drill_proto_init()
+	file_portcullis_emergency_v1_approval_proto_init()
 	file_portcullis_emergency_v1_emergency_proto_init()
+	file_portcullis_emergency_v1_ticket_proto_init()
 	file_portcullis_emergency_v1_entry_proto_msgTypes[1].OneofWrappers = []any{
 		(*Entry_Genesis)(nil),
 		(*Entry_Emergency)(nil),
@@ -839,6 +895,7 @@ func file_portcullis_emergency_v1_entry_proto_init() {
 		(*Entry_Restore)(nil),
 		(*Entry_Drill)(nil),
 		(*Entry_DrillSchedule)(nil),
+		(*Entry_ApprovalRecord)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
