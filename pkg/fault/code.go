@@ -16,7 +16,7 @@ func CodeOf(reason string) codes.Code {
 	case InvalidArgument, SelectorEmpty, JustificationRequired, GovernanceCodeRequired,
 		GovernanceCodeRefused, DurationOutOfRange, StartInPast:
 		return codes.InvalidArgument
-	case MFANotEnrolled, MFATooNew, NotCancellable, NotResendable, NotSuspendable, PreviewDrifted, LastAdministrator,
+	case MFANotEnrolled, MFATooNew, NotCancellable, NotResendable, NotSuspendable, PreviewDrifted, LastAdministrator, ApprovalRequired, ApprovalClosed,
 		DefaultAccountRequired, ContactWithoutEmail, ContactWithoutMobile:
 		return codes.FailedPrecondition
 	case GrantRequired, GrantInvalid, GrantExpired, GrantUsed:

@@ -54,6 +54,7 @@ func TestTheCodeOfEachReasonIsFixed(t *testing.T) {
 		fault.Frozen: codes.PermissionDenied, fault.NotFound: codes.NotFound, fault.AlreadyExists: codes.AlreadyExists,
 		fault.RequestIDReused: codes.AlreadyExists, fault.SelectorEmpty: codes.InvalidArgument, fault.DurationOutOfRange: codes.InvalidArgument,
 		fault.MFANotEnrolled: codes.FailedPrecondition, fault.NotCancellable: codes.FailedPrecondition, fault.LastAdministrator: codes.FailedPrecondition,
+		fault.ApprovalRequired: codes.FailedPrecondition, fault.ApprovalClosed: codes.FailedPrecondition,
 		fault.LockedOut: codes.ResourceExhausted, fault.Lockdown: codes.Unavailable, fault.JournalUnavailable: codes.Unavailable, "NEVER_HEARD": codes.Internal,
 	} {
 		if got := fault.CodeOf(reason); got != code {

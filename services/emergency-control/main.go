@@ -6,6 +6,4 @@ import (
 	"portcullis.dev/services/internal/run"
 )
 
-func main() {
-	run.Main(run.Entry{Name: "emergency-control", Start: control.Start, Vital: true, Directory: true})
-}
+func main() { run.Main(control.Entry()) }

@@ -181,7 +181,7 @@ func (g *staging) attempt() (*gatev1.ImportRecord, error) {
 	e := &edit{Context: g, service: g.service, operation: g.operation, known: g.service.snapshot()}
 	opens, err := g.plan(e, id)
 	if err == nil {
-		err = opens.needs(g.proof)
+		err = opens.needs(e, g.proof)
 	}
 	if err == nil {
 		err = g.stageUsers(id)

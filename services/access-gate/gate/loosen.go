@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,8 +17,13 @@ import (
 // last group that closes it. So it is with a group that is locked. Deleting the device itself opens nothing: it
 // takes its credential along.
 
-// opening is what a change would open, in words; empty if nothing.
-type opening string
+// opening is what a change would open; zero if nothing.
+type opening struct {
+	// words say it to people, shortened where it is long.
+	words string
+	// sum is SHA-256 of all of it: an approval is for exactly that.
+	sum [sha256.Size]byte
+}
 
 // regrouping is a group before and after a change; nil after it is gone.
 type regrouping struct{ before, after *gatev1.AccessGroup }
@@ -51,17 +57,21 @@ func (e *edit) closings() []closing {
 
 // openings says what changes of groups open now.
 func (e *edit) openings(changes ...regrouping) opening {
-	var opens []string
+	var opens, all []string
 	for _, by := range e.closings() {
 		for _, c := range changes {
 			if stops := by.stops(c); stops != "" {
-				opens = append(opens, c.before.GetName()+" "+stops)
+				opens, all = append(opens, c.before.GetName()+" "+stops), append(all, c.before.GetName()+" "+stops)
 			} else if open := e.released(by, c, changes); len(open) > 0 {
-				opens = append(opens, "out of their last "+by.group+" "+c.before.GetName()+": "+few(open))
+				what := "out of their last " + by.group + " " + c.before.GetName() + ": "
+				opens, all = append(opens, what+few(open)), append(all, what+strings.Join(open, ", "))
 			}
 		}
 	}
-	return opening(few(opens))
+	if len(opens) == 0 {
+		return opening{}
+	}
+	return opening{few(opens), sha256.Sum256([]byte(strings.Join(all, "\n")))}
 }
 
 func few(all []string) string {
@@ -115,15 +125,15 @@ type proof struct {
 // as they are: a crash in between can be followed by the same request, but on a later state it needs a
 // grant of its own.
 func (o opening) backed(e *edit, p *proof) error {
-	if o == "" || o == p.spent {
+	if o.words == "" || o == p.spent {
 		return nil
 	}
-	if err := o.needs(p); err != nil {
+	if err := o.needs(e, p); err != nil {
 		return err
 	}
 	_, err := e.service.acts.RecordAct(rpc.Forward(e), &emergencyv1.RecordActRequest{
-		Kind: "access-group.unblock", Target: p.target, Detail: string(o), Grant: p.grant, RequestId: e.operation.id, Justification: p.justification,
-		At: e.at, Operation: e.operation.sum[:],
+		Kind: "access-group.unblock", Target: p.target, Detail: o.words, Grant: p.grant, RequestId: e.operation.id, Justification: p.justification,
+		At: e.at, Operation: e.operation.sum[:], Opens: o.sum[:],
 	})
 	if err == nil {
 		p.spent = o
@@ -131,10 +141,11 @@ func (o opening) backed(e *edit, p *proof) error {
 	return err
 }
 
-// needs refuses an opening without a grant.
-func (o opening) needs(p *proof) error {
-	if o == "" || p.grant != "" {
+// needs refuses an opening without a grant. Where the policy asks for two administrators, one may have approved it: then it takes
+// no other.
+func (o opening) needs(e *edit, p *proof) error {
+	if o.words == "" || p.grant != "" || e.known.Policy().GetSecondAdministrator() {
 		return nil
 	}
-	return fault.New(fault.GrantRequired, "A freeze or a lock is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along", o)
+	return fault.New(fault.GrantRequired, "A freeze or a lock is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along", o.words)
 }

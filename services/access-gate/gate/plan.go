@@ -29,18 +29,18 @@ const drainFrom = 200
 func (g *staging) plan(e *edit, id string) (opening, error) {
 	devices, groups, err := g.before(e)
 	if err != nil {
-		return "", err
+		return opening{}, err
 	}
 	sealed, err := g.sealed(e)
 	if err != nil {
-		return "", err
+		return opening{}, err
 	}
 	if err := g.planDevices(e, id, devices, sealed); err != nil {
-		return "", err
+		return opening{}, err
 	}
 	opens, err := g.planGroups(e, id, groups)
 	if err != nil {
-		return "", err
+		return opening{}, err
 	}
 	return opens, g.sheet.wrong.Err()
 }
@@ -144,7 +144,7 @@ func (g *staging) planGroups(e *edit, id string, before map[string]*gatev1.Acces
 		e.touched(after)
 		record := &gatev1.AccessGroupRecord{AccessGroup: after, ImportId: id, Previous: was.GetAccessGroup(), Operations: was.GetOperations()}
 		if err := e.put(watch.GroupSubject+name, record); err != nil {
-			return "", err
+			return opening{}, err
 		}
 	}
 	return e.openings(changes...), nil

@@ -36,6 +36,10 @@ type asked struct {
 	governance    string
 	// free says that it takes no grant.
 	free bool
+	// ticket is what the ticket system said of the governance code, nil if it was not asked.
+	ticket *emergencyv1.TicketCheck
+	// approvers are who could approve it, where it may take a second administrator; nil where they are not known.
+	approvers []string
 }
 
 // guardedRequest is a request that a person backs with a grant.
@@ -77,8 +81,8 @@ func clearGrants(m protoreflect.Message) {
 	})
 }
 
-// answered returns the entry that answered the same request before, nil if there is none. The ledger's
-// lock is held.
+// answered returns the entry that answered the same request before, nil if there is none. One that only asked for an approval is
+// none: whether that was given is looked up again. The ledger's lock is held.
 func (l *ledger) answered(a asked) (sequence uint64, err error) {
 	before, seen := l.requests[a.requestID]
 	if a.requestID == "" || !seen {
@@ -86,6 +90,9 @@ func (l *ledger) answered(a asked) (sequence uint64, err error) {
 	}
 	if !bytes.Equal(before.hash, a.hash) || before.actor != a.caller.Actor() {
 		return 0, fault.New(fault.RequestIDReused, "The requestId %s belongs to another request. Use a new one for a new request", a.requestID)
+	}
+	if before.asks {
+		return 0, nil
 	}
 	return before.sequence, nil
 }
@@ -112,7 +119,7 @@ func (l *ledger) spend(a asked, view *who.View, now time.Time) (*emergencyv1.Ent
 func (a asked) envelope() *emergencyv1.Entry {
 	return &emergencyv1.Entry{
 		Actor: a.caller.Actor(), SignIn: a.caller.SignIn, SignInBy: a.caller.Entry.By, Address: a.caller.Address, RequestId: a.requestID, RequestHash: a.hash,
-		Justification: a.justification, GovernanceCode: a.governance,
+		Justification: a.justification, GovernanceCode: a.governance, TicketCheck: a.ticket,
 	}
 }
 
@@ -168,8 +175,9 @@ func (s *Service) once(ctx context.Context, a asked, make func(next uint64, enve
 			return nil, orUnchanged(err)
 		}
 		// Arguments first: a call refused for its arguments must not need a grant, nor spend it.
-		if _, err := make(next, a.envelope()); err != nil {
-			return nil, err
+		drafted, err := make(next, a.envelope())
+		if err != nil || drafted[0].GetApproval() != "" { // whoever asked for the approval has spent one
+			return drafted, err
 		}
 		envelope, err := s.ledger.spend(a, state.Who, s.now())
 		if err != nil {
@@ -207,13 +215,26 @@ func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 		return nil, err
 	}
 	a.free = takesAway(r.GetKind())
+	if a, err = s.loosening(ctx, a, r.GetKind()); err != nil {
+		return nil, err
+	}
 	entry, err := s.once(ctx, a, func(next uint64, e *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
+		if loosens(r.GetKind()) {
+			asks, approved, err := s.second(a, opened(r), next, e)
+			if asks != nil || err != nil {
+				return []*emergencyv1.Entry{asks}, err
+			}
+			e.Approval = approved
+		}
 		e.Subject = fmt.Sprintf("emergency.act.A-%04d", next)
 		e.Change = emergencyv1.Entry_ACT
 		e.Record = &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: r.GetKind(), Target: r.GetTarget(), Detail: r.GetDetail()}}
 		return []*emergencyv1.Entry{e}, nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.waits(entry, a); err != nil {
 		return nil, err
 	}
 	return &emergencyv1.RecordActResponse{Revision: revisionOf(entry).String()}, nil

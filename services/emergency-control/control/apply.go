@@ -28,6 +28,8 @@ const (
 	purposeShorten   = "shorten"
 	purposeLock      = "lock"
 	purposePolicy    = "policy"
+	purposeApprove   = "approve"
+	purposeGroup     = "access-group"
 )
 
 // ApplyTermination ends every session that the selector names and that is open now.
@@ -117,6 +119,10 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 	if err := s.takes(ctx, a); err != nil {
 		return nil, err
 	}
+	a, err := s.ticketed(ctx, a, false)
+	if err != nil {
+		return nil, err
+	}
 	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		if err := a.reasons(s.ledger.policy); err != nil {
 			return nil, err
@@ -130,7 +136,7 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 		e.Id = fmt.Sprintf("%s-%04d", emergency.Kind(e.GetKind()).Letter(), next)
 		e.Revision, e.CutoffRevision = revision.String(), revision.String()
 		e.CreatedBy, e.CreateTime = a.caller.Actor(), timestamppb.New(now)
-		e.Justification, e.GovernanceCode = a.justification, a.governance
+		e.Justification, e.GovernanceCode, e.TicketCheck = a.justification, a.governance, a.ticket
 		e.DirectorySequence = s.watch.Sequence(watch.Directory)
 		return []*emergencyv1.Entry{record(envelope, e, change(e))}, nil
 	})

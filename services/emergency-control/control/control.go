@@ -23,6 +23,7 @@ import (
 	"portcullis.dev/services/emergency-control/drift"
 	"portcullis.dev/services/emergency-control/hold"
 	"portcullis.dev/services/emergency-control/measure"
+	"portcullis.dev/services/emergency-control/ticket"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/watch"
@@ -35,6 +36,7 @@ type Service struct {
 	emergencyv1.UnimplementedEmergenciesServer
 	emergencyv1.UnimplementedPoliciesServer
 	emergencyv1.UnimplementedActsServer
+	emergencyv1.UnimplementedApprovalsServer
 	auditv1.UnimplementedAuditServer
 
 	journal  *journal.Journal
@@ -50,6 +52,7 @@ type Service struct {
 	ready    chan struct{}
 	holds    *hold.Service
 	reports  *afteraction.Service
+	tickets  *ticket.Desk
 	// condition is what keeps anything new from being put on record.
 	condition *condition.Condition
 	// previews makes and checks their digests.
@@ -60,7 +63,7 @@ type Service struct {
 func New(c Config, d Deps) *Service {
 	s := &Service{
 		journal: d.Journal, watch: d.Watch, receipts: newReceipts(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
-		instance: d.Instance, ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log), previews: drift.NewSealer(c.Key),
+		instance: d.Instance, ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log), tickets: d.Tickets, previews: drift.NewSealer(c.Key),
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable
@@ -83,6 +86,8 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	emergencyv1.RegisterEmergenciesServer(r, s)
 	emergencyv1.RegisterPoliciesServer(r, s)
 	emergencyv1.RegisterActsServer(r, s)
+	emergencyv1.RegisterApprovalsServer(r, s)
+	s.tickets.Register(r)
 	auditv1.RegisterAuditServer(r, s)
 	s.holds.Register(r)
 	s.reports.Register(r)

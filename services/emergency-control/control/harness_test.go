@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/emergency-control/ticket"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
 	"portcullis.dev/services/internal/watch"
@@ -36,6 +38,10 @@ type platform struct {
 	signer  who.Signer
 	key     ed25519.PrivateKey
 	clock   *clock
+	// tickets is where replicas look governance codes up; none, if nil.
+	tickets *ticket.Desk
+	// people are the administrators with a working MFA.
+	people *fakeIdentity
 }
 
 // clock is the services' clock, which a test may move.
@@ -87,7 +93,7 @@ func newPlatform(t *testing.T) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{t: t, journal: j, signer: who.Signer{KeyID: "k1", Key: private}, key: entryKey, clock: &clock{}}
+	p := &platform{t: t, journal: j, signer: who.Signer{KeyID: "k1", Key: private}, key: entryKey, clock: &clock{}, people: &fakeIdentity{names: []string{"admin", "second"}}}
 	p.put("IDENTITY", "identity.key.k1", &identityv1.KeyRecord{Id: "k1", PublicKey: public})
 	for _, name := range []string{"admin", "second"} {
 		p.put("IDENTITY", "identity.user."+name, &identityv1.UserRecord{User: &identityv1.User{Name: name, Roles: []string{emergency.Administrator}}})
@@ -113,8 +119,12 @@ func (p *platform) replica() *Service {
 	trust := audit.Trust(p.key.Public().(ed25519.PublicKey))
 	log := slog.New(slog.DiscardHandler)
 	w := watch.New(watch.Config{Journal: p.journal, Trust: trust, Directory: true, Now: p.clock.now, Log: log})
+	tickets := p.tickets
+	if tickets == nil {
+		tickets = must(ticket.New(ticket.Defaults(), log))
+	}
 	s := New(Config{Key: p.key, Trust: trust, Product: "Portcullis"}, Deps{
-		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: fakeIdentity{}, Outbox: fakeOutbox{}, Texts: emergency.Texts{Product: "Portcullis", Zone: time.UTC},
+		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: p.people, Tickets: tickets, Outbox: fakeOutbox{}, Texts: emergency.Texts{Product: "Portcullis", Zone: time.UTC},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -246,9 +256,21 @@ func (fakeOutbox) ListDeliveries(ctx context.Context, r *notificationv1.ListDeli
 		{Id: "3", Method: notificationv1.Method_SMS, State: notificationv1.Delivery_FAILED, Recipient: "+5511", Error: "no such number", Event: r.GetFilter()}}}, nil
 }
 
-// fakeIdentity knows two administrators.
-type fakeIdentity struct{ identityv1.DoorsClient }
+// fakeIdentity knows two administrators, if it is told no other ones.
+type fakeIdentity struct {
+	identityv1.DoorsClient
+	mu    sync.Mutex
+	names []string
+}
 
-func (fakeIdentity) ListAdministrators(context.Context, *identityv1.ListAdministratorsRequest, ...grpc.CallOption) (*identityv1.ListAdministratorsResponse, error) {
-	return &identityv1.ListAdministratorsResponse{Names: []string{"admin", "second"}, SignedIn: []string{"admin", "bruno"}}, nil
+func (f *fakeIdentity) are(names ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.names = names
+}
+
+func (f *fakeIdentity) ListAdministrators(context.Context, *identityv1.ListAdministratorsRequest, ...grpc.CallOption) (*identityv1.ListAdministratorsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &identityv1.ListAdministratorsResponse{Names: slices.Clone(f.names), SignedIn: []string{"admin", "bruno"}}, nil
 }

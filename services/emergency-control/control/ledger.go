@@ -16,6 +16,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/approval"
 	"portcullis.dev/services/internal/journal"
 )
 
@@ -41,8 +42,10 @@ type ledger struct {
 	policy   *emergencyv1.Policy
 	requests map[string]request
 	grants   map[string]uint64
-	moved    chan struct{} // closed and replaced whenever the fold moves
-	live     bool
+	// approvals is what takes a second administrator.
+	approvals *approval.Book
+	moved     chan struct{} // closed and replaced whenever the fold moves
+	live      bool
 }
 
 // request is an accepted request: what it was, and the entry that answers it.
@@ -50,12 +53,14 @@ type request struct {
 	hash     []byte
 	actor    string
 	sequence uint64
+	// asks says that the entry only asks for an approval: what was requested has not been done.
+	asks bool
 }
 
 func newLedger(c Config, now func() time.Time, log *slog.Logger) *ledger {
 	return &ledger{
 		key: c.Key, product: c.Product, now: now, log: log, chain: audit.NewChain(c.Trust),
-		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{},
+		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{}, approvals: approval.NewBook(),
 		moved: make(chan struct{}), ready: make(chan struct{}), written: func(*emergencyv1.Emergency) {},
 	}
 }
@@ -139,8 +144,10 @@ func (l *ledger) fold(entry *emergencyv1.Entry) {
 		l.policy = p
 	}
 	if id := entry.GetRequestId(); id != "" {
-		l.requests[id] = request{hash: entry.GetRequestHash(), actor: entry.GetActor(), sequence: entry.GetSequence()}
+		l.requests[id] = request{hash: entry.GetRequestHash(), actor: entry.GetActor(), sequence: entry.GetSequence(),
+			asks: entry.GetChange() == emergencyv1.Entry_APPROVAL_REQUESTED}
 	}
+	l.approvals.Put(entry)
 	if id := entry.GetGrantId(); id != "" {
 		l.grants[id] = entry.GetSequence()
 	}
@@ -225,8 +232,8 @@ func (l *ledger) reach(ctx context.Context, atLeast uint64) (uint64, error) {
 func (l *ledger) knows(requestID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, seen := l.requests[requestID]
-	return seen && requestID != ""
+	before, seen := l.requests[requestID]
+	return seen && !before.asks && requestID != ""
 }
 
 // near reports whether a sequence is one that others may have written just now: far ahead of the head there is nothing

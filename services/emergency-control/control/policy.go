@@ -2,8 +2,11 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
+	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -11,6 +14,8 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/emergency-control/approval"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -31,7 +36,7 @@ func orDefault(p *emergencyv1.Policy) *emergencyv1.Policy {
 
 // GetPolicy answers the policy in force.
 func (s *Service) GetPolicy(context.Context, *emergencyv1.GetPolicyRequest) (*emergencyv1.Policy, error) {
-	return proto.CloneOf(s.ledger.policyNow()), nil
+	return shownPolicy(s.ledger.policyNow()), nil
 }
 
 // policyRequest lets a change of the policy be asked for as every other guarded act is.
@@ -48,6 +53,10 @@ func (s *Service) UpdatePolicy(ctx context.Context, r *emergencyv1.UpdatePolicyR
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayAsk(ctx, r); err != nil {
+		return nil, err
+	}
+	a = s.approved(ctx, a)
 	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		p, err := merged(orDefault(s.ledger.policy), r)
 		if err != nil {
@@ -59,15 +68,37 @@ func (s *Service) UpdatePolicy(ctx context.Context, r *emergencyv1.UpdatePolicyR
 		if err := checkBreakGlass(p.GetBreakGlassUsers(), p.GetBreakGlassTokens(), s.watch.State()); err != nil {
 			return nil, err
 		}
-		p.Revision, p.UpdatedBy, p.UpdateTime = s.ledger.revision(next).String(), a.caller.Actor(), timestamppb.New(s.now())
-		envelope.Subject, envelope.Change = policySubject, emergencyv1.Entry_POLICY_CHANGED
-		envelope.Record = &emergencyv1.Entry_Policy{Policy: p}
-		return []*emergencyv1.Entry{envelope}, nil
+		if before := orDefault(s.ledger.policy); weakens(before, p) {
+			want := &emergencyv1.Approval{Act: approval.Policy, Target: approval.PolicyTarget, Revision: before.GetRevision(), Policy: p}
+			if asks, _, err := s.second(a, want, next, envelope); asks != nil || err != nil {
+				return []*emergencyv1.Entry{asks}, err
+			}
+		}
+		return []*emergencyv1.Entry{s.policyEntry(envelope, p, next)}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return entry.GetPolicy(), nil
+	if err := s.waits(entry, a); err != nil {
+		return nil, err
+	}
+	return shownPolicy(entry.GetPolicy()), nil
+}
+
+// policyEntry makes an entry a change of the policy by its actor.
+func (s *Service) policyEntry(e *emergencyv1.Entry, p *emergencyv1.Policy, next uint64) *emergencyv1.Entry {
+	p.Revision, p.UpdatedBy, p.UpdateTime = s.ledger.revision(next).String(), e.GetActor(), timestamppb.New(s.now())
+	e.Subject, e.Change, e.Record = policySubject, emergencyv1.Entry_POLICY_CHANGED, &emergencyv1.Entry_Policy{Policy: p}
+	return e
+}
+
+// shownPolicy is a policy with what goes by itself said.
+func shownPolicy(p *emergencyv1.Policy) *emergencyv1.Policy {
+	p = proto.CloneOf(p)
+	if p.GetTicketCheck() == emergencyv1.Policy_TICKET_CHECKING_UNSPECIFIED {
+		p.TicketCheck = emergencyv1.Policy_OFF
+	}
+	return p
 }
 
 // merged is the policy with the masked fields replaced.
@@ -91,6 +122,12 @@ func merged(before *emergencyv1.Policy, r *emergencyv1.UpdatePolicyRequest) (*em
 	if named("drift_percent") {
 		p.DriftPercent = r.GetPolicy().DriftPercent
 	}
+	if named("second_administrator") {
+		p.SecondAdministrator = r.GetPolicy().GetSecondAdministrator()
+	}
+	if named("ticket_check") {
+		p.TicketCheck = r.GetPolicy().GetTicketCheck()
+	}
 	if p.GetGovernanceCode() == emergencyv1.Policy_GOVERNANCE_UNSPECIFIED {
 		return nil, fault.New(fault.InvalidArgument, "governanceCode is OPTIONAL, REQUIRED or PATTERN").With("field", "governanceCode")
 	}
@@ -104,12 +141,172 @@ func merged(before *emergencyv1.Policy, r *emergencyv1.UpdatePolicyRequest) (*em
 // mayLengthen lets only those who hold the panel let more people or programs through a lockdown: whoever
 // else may change the policy could name themselves.
 func (s *Service) mayLengthen(c who.Caller, before, after *emergencyv1.Policy) error {
-	more := func(was, is []string) bool {
-		return slices.ContainsFunc(is, func(name string) bool { return !slices.Contains(was, name) })
-	}
-	longer := more(before.GetBreakGlassUsers(), after.GetBreakGlassUsers()) || more(before.GetBreakGlassTokens(), after.GetBreakGlassTokens())
-	if longer && !s.watch.State().Who.Holds(c, who.ControlEmergencies) {
+	if lengthens(before, after) && !s.watch.State().Who.Holds(c, who.ControlEmergencies) {
 		return fault.New(fault.PermissionDenied, "Only a %s may let more through a lockdown. Ask one", emergency.Administrator)
 	}
 	return nil
+}
+
+// lengthens reports whether a change lets more through a lockdown.
+func lengthens(before, after *emergencyv1.Policy) bool {
+	more := func(was, is []string) bool {
+		return slices.ContainsFunc(is, func(name string) bool { return !slices.Contains(was, name) })
+	}
+	return more(before.GetBreakGlassUsers(), after.GetBreakGlassUsers()) || more(before.GetBreakGlassTokens(), after.GetBreakGlassTokens())
+}
+
+// weakens reports whether a change opens something that takes a second administrator.
+func weakens(before, after *emergencyv1.Policy) bool {
+	return lengthens(before, after) || before.GetSecondAdministrator() && !after.GetSecondAdministrator()
+}
+
+// mayAsk refuses to switch on what could not be kept: a second administrator where there is none, or a check of tickets
+// without a ticket system.
+func (s *Service) mayAsk(ctx context.Context, r *emergencyv1.UpdatePolicyRequest) error {
+	before := s.ledger.policyNow()
+	after, err := merged(before, r)
+	if err != nil {
+		return nil // said where it is changed
+	}
+	if after.GetTicketCheck() == emergencyv1.Policy_ON && before.GetTicketCheck() != emergencyv1.Policy_ON && !s.tickets.Configured() {
+		return fault.New(fault.InvalidArgument, "No ticket system is configured to look codes up in. Set ticket-system, ticket-url and ticket-credential-file of emergency-control first").With("field", "ticketCheck")
+	}
+	if !after.GetSecondAdministrator() || before.GetSecondAdministrator() {
+		return nil
+	}
+	others, err := s.others(ctx, who.FromContext(ctx).User)
+	if err != nil {
+		return fault.New(fault.Unavailable, "Identity can't be asked whether there is a second administrator with a working MFA. Try again in a moment").Because(err)
+	}
+	if len(others) < 1 || !s.watch.State().Emergency.Administrator(who.FromContext(ctx).User) && len(others) < 2 {
+		return fault.New(fault.LastAdministrator, "There is no second administrator with a working MFA who could approve anything. Let another one enrol first").With("rule", "second")
+	}
+	return nil
+}
+
+// others are the administrators with a working MFA, whom no lock shuts out, without one.
+func (s *Service) others(ctx context.Context, without string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, previewPatience)
+	defer cancel()
+	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	return slices.DeleteFunc(people.GetNames(), func(name string) bool { return name == without || s.locked(name, s.now()) }), nil
+}
+
+// approved adds who could approve what is asked, if the policy takes that. Where they can't be asked for, it is asked all the same.
+func (s *Service) approved(ctx context.Context, a asked) asked {
+	if s.ledger.policyNow().GetSecondAdministrator() {
+		var err error
+		if a.approvers, err = s.others(ctx, a.caller.User); err != nil {
+			s.log.WarnContext(ctx, "identity can't be asked who could approve", "error", err)
+		}
+	}
+	return a
+}
+
+// present is what approvals are judged by. The ledger's lock is held whenever it is used.
+func (s *Service) present() approval.Present {
+	now, state := s.now(), s.watch.State()
+	return approval.Present{
+		Now: now,
+		Revision: func(a *emergencyv1.Approval) string {
+			if a.GetAct() == approval.Policy {
+				return orDefault(s.ledger.policy).GetRevision()
+			}
+			return s.ledger.records[a.GetTarget()].GetRevision()
+		},
+		May: func(a *emergencyv1.Approval) bool {
+			needs := map[string]string{approval.Cancel: who.ControlEmergencies, approval.Shorten: who.ControlEmergencies, approval.Policy: who.ManagePolicy}[a.GetAct()]
+			user := a.GetRequestedBy()
+			return state.Emergency.UserEnabled(user) && !s.locked(user, now) && (needs == "" || state.Who.Holds(who.Caller{User: user}, needs))
+		},
+	}
+}
+
+// second answers the entry that asks a second administrator to approve what is wanted, or the id of the approval that lets it happen;
+// neither where the policy asks for one person. It refuses what waits already. The ledger's lock is held.
+func (s *Service) second(a asked, want *emergencyv1.Approval, next uint64, envelope *emergencyv1.Entry) (asks *emergencyv1.Entry, approved string, err error) {
+	if !orDefault(s.ledger.policy).GetSecondAdministrator() {
+		return nil, "", nil
+	}
+	book, now := s.ledger.approvals, s.present()
+	want.RequestedBy, want.Approvers, want.RequesterSubject = a.caller.Actor(), a.approvers, a.caller.Entry.Subject
+	if denied := book.Denied(a.requestID, a.caller.Actor(), now); denied != nil {
+		return nil, "", approval.Denied(denied)
+	}
+	switch same := book.Same(want, now); {
+	case same.GetState() == emergencyv1.Approval_APPROVED:
+		return nil, same.GetId(), nil
+	case same != nil:
+		return nil, "", approval.Required(same, a.caller.Actor(), s.otherwise(same))
+	}
+	return approval.Ask(envelope, want, next, now.Now), "", nil
+}
+
+// otherwise says what happens without an approval.
+func (s *Service) otherwise(a *emergencyv1.Approval) string {
+	e := s.ledger.records[a.GetTarget()]
+	switch {
+	case e != nil && e.GetEndTime() != nil:
+		return fmt.Sprintf("Without that, %s ends by itself at %s.", e.GetId(), e.GetEndTime().AsTime().Format(time.RFC3339))
+	case e != nil:
+		return fmt.Sprintf("%s has no end: it takes an approval to open it, or portcullis recover on the host to get a second administrator.", e.GetId())
+	case a.GetAct() != approval.Policy:
+		return "Once it is approved, send the same again within half an hour; it takes no other code."
+	}
+	return ""
+}
+
+// waits refuses what has only been asked for.
+func (s *Service) waits(entry *emergencyv1.Entry, a asked) error {
+	if entry.GetChange() != emergencyv1.Entry_APPROVAL_REQUESTED {
+		return nil
+	}
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	asked := s.ledger.approvals.Get(entry.GetApprovalRecord().GetId(), s.present())
+	return approval.Required(asked, a.caller.Actor(), s.otherwise(asked))
+}
+
+// loosens reports whether an act of another service opens what a freeze or a lock closes.
+func loosens(kind string) bool { return strings.HasPrefix(kind, purposeGroup+".") }
+
+// opened is what such an act opens.
+func opened(r *emergencyv1.RecordActRequest) *emergencyv1.Approval {
+	opens := r.GetOpens()
+	if len(opens) == 0 { // of an earlier version, which tells requests apart, not what they open
+		opens = r.GetOperation()
+	}
+	return &emergencyv1.Approval{Act: r.GetKind(), Target: r.GetTarget(), Detail: r.GetDetail(), Opens: opens, At: r.GetAt()}
+}
+
+// loosening looks up what such an act takes.
+func (s *Service) loosening(ctx context.Context, a asked, kind string) (asked, error) {
+	if !loosens(kind) {
+		return a, nil
+	}
+	return s.ticketed(ctx, s.approved(ctx, a), true)
+}
+
+// ticketed looks the governance code up in the ticket system, if the policy asks for that, and before anything is held: a system
+// without an answer delays what closes for as long as is configured, and stops what opens.
+func (s *Service) ticketed(ctx context.Context, a asked, opens bool) (asked, error) {
+	policy := s.ledger.policyNow()
+	if policy.GetTicketCheck() != emergencyv1.Policy_ON || a.governance == "" || a.reasons(policy) != nil || s.ledger.knows(a.requestID) {
+		return a, nil
+	}
+	a.ticket = s.tickets.Look(ctx, a.governance)
+	switch {
+	case a.ticket.GetState() == emergencyv1.TicketCheck_MISSING:
+		return a, fault.New(fault.GovernanceCodeRefused, "There is no ticket %q in the ticket system. Check the governance code", a.governance).
+			With("rule", "ticket").With("ticket", a.governance)
+	case a.ticket.GetState() == emergencyv1.TicketCheck_NOT_CHECKED && opens:
+		return a, fault.New(fault.Unavailable, "The ticket %q could not be looked up, and what opens early waits for that: %s. Try again, or let the policy's ticketCheck be switched off", a.governance, a.ticket.GetWhy()).
+			With("rule", "ticket").With("ticket", a.governance)
+	}
+	return a, nil
 }

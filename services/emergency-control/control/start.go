@@ -18,7 +18,9 @@ import (
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/emergency-control/measure"
+	"portcullis.dev/services/emergency-control/ticket"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/internal/watch"
 )
@@ -43,15 +45,30 @@ type Deps struct {
 	Doors func(ctx context.Context) []run.Door
 	// Texts has the product's name and the zone of the times that people read.
 	Texts emergency.Texts
+	// Tickets is where governance codes are looked up.
+	Tickets *ticket.Desk
 	// Instance tells this replica from the others.
 	Instance string
 	Now      func() time.Time
 	Log      *slog.Logger
 }
 
+// Entry is emergency-control as a process knows it.
+func Entry() run.Entry {
+	return run.Entry{Name: rpc.Control, Start: Start, Vital: true, Directory: true, Config: ticket.Defaults()}
+}
+
 // Start makes the service out of its host.
 func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	c, err := configOf(h)
+	if err != nil {
+		return nil, err
+	}
+	asked := ticket.Defaults()
+	if err := h.Decode(&asked); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	tickets, err := ticket.New(asked, h.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +85,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		return nil, err
 	}
 	s := New(c, Deps{
-		Journal: h.Journal, Watch: h.Watch, Instance: h.Instance, Now: h.Now, Log: h.Log, Doors: h.Doors,
+		Journal: h.Journal, Watch: h.Watch, Instance: h.Instance, Now: h.Now, Log: h.Log, Doors: h.Doors, Tickets: tickets,
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
 		Outbox: notificationv1.NewOutboxClient(notifier), Texts: h.Texts,
 	})

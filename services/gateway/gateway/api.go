@@ -67,6 +67,8 @@ func register(mux *runtime.ServeMux, dial func(string) (grpc.ClientConnInterface
 			return errors.Join(
 				emergencyv1.RegisterEmergenciesHandlerClient(ctx, mux, emergencyv1.NewEmergenciesClient(c)),
 				emergencyv1.RegisterHoldsHandlerClient(ctx, mux, emergencyv1.NewHoldsClient(c)),
+				emergencyv1.RegisterApprovalsHandlerClient(ctx, mux, emergencyv1.NewApprovalsClient(c)),
+				emergencyv1.RegisterTicketsHandlerClient(ctx, mux, emergencyv1.NewTicketsClient(c)),
 				emergencyv1.RegisterPoliciesHandlerClient(ctx, mux, emergencyv1.NewPoliciesClient(c)),
 				auditv1.RegisterAuditHandlerClient(ctx, mux, auditv1.NewAuditClient(c)),
 				auditv1.RegisterReportsHandlerClient(ctx, mux, auditv1.NewReportsClient(c)))

@@ -125,6 +125,10 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Emergencies/WatchEmergency":    read,
 		"emergency.v1.Emergencies/ListEnforcers":     read,
 
+		"emergency.v1.Approvals/DecideApproval": panel,
+		"emergency.v1.Approvals/ListApprovals":  read,
+		"emergency.v1.Tickets/CheckTicket":      panel,
+
 		"emergency.v1.Holds/PlaceHold":      panel,
 		"emergency.v1.Holds/ListHolds":      read,
 		"emergency.v1.Doorkeepers/KeepHold": {Owner: Every, Own: []string{Control}},

@@ -15,7 +15,7 @@ import (
 // entries are all services. What the first start makes up is shown by announce.
 func entries(announce func(identity.Bootstrap) error) []run.Entry {
 	return []run.Entry{
-		{Name: rpc.Control, Start: control.Start, Vital: true, Directory: true},
+		control.Entry(),
 		identity.EntryWith(announce),
 		gate.Entry(),
 		{Name: rpc.Broker, Start: broker.Start, Config: broker.Settings{}, Directory: true},

@@ -1,0 +1,91 @@
+package approval
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+)
+
+// Required is the refusal of what waits for somebody else, or of what somebody else has asked for already. otherwise
+// says what happens without an approval.
+func Required(a *emergencyv1.Approval, caller, otherwise string) error {
+	who := "Another System Administrator"
+	if others := others(a, caller); len(others) > 0 && len(others) <= 5 {
+		who = strings.Join(others, " or ")
+	}
+	text := fmt.Sprintf("This takes a second administrator. It is on record as %s, and nothing is done yet. %s can approve it until %s, in the console or with: portcullis approval approve %s.",
+		a.GetId(), who, moment(a.GetExpireTime().AsTime()), a.GetId())
+	switch {
+	case a.GetRequestedBy() != caller:
+		text = fmt.Sprintf("%s has asked for the same already, as %s. If you agree, approve that, in the console or with: portcullis approval approve %s.", a.GetRequestedBy(), a.GetId(), a.GetId())
+	case a.GetState() == emergencyv1.Approval_PENDING && len(a.GetApprovers()) == 0:
+		text += " Who could is not known, or there is nobody: let another administrator enrol an MFA."
+	}
+	refusal := fault.New(fault.ApprovalRequired, "%s", strings.TrimSpace(text+" "+otherwise)).With("approval", a.GetId()).
+		With("expireTime", moment(a.GetExpireTime().AsTime())).With("requestedBy", a.GetRequestedBy())
+	if len(a.GetApprovers()) > 0 {
+		refusal.With("approvers", strings.Join(a.GetApprovers(), ", "))
+	}
+	return refusal
+}
+
+func others(a *emergencyv1.Approval, caller string) []string {
+	var all []string
+	for _, name := range a.GetApprovers() {
+		if name != caller {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+func moment(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// Undecidable says why an approval can't be decided any more; nil if it can.
+func Undecidable(a *emergencyv1.Approval) error {
+	text := ""
+	switch a.GetState() {
+	case emergencyv1.Approval_PENDING:
+		return nil
+	case emergencyv1.Approval_APPROVED:
+		text = fmt.Sprintf("%s has approved it already, at %s. An approval is good once", a.GetDecidedBy(), moment(a.GetDecideTime().AsTime()))
+	case emergencyv1.Approval_DENIED:
+		text = fmt.Sprintf("%s has denied it, at %s", a.GetDecidedBy(), moment(a.GetDecideTime().AsTime()))
+	case emergencyv1.Approval_EXPIRED:
+		text = fmt.Sprintf("its time was over at %s: %s. %s may ask again", moment(a.GetExpireTime().AsTime()), a.GetWhy(), a.GetRequestedBy())
+	default:
+		text = fmt.Sprintf("it is void: %s. Whoever still wants it asks again", a.GetWhy())
+	}
+	return fault.New(fault.ApprovalClosed, "%s can't be decided any more: %s", a.GetId(), text).With("approval", a.GetId()).With("state", a.GetState().String())
+}
+
+// Denied is the refusal of a request that was denied.
+func Denied(a *emergencyv1.Approval) error {
+	return fault.New(fault.PermissionDenied, "%s has denied this (%s): %s", a.GetDecidedBy(), a.GetId(), a.GetDecideJustification()).
+		With("approval", a.GetId()).With("rule", "denied")
+}
+
+// By is who decides.
+type By struct {
+	User string
+	// Subject is who that is at the OpenID provider, in a word; empty without one.
+	Subject string
+}
+
+// Independent refuses whoever is no second person: who asked, by whichever sign-in, or whom they gave the means to act.
+func (b *Book) Independent(a *emergencyv1.Approval, by By, now time.Time) error {
+	if by.User == "" || by.User == a.GetRequestedBy() {
+		return fault.New(fault.PermissionDenied, "Nobody approves what they have asked for themselves. Ask another System Administrator").With("rule", "second")
+	}
+	if by.Subject != "" && by.Subject == a.GetRequesterSubject() {
+		return fault.New(fault.PermissionDenied, "You and %s are the same person at the OpenID provider. Ask another System Administrator", a.GetRequestedBy()).With("rule", "second")
+	}
+	if until := b.MadeUntil(a.GetRequestedBy(), by.User, now); !until.IsZero() {
+		return fault.New(fault.PermissionDenied, "%s has given you the role, a password or an MFA within the last day, and so you don't count as somebody else until %s. Ask another System Administrator",
+			a.GetRequestedBy(), moment(until)).With("rule", "second")
+	}
+	return nil
+}
