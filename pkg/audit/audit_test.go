@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,19 +132,19 @@ func TestACheckpointSaysTheHeadAndOnlyItsKeyMakesOne(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	note, err := chain.Checkpoint(private)
+	note, err := chain.Checkpoint().Sign(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sequence, hash, err := audit.ReadCheckpoint(note, public)
+	c, err := audit.ReadCheckpoint(note, other, public)
 	_, _, head := chain.Head()
-	if err != nil || sequence != 5 || audit.Hex(hash) != audit.Hex(head) {
-		t.Fatalf("%d %x %v", sequence, hash, err)
+	if err != nil || c.Sequence != 5 || audit.Hex(c.Hash) != audit.Hex(head) || !public.Equal(c.SignedBy) {
+		t.Fatalf("%v %v", c, err)
 	}
-	if _, _, err := audit.ReadCheckpoint(note, other); err == nil {
+	if _, err := audit.ReadCheckpoint(note, other); !errors.Is(err, audit.ErrUnknownSigner) {
 		t.Fatal("another key's checkpoint was taken")
 	}
-	if _, _, err := audit.ReadCheckpoint(strings.Replace(note, "\n5\n", "\n6\n", 1), public); err == nil {
+	if _, err := audit.ReadCheckpoint(strings.Replace(note, "\n5\n", "\n6\n", 1), public); err == nil {
 		t.Fatal("a changed checkpoint was taken")
 	}
 }

@@ -3,13 +3,8 @@ package audit
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"strconv"
-	"strings"
-
-	"golang.org/x/mod/sumdb/note"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
@@ -35,27 +30,35 @@ func NewChain(keys Keys) *Chain {
 // Next takes the next entry and answers it, verified, with its hash.
 func (c *Chain) Next(sequence uint64, subject string, stored []byte) (*emergencyv1.Entry, Hash, error) {
 	if sequence <= c.sequence {
-		return nil, Hash{}, fmt.Errorf("entry %d follows entry %d: the order was changed, or an entry stands twice", sequence, c.sequence)
+		return nil, Hash{}, flaw(Reordered, sequence, "entry %d follows entry %d: the order was changed, or an entry stands twice", sequence, c.sequence)
 	}
 	if sequence != c.sequence+1 {
-		return nil, Hash{}, fmt.Errorf("entry %d follows entry %d: %d missing", sequence, c.sequence, sequence-c.sequence-1)
+		return nil, Hash{}, missing("", c.sequence+1, sequence-1, c.before(sequence))
 	}
 	entry, err := c.keys.Open(sequence, subject, stored)
 	if err != nil {
 		return nil, Hash{}, err
 	}
 	if !bytes.Equal(entry.GetPreviousHash(), c.head) {
-		return nil, Hash{}, fmt.Errorf("entry %d does not follow the entry before it: one of the two was replaced", sequence)
+		return nil, Hash{}, flaw(Unlinked, sequence, "entry %d does not follow the entry before it: one of the two was replaced", sequence)
 	}
 	if entry.GetEpoch() < c.epoch {
-		return nil, Hash{}, fmt.Errorf("entry %d falls back to epoch %d from %d", sequence, entry.GetEpoch(), c.epoch)
+		return nil, Hash{}, flaw(Unlinked, sequence, "entry %d falls back to epoch %d from %d", sequence, entry.GetEpoch(), c.epoch)
 	}
 	if err := c.trust(entry); err != nil {
-		return nil, Hash{}, fmt.Errorf("entry %d: %w", sequence, err)
+		return nil, Hash{}, flaw(Changed, sequence, "entry %d: %s", sequence, err)
 	}
 	hash := HashOf(c.head, entry.GetEpoch(), sequence, subject, stored)
 	c.sequence, c.epoch, c.head = sequence, entry.GetEpoch(), hash[:]
 	return entry, hash, nil
+}
+
+// before says what stands where others are missing.
+func (c *Chain) before(sequence uint64) string {
+	if c.sequence == 0 {
+		return fmt.Sprintf("the record begins with entry %d", sequence)
+	}
+	return fmt.Sprintf("entry %d follows entry %d", sequence, c.sequence)
 }
 
 // trust takes up a key that a rotation introduces: signed by the old key (the entry) and by the new one.
@@ -73,66 +76,6 @@ func (c *Chain) trust(entry *emergencyv1.Entry) error {
 
 // Head is the last entry's sequence, epoch and hash.
 func (c *Chain) Head() (sequence, epoch uint64, hash []byte) { return c.sequence, c.epoch, c.head }
-
-// Origin is the first line of every checkpoint.
-const Origin = "portcullis/emergency"
-
-// Checkpoint answers the signed head as a C2SP signed note: origin, sequence, hash, epoch.
-func (c *Chain) Checkpoint(key ed25519.PrivateKey) (string, error) {
-	signer, err := checkpointSigner(key)
-	if err != nil {
-		return "", err
-	}
-	text := fmt.Sprintf("%s\n%d\n%s\nepoch %d\n", Origin, c.sequence, base64.StdEncoding.EncodeToString(c.head), c.epoch)
-	signed, err := note.Sign(&note.Note{Text: text}, signer)
-	if err != nil {
-		return "", fmt.Errorf("signing a checkpoint: %w", err)
-	}
-	return string(signed), nil
-}
-
-func checkpointSigner(key ed25519.PrivateKey) (note.Signer, error) {
-	public, ok := key.Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("signing a checkpoint: not an Ed25519 key")
-	}
-	id := noteHash(public)
-	skey := fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", Origin, id, base64.StdEncoding.EncodeToString(append([]byte{1}, key.Seed()...)))
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		return nil, fmt.Errorf("preparing a checkpoint's signer: %w", err)
-	}
-	return signer, nil
-}
-
-// ReadCheckpoint reads a checkpoint that the key has signed, and answers what it says.
-func ReadCheckpoint(signed string, key ed25519.PublicKey) (sequence uint64, hash []byte, err error) {
-	vkey, err := note.NewEd25519VerifierKey(Origin, key)
-	if err != nil {
-		return 0, nil, fmt.Errorf("preparing a checkpoint's verifier: %w", err)
-	}
-	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return 0, nil, fmt.Errorf("preparing a checkpoint's verifier: %w", err)
-	}
-	n, err := note.Open([]byte(signed), note.VerifierList(verifier))
-	if err != nil {
-		return 0, nil, fmt.Errorf("verifying a checkpoint: %w", err)
-	}
-	lines := strings.Split(n.Text, "\n")
-	if len(lines) < 4 || lines[0] != Origin {
-		return 0, nil, fmt.Errorf("verifying a checkpoint: it is not one of %s", Origin)
-	}
-	sequence, err = strconv.ParseUint(lines[1], 10, 64)
-	if err != nil {
-		return 0, nil, fmt.Errorf("reading a checkpoint's sequence: %w", err)
-	}
-	hash, err = base64.StdEncoding.DecodeString(lines[2])
-	if err != nil {
-		return 0, nil, fmt.Errorf("reading a checkpoint's hash: %w", err)
-	}
-	return sequence, hash, nil
-}
 
 // String is a hash in hex, as people compare it.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }

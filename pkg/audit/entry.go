@@ -78,21 +78,21 @@ func Trust(roots ...ed25519.PublicKey) Keys {
 func (k Keys) Open(sequence uint64, subject string, stored []byte) (*emergencyv1.Entry, error) {
 	signed := new(emergencyv1.SignedEntry)
 	if err := proto.Unmarshal(stored, signed); err != nil {
-		return nil, fmt.Errorf("entry %d is not a signed entry: %w", sequence, err)
+		return nil, flaw(Changed, sequence, "entry %d is not a signed entry: %s", sequence, err)
 	}
 	key, known := k[signed.GetKeyId()]
 	if !known {
-		return nil, fmt.Errorf("entry %d is signed with the unknown key %q", sequence, signed.GetKeyId())
+		return nil, flaw(Changed, sequence, "entry %d is signed with the unknown key %q", sequence, signed.GetKeyId())
 	}
 	if !ed25519.Verify(key, append([]byte(signatureDomain), signed.GetEntry()...), signed.GetSignature()) {
-		return nil, fmt.Errorf("entry %d has a wrong signature: it was changed after it was written", sequence)
+		return nil, flaw(Changed, sequence, "entry %d has a wrong signature: it was changed after it was written", sequence)
 	}
 	entry := new(emergencyv1.Entry)
 	if err := proto.Unmarshal(signed.GetEntry(), entry); err != nil {
-		return nil, fmt.Errorf("entry %d can't be read: %w", sequence, err)
+		return nil, flaw(Changed, sequence, "entry %d can't be read: %s", sequence, err)
 	}
 	if entry.GetSequence() != sequence || entry.GetSubject() != subject {
-		return nil, fmt.Errorf("entry %d on %s says it is %d on %s: it was moved", sequence, subject, entry.GetSequence(), entry.GetSubject())
+		return nil, flaw(Moved, sequence, "entry %d on %s says it is %d on %s: it was moved", sequence, subject, entry.GetSequence(), entry.GetSubject())
 	}
 	return entry, nil
 }

@@ -23,18 +23,22 @@ func FuzzACheckpointIsSignedOrRefused(f *testing.F) {
 	if _, _, err := chain.Next(1, "emergency.genesis", stored); err != nil {
 		f.Fatal(err)
 	}
-	good, err := chain.Checkpoint(key)
+	good, err := chain.Checkpoint().Sign(key)
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{good, "", "\n\n— x y\n", audit.Origin + "\n1\n\n\n— portcullis/emergency AAAA\n"} {
+	for _, seed := range []string{good, good + "\n" + good, good[:len(good)-9], "", "\n\n— x y\n", audit.Origin + "\n1\n\n\n— portcullis/emergency AAAA\n"} {
 		f.Add(seed)
 	}
 	_, _, head := chain.Head()
 	f.Fuzz(func(t *testing.T, note string) {
-		sequence, hash, err := audit.ReadCheckpoint(note, public)
-		if err == nil && (sequence != 1 || !bytes.Equal(hash, head)) {
-			t.Fatalf("taken, though it was never signed: %d %x", sequence, hash)
+		c, err := audit.ReadCheckpoint(note, public)
+		if err == nil && (c.Sequence != 1 || !bytes.Equal(c.Hash, head)) {
+			t.Fatalf("taken, though it was never signed: %v", c)
+		}
+		whole, torn := audit.SplitNotes(note + "\n" + good)
+		if len(whole) == 0 || whole[len(whole)-1] != good {
+			t.Fatalf("a note behind %q is lost: %d whole, %d torn", note, len(whole), torn)
 		}
 	})
 }

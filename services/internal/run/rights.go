@@ -38,7 +38,7 @@ func rights(service string) (right, error) {
 	case rpc.Control:
 		// Of ATTEMPT it tells in a report whom an emergency refused.
 		return right{write: []string{"emergency.>", "beacon.>"}, read: []string{emergency, identity, directory, "ATTEMPT"}, hear: []string{"beat.>"},
-			keys: []string{seal.TrustFile, seal.SignerFile}}, nil
+			keys: []string{seal.TrustFile, seal.SignerFile, seal.CheckpointFile}}, nil
 	case rpc.Identity:
 		return right{write: []string{"identity.>", "secret.>", "attempt.>"}, read: []string{emergency, identity, "IDENTITY_SECRET"}, blind: []string{"ATTEMPT"},
 			beat: []string{own}, keys: []string{seal.TrustFile, seal.AEADFile}}, nil

@@ -134,6 +134,7 @@ func TestEachServiceGetsItsOwnKeysAndNoOthers(t *testing.T) {
 		"sealing credentials": {rpc.Gate, func(k seal.Keys) error { _, err := k.Sealer(); return err }},
 		"opening credentials": {rpc.Bastion, func(k seal.Keys) error { _, err := k.Opener(); return err }},
 		"signing entries":     {rpc.Control, func(k seal.Keys) error { _, err := k.EntrySigner(); return err }},
+		"signing checkpoints": {rpc.Control, func(k seal.Keys) error { _, err := k.CheckpointSigner(); return err }},
 	} {
 		for service, h := range all {
 			if err := keys.get(h.Keys); (err == nil) != (service == keys.of) {

@@ -17,6 +17,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
+
+	"portcullis.dev/pkg/audit"
 )
 
 // Create makes a folder with a key of each kind, unless it is there. It is there whole or not at all,
@@ -26,7 +28,9 @@ import (
 func Create(dir string) error {
 	_, err := os.Stat(dir)
 	if err == nil {
-		return wrapped(add(dir, NotifierAEADFile))
+		return wrapped(errors.Join(
+			add(dir, NotifierAEADFile, func() ([]byte, error) { return newKeyset(aead.AES256GCMKeyTemplate()) }),
+			addCheckpoint(dir)))
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return wrapped(err)
@@ -57,12 +61,12 @@ func Create(dir string) error {
 }
 
 // add makes a key in a folder that has others, unless it is there. Of several at once, one wins.
-func add(dir, file string) error {
+func add(dir, file string, make func() ([]byte, error)) error {
 	name := filepath.Join(dir, file)
 	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	key, err := newKeyset(aead.AES256GCMKeyTemplate())
+	key, err := make()
 	if err != nil {
 		return err
 	}
@@ -105,23 +109,68 @@ func generate() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	verify, sign, err := ed25519.GenerateKey(rand.Reader)
+	entry, err := newSigner()
 	if err != nil {
 		return nil, err
 	}
-	signPEM, err := x509.MarshalPKCS8PrivateKey(sign)
+	trust, err := publicPEM(entry)
 	if err != nil {
 		return nil, err
 	}
-	verifyPEM, err := x509.MarshalPKIXPublicKey(verify)
+	checkpoint, err := newSigner()
 	if err != nil {
 		return nil, err
 	}
 	return map[string][]byte{
 		AEADFile: mfa, NotifierAEADFile: notifier, OpenerFile: private, SealerFile: public,
-		SignerFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: signPEM}),
-		TrustFile:  pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: verifyPEM}),
+		SignerFile: entry, TrustFile: trust, CheckpointFile: checkpoint, VerifierFile: verifierOf(checkpoint),
 	}, nil
+}
+
+// newSigner makes an Ed25519 key, in PKCS 8.
+func newSigner() ([]byte, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+// publicPEM is the public half of such a key, in PEM.
+func publicPEM(private []byte) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(privateKey(private).Public())
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), err
+}
+
+// verifierOf is the public half of a key of checkpoints, as a line of VerifierFile.
+func verifierOf(private []byte) []byte {
+	public, _ := privateKey(private).Public().(ed25519.PublicKey)
+	return []byte(audit.VKey(public) + "\n")
+}
+
+// addCheckpoint makes the key of checkpoints in a folder of a version without, and adds what verifies it where that is
+// missing: auditors trust what those files had before besides.
+func addCheckpoint(dir string) error {
+	if err := add(dir, CheckpointFile, newSigner); err != nil {
+		return err
+	}
+	private, err := os.ReadFile(filepath.Join(dir, CheckpointFile)) // #nosec G304 -- names of our own in the folder that the configuration names
+	if err != nil {
+		return err
+	}
+	if privateKey(private) == nil {
+		return malformed(CheckpointFile)
+	}
+	verifier := verifierOf(private)
+	if err := add(dir, VerifierFile, func() ([]byte, error) { return verifier, nil }); err != nil {
+		return err
+	}
+	has, err := os.ReadFile(filepath.Join(dir, VerifierFile)) // #nosec G304 -- names of our own in the folder that the configuration names
+	if err != nil || bytes.Contains(has, verifier) {
+		return err
+	}
+	return replace(dir, VerifierFile, append(has, verifier...))
 }
 
 func newKeyset(template *tinkpb.KeyTemplate) ([]byte, error) {

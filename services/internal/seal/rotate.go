@@ -2,10 +2,6 @@ package seal
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,8 +15,11 @@ import (
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 )
 
-// nextSignerFile waits to sign entries until everybody trusts it.
-const nextSignerFile = "entry.next.private.pem"
+// The keys that wait to sign until everybody trusts them.
+const (
+	nextSignerFile     = "entry.next.private.pem"
+	nextCheckpointFile = "checkpoint.next.private.pem"
+)
 
 // Add adds a key of each kind to a folder with all of them. It opens and verifies from then on, and seals and signs
 // nothing until Use. A folder whose last ones are not in use yet gets none.
@@ -40,7 +39,12 @@ func Add(dir string) error {
 			return err
 		}
 	}
-	return rotated(addSigner(dir))
+	if err := addCheckpoint(dir); err != nil {
+		return rotated(err)
+	}
+	return rotated(errors.Join(
+		addSigner(dir, nextSignerFile, TrustFile, publicPEM),
+		addSigner(dir, nextCheckpointFile, VerifierFile, func(private []byte) ([]byte, error) { return verifierOf(private), nil })))
 }
 
 // Use has what Add added seal and sign. What was sealed before still opens, and what was signed before still verifies:
@@ -62,9 +66,11 @@ func Use(dir string) error {
 	if err := replace(dir, SealerFile, public); err != nil {
 		return rotated(err)
 	}
-	err = os.Rename(filepath.Join(dir, nextSignerFile), filepath.Join(dir, SignerFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return rotated(err)
+	for next, file := range map[string]string{nextSignerFile: SignerFile, nextCheckpointFile: CheckpointFile} {
+		err = os.Rename(filepath.Join(dir, next), filepath.Join(dir, file))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return rotated(err)
+		}
 	}
 	return rotated(sync(dir))
 }
@@ -97,31 +103,26 @@ func change(dir, file string, edit func(m *keyset.Manager, newest, primary uint3
 }
 
 // addSigner has all trust a key that signs nothing yet.
-func addSigner(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, nextSignerFile)); !errors.Is(err, fs.ErrNotExist) {
+func addSigner(dir, next, trust string, publicOf func(private []byte) ([]byte, error)) error {
+	if _, err := os.Stat(filepath.Join(dir, next)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	verify, sign, err := ed25519.GenerateKey(rand.Reader)
+	private, err := newSigner()
 	if err != nil {
 		return err
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(sign)
+	public, err := publicOf(private)
 	if err != nil {
 		return err
 	}
-	public, err := x509.MarshalPKIXPublicKey(verify)
+	trusted, err := os.ReadFile(filepath.Join(dir, trust))
 	if err != nil {
 		return err
 	}
-	trusted, err := os.ReadFile(filepath.Join(dir, TrustFile))
-	if err != nil {
+	if err := replace(dir, trust, append(trusted, public...)); err != nil {
 		return err
 	}
-	trusted = append(trusted, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})...)
-	if err := replace(dir, TrustFile, trusted); err != nil {
-		return err
-	}
-	return replace(dir, nextSignerFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	return replace(dir, next, private)
 }
 
 // replace writes a file whole or not at all.

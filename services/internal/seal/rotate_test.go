@@ -87,6 +87,25 @@ func TestAfterARotationTheNewKeysSealAndSign(t *testing.T) {
 	}
 }
 
+func TestCheckpointsOfBeforeARotationAndOfAfterItVerify(t *testing.T) {
+	dir := create(t)
+	before := signer(t, seal.Open(dir))
+	if err := seal.Add(dir); err != nil {
+		t.Fatal(err)
+	}
+	between := signer(t, seal.Open(dir))
+	if err := seal.Use(dir); err != nil {
+		t.Fatal(err)
+	}
+	after := signer(t, seal.Open(dir))
+	if !before.Equal(between) || before.Equal(after) {
+		t.Error("the new key signs at another step than the second")
+	}
+	if got := verifiers(t, dir); len(got) != 2 || !got[0].Equal(before.Public()) || !got[1].Equal(after.Public()) {
+		t.Errorf("%v verify", got)
+	}
+}
+
 // boxes seal with the keys of one and open with those of another.
 func boxes(t *testing.T, w, r seal.Keys) map[string]seal.Box {
 	t.Helper()

@@ -32,6 +32,8 @@ const (
 	SignerFile       = "entry.private.pem"       // emergency-control signs entries with it
 	TrustFile        = "entry.public.pem"        // all verify entries from it on
 	NotifierAEADFile = "notification.json"       // the notifier seals what it signs in to servers with
+	CheckpointFile   = "checkpoint.private.pem"  // emergency-control signs checkpoints of the record with it
+	VerifierFile     = "checkpoint.vkey"         // auditors verify checkpoints with it: a C2SP vkey a line
 )
 
 // Keys are the keys that a process was given.
@@ -44,7 +46,7 @@ type Keys struct {
 // Nothing is read before it is asked for.
 func Open(dir string, files ...string) Keys {
 	if len(files) == 0 {
-		files = []string{AEADFile, SealerFile, OpenerFile, SignerFile, TrustFile, NotifierAEADFile}
+		files = []string{AEADFile, SealerFile, OpenerFile, SignerFile, TrustFile, NotifierAEADFile, CheckpointFile, VerifierFile}
 	}
 	return Keys{dir: dir, files: files}
 }
@@ -167,28 +169,43 @@ func (k Keys) read(file string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the key %s: %w", file, err)
 	}
-	if secret := file != SealerFile && file != TrustFile; secret && info.Mode().Perm()&0o007 != 0 {
+	if secret := file != SealerFile && file != TrustFile && file != VerifierFile; secret && info.Mode().Perm()&0o007 != 0 {
 		return nil, fmt.Errorf("reading the key %s: everybody may read it; take that right away (chmod 0600)", name)
 	}
 	return os.ReadFile(name) // #nosec G304 -- names of our own in the folder that the configuration names
 }
 
-// EntrySigner signs entries of EMERGENCY and checkpoints. It is control's alone, and never to be logged.
-func (k Keys) EntrySigner() (ed25519.PrivateKey, error) {
-	data, err := k.read(SignerFile)
+// EntrySigner signs entries of EMERGENCY. It is control's alone, and never to be logged.
+func (k Keys) EntrySigner() (ed25519.PrivateKey, error) { return k.signer(SignerFile) }
+
+// CheckpointSigner signs checkpoints of EMERGENCY, and is control's alone too. The error is fs.ErrNotExist where the
+// keys were made by a version without it.
+func (k Keys) CheckpointSigner() (ed25519.PrivateKey, error) { return k.signer(CheckpointFile) }
+
+func (k Keys) signer(file string) (ed25519.PrivateKey, error) {
+	data, err := k.read(file)
 	if err != nil {
 		return nil, err
 	}
+	key := privateKey(data)
+	if key == nil {
+		return nil, malformed(file)
+	}
+	return key, nil
+}
+
+// privateKey reads a key in PKCS 8; nil if it is none.
+func privateKey(data []byte) ed25519.PrivateKey {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, malformed(SignerFile)
+		return nil
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, malformed(SignerFile)
+		return nil
 	}
-	return key, nil
+	return key
 }
 
 // Trust are the public keys that the record of emergencies may begin with: usually one.

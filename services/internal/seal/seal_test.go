@@ -3,7 +3,9 @@ package seal_test
 import (
 	"crypto/ed25519"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,7 +97,7 @@ func TestAnEntryIsSignedByTheKeyThatAllTrust(t *testing.T) {
 func TestKeyFilesAreReadableByTheirOwnerAlone(t *testing.T) {
 	dir := create(t)
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 6 {
+	if err != nil || len(files) != 8 {
 		t.Fatal(files, err)
 	}
 	for _, f := range files {
@@ -194,12 +196,76 @@ func TestAFolderOfAnEarlierVersionGetsTheKeyThatCameLater(t *testing.T) {
 		t.Error("another key was made anew")
 	}
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 6 {
+	if err != nil || len(files) != 8 {
 		t.Error("something is left over: ", files, err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, seal.NotifierAEADFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)
 	}
+}
+
+func TestAFolderOfAnEarlierVersionGetsAKeyOfCheckpointsAndWhatVerifiesIt(t *testing.T) {
+	dir := create(t)
+	for _, file := range []string{seal.CheckpointFile, seal.VerifierFile} {
+		if err := os.Remove(filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := seal.Open(dir).CheckpointSigner(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without the file: %v", err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := seal.Create(dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got := verifiers(t, dir); len(got) != 1 || !got[0].Equal(signer(t, seal.Open(dir)).Public()) {
+		t.Errorf("%v do not verify what it signs", got)
+	}
+	first := signer(t, seal.Open(dir))
+	if err := os.Remove(filepath.Join(dir, seal.CheckpointFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Create(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := verifiers(t, dir); len(got) != 2 || !got[0].Equal(first.Public()) || !got[1].Equal(signer(t, seal.Open(dir)).Public()) {
+		t.Errorf("after a loss, %v verify", got)
+	}
+	entry, err := seal.Open(dir).EntrySigner()
+	if err != nil || entry.Equal(first) {
+		t.Errorf("entries and checkpoints have one key: %v", err)
+	}
+}
+
+// verifiers are the keys of a folder that checkpoints are verified with.
+func verifiers(t *testing.T, dir string) (all []ed25519.PublicKey) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, seal.VerifierFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		key, err := audit.ReadVKey(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, key)
+	}
+	return all
+}
+
+func signer(t *testing.T, keys seal.Keys) ed25519.PrivateKey {
+	t.Helper()
+	key, err := keys.CheckpointSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func TestAKeyOfTheFirstOnesThatWasLostIsNotMadeAnew(t *testing.T) {
