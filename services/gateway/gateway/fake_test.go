@@ -243,6 +243,8 @@ type fakeControl struct {
 	emergencyv1.UnimplementedEmergenciesServer
 	emergencyv1.UnimplementedPoliciesServer
 	emergencyv1.UnimplementedHoldsServer
+	emergencyv1.UnimplementedApprovalsServer
+	emergencyv1.UnimplementedTicketsServer
 	auditv1.UnimplementedAuditServer
 	*world
 }
@@ -329,6 +331,8 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	emergencyv1.RegisterEmergenciesServer(server, control)
 	emergencyv1.RegisterPoliciesServer(server, control)
 	emergencyv1.RegisterHoldsServer(server, control)
+	emergencyv1.RegisterApprovalsServer(server, control)
+	emergencyv1.RegisterTicketsServer(server, control)
 	auditv1.RegisterAuditServer(server, control)
 	auditv1.RegisterReportsServer(server, auditv1.UnimplementedReportsServer{})
 	notifier := fakeNotifier{world: w}

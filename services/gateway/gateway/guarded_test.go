@@ -133,6 +133,8 @@ func openGuarded(t testing.TB, n network, change ...func(*Deps)) (p *public, r *
 		rpc.Control: func(s *rpc.Server) {
 			emergencyv1.RegisterEmergenciesServer(s, fakeControl{world: w})
 			emergencyv1.RegisterHoldsServer(s, emergencyv1.UnimplementedHoldsServer{})
+			emergencyv1.RegisterApprovalsServer(s, emergencyv1.UnimplementedApprovalsServer{})
+			emergencyv1.RegisterTicketsServer(s, emergencyv1.UnimplementedTicketsServer{})
 			auditv1.RegisterAuditServer(s, fakeControl{world: w})
 		},
 	} {

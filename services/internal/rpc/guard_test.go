@@ -42,6 +42,8 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 		emergencyv1.RegisterPoliciesServer(r, emergencyv1.UnimplementedPoliciesServer{})
 		emergencyv1.RegisterActsServer(r, emergencyv1.UnimplementedActsServer{})
 		emergencyv1.RegisterHoldsServer(r, emergencyv1.UnimplementedHoldsServer{})
+		emergencyv1.RegisterApprovalsServer(r, emergencyv1.UnimplementedApprovalsServer{})
+		emergencyv1.RegisterTicketsServer(r, emergencyv1.UnimplementedTicketsServer{})
 		auditv1.RegisterAuditServer(r, auditv1.UnimplementedAuditServer{})
 		auditv1.RegisterReportsServer(r, auditv1.UnimplementedReportsServer{})
 	},

@@ -18,12 +18,28 @@ func OfEntry(e *emergencyv1.Entry, texts emergency.Texts) (Happening, bool) {
 		return Happening{}, false
 	}
 	revision := strconv.FormatUint(e.GetEpoch(), 10) + "-" + strconv.FormatUint(e.GetSequence(), 10)
-	return Happening{
+	h := Happening{
 		Key: outbox.ID("emergency", revision), Turn: e.GetSequence(), Emergency: e.GetEmergency().GetId(), Concerns: concerns(e.GetEmergency()),
 		Freeze: e.GetEmergency().GetKind() == emergencyv1.Emergency_FREEZE,
 		Event:  &notificationv1.Event{Id: revision, Type: kind, Time: e.GetTime(), Actor: e.GetActor()},
 		Facts:  func(language string) map[string]string { return text.FactsOf(e, texts, language) },
-	}, true
+	}
+	h.ofApproval(e)
+	return h, true
+}
+
+// ofApproval says whom else an approval is told to: what is asked for to those who could approve it, what has become of
+// it to whoever asked.
+func (h *Happening) ofApproval(e *emergencyv1.Entry) {
+	a := e.GetApprovalRecord()
+	if a.GetRevision() != "" && a.GetPolicy() == nil {
+		h.Emergency = a.GetTarget()
+	}
+	if e.GetChange() == emergencyv1.Entry_APPROVAL_REQUESTED {
+		h.Without = a.GetRequestedBy()
+	} else {
+		h.With = a.GetRequestedBy()
+	}
 }
 
 // concerns are the devices that an emergency is about. One that ends sessions by anything but their devices may

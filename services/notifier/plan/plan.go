@@ -69,6 +69,8 @@ type Happening struct {
 	Facts func(language string) map[string]string
 	// Emergency is the id of the emergency that it is about, if any.
 	Emergency string
+	// Without is a contact who is not told; With is somebody who is, where any contact is. Empty for nobody.
+	Without, With string
 	// Concerns are the devices that it is about, without users; nil if it is about none: then whoever has access
 	// to nothing is told too.
 	Concerns *gatev1.FilterUsersRequest

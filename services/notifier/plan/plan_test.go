@@ -117,6 +117,24 @@ func TestWhatAnEmergencyConcernsIsWhatItCloses(t *testing.T) {
 	}
 }
 
+func TestAnApprovalIsAskedOfTheOthersAndAnsweredToWhoeverAsked(t *testing.T) {
+	w := newWorld(t)
+	w.rule("approvals", func(n *notificationv1.Notification) { n.Contacts = []string{"ana", "rui"} }, "emergency.approval.requested", "emergency.approval.granted")
+	w.rule("others", func(n *notificationv1.Notification) { n.Contacts = []string{"ana"} }, "emergency.approval.denied")
+	for change, want := range map[emergencyv1.Entry_Change]string{
+		emergencyv1.Entry_APPROVAL_REQUESTED: "ana EMAIL", emergencyv1.Entry_APPROVAL_GRANTED: "ana EMAIL, rui EMAIL", emergencyv1.Entry_APPROVAL_DENIED: "ana EMAIL, rui EMAIL",
+	} {
+		h, _ := plan.OfEntry(&emergencyv1.Entry{Epoch: 1, Sequence: uint64(change), Subject: "emergency.approval.P-0008", Change: change, Actor: "ana",
+			Record: &emergencyv1.Entry_ApprovalRecord{ApprovalRecord: &emergencyv1.Approval{Id: "P-0008", Act: "cancel", Target: "F-0007", Revision: "1-7", RequestedBy: "rui"}}}, emergency.Texts{})
+		if h.Emergency != "F-0007" {
+			t.Errorf("it is about %q", h.Emergency)
+		}
+		if got := who(w.tell(h)); got != want {
+			t.Errorf("%v is told to %q, want %q", change, got, want)
+		}
+	}
+}
+
 func TestTheSameHappeningIsToldOnce(t *testing.T) {
 	w := newWorld(t)
 	w.rule("viewed", nil, viewed)

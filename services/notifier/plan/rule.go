@@ -47,7 +47,7 @@ func (t *telling) follow(ctx context.Context, n *notificationv1.Notification) er
 	if !personal {
 		return nil
 	}
-	for names := range slices.Chunk(n.GetContacts(), asked) {
+	for names := range slices.Chunk(t.happening.people(n.GetContacts()), asked) {
 		contacts, err := t.contacts(ctx, n, names)
 		if err != nil {
 			return err
@@ -63,6 +63,18 @@ func (t *telling) follow(ctx context.Context, n *notificationv1.Notification) er
 		}
 	}
 	return nil
+}
+
+// people are the contacts as this happening has them.
+func (h Happening) people(contacts []string) []string {
+	if len(contacts) == 0 {
+		return nil
+	}
+	contacts = slices.DeleteFunc(slices.Clone(contacts), func(name string) bool { return h.Without != "" && name == h.Without })
+	if h.With != "" && !slices.Contains(contacts, h.With) {
+		contacts = append(contacts, h.With)
+	}
+	return contacts
 }
 
 // contacts are those of the named who are to be told, with how to reach them.

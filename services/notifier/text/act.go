@@ -56,6 +56,32 @@ func (s speech) ofPolicy(facts map[string]string, p *emergencyv1.Policy) {
 	}
 }
 
+// ofApproval are the facts of what takes a second administrator. Why it was asked for stands for why it was granted.
+func (s speech) ofApproval(facts map[string]string, e *emergencyv1.Entry) {
+	a := e.GetApprovalRecord()
+	facts["action"], facts["requester"], facts["target"] = s.action(a), a.GetRequestedBy(), a.GetTarget()
+	facts["expires"], facts["ticket"] = s.moment(timeOf(a.GetExpireTime())), a.GetGovernanceCode()
+	if e.GetChange() == emergencyv1.Entry_APPROVAL_GRANTED {
+		facts["justification"] = a.GetJustification()
+	}
+	if a.GetRevision() != "" && a.GetPolicy() == nil {
+		facts["id"] = a.GetTarget()
+	}
+}
+
+// action is what an approval lets happen.
+func (s speech) action(a *emergencyv1.Approval) string {
+	switch a.GetAct() {
+	case "cancel":
+		return s.either("cancel ", "cancelar ") + a.GetTarget()
+	case "shorten":
+		return s.either("let "+a.GetTarget()+" end at ", "fazer "+a.GetTarget()+" terminar em ") + s.moment(timeOf(a.GetEndTime()))
+	case "policy":
+		return s.either("loosen the policy", "afrouxar a política")
+	}
+	return s.either("open what a freeze or a lock closes (", "abrir o que um congelamento ou bloqueio fecha (") + a.GetTarget() + ")"
+}
+
 func (s speech) orNone(list string) string {
 	if list == "" {
 		return s.either("none", "nenhum")

@@ -32,6 +32,12 @@ func TypeOf(e *emergencyv1.Entry) (string, bool) {
 		return "emergency.policy.changed", true
 	case emergencyv1.Entry_ACT:
 		return actOf(e.GetAct()).typeName, true
+	case emergencyv1.Entry_APPROVAL_REQUESTED:
+		return "emergency.approval.requested", true
+	case emergencyv1.Entry_APPROVAL_GRANTED:
+		return "emergency.approval.granted", true
+	case emergencyv1.Entry_APPROVAL_DENIED:
+		return "emergency.approval.denied", true
 	}
 	return "", false
 }
@@ -56,6 +62,8 @@ func FactsOf(e *emergencyv1.Entry, texts emergency.Texts, language string) map[s
 		s.ofPolicy(facts, e.GetPolicy())
 	case e.GetAct() != nil:
 		s.ofAct(facts, e.GetAct())
+	case e.GetApprovalRecord() != nil:
+		s.ofApproval(facts, e)
 	}
 	return present(facts)
 }

@@ -49,7 +49,7 @@ func TestEveryWindowIsToldOfOncePerEdge(t *testing.T) {
 			got, ok := text.TypeOf(window(kind, change, nil))
 			if suffix, told := changes[change]; told && (!ok || got != "emergency."+name+"."+suffix) {
 				t.Errorf("%s of a %s is told as %q", change, name, got)
-			} else if !told && ok && change != emergencyv1.Entry_POLICY_CHANGED && change != emergencyv1.Entry_ACT {
+			} else if !told && ok && change != emergencyv1.Entry_POLICY_CHANGED && change != emergencyv1.Entry_ACT && !strings.HasPrefix(got, "emergency.approval.") {
 				t.Errorf("%s of a %s is told as %q", change, name, got)
 			}
 		}
@@ -89,6 +89,40 @@ func TestWhoeverChangesWhatGuardsTheBrakeIsToldOf(t *testing.T) {
 	facts := text.FactsOf(act("access-group.unblock", "prod", "prod blockDuringFreezes switched off"), emergency.Texts{}, "en")
 	if facts["detail"] != "prod blockDuringFreezes switched off" {
 		t.Errorf("what was opened isn't said: %v", facts)
+	}
+}
+
+func TestWhatTakesASecondAdministratorIsToldOf(t *testing.T) {
+	a := &emergencyv1.Approval{Id: "P-0008", Act: "cancel", Target: "L-0042", Revision: "1-42", RequestedBy: "ana", Justification: "False alarm", GovernanceCode: "INC7",
+		ExpireTime: timestamppb.New(start.Add(30 * time.Minute))}
+	for change, kind := range map[emergencyv1.Entry_Change]string{
+		emergencyv1.Entry_APPROVAL_REQUESTED: "requested", emergencyv1.Entry_APPROVAL_GRANTED: "granted", emergencyv1.Entry_APPROVAL_DENIED: "denied",
+	} {
+		entry := &emergencyv1.Entry{Subject: "emergency.approval.P-0008", Change: change, Actor: "rui", Time: timestamppb.New(start),
+			Record: &emergencyv1.Entry_ApprovalRecord{ApprovalRecord: a}}
+		if change == emergencyv1.Entry_APPROVAL_REQUESTED {
+			entry.Actor, entry.Justification = "ana", a.GetJustification()
+		}
+		if change == emergencyv1.Entry_APPROVAL_DENIED {
+			entry.Justification = "False alarm? No"
+		}
+		got, ok := text.TypeOf(entry)
+		if !ok || got != "emergency.approval."+kind {
+			t.Errorf("%v is told as %q", change, got)
+		}
+		for language, action := range map[string]string{"en": "cancel L-0042", "pt-BR": "cancelar L-0042"} {
+			r := rendered(t, text.BuiltIn(got, language), text.FactsOf(entry, emergency.Texts{}, language))
+			if !strings.Contains(r.Body, action) || !strings.Contains(r.Short, action) || !strings.Contains(r.Body, "False alarm") || !strings.Contains(r.Body, "INC7") || !strings.Contains(r.Body, "ana") {
+				t.Errorf("%s in %s: %s", kind, language, r.Body)
+			}
+		}
+	}
+	for act, want := range map[string]string{"policy": "loosen the policy", "access-group.unblock": "open what a freeze or a lock closes (payments)"} {
+		entry := &emergencyv1.Entry{Subject: "emergency.approval.P-0008", Change: emergencyv1.Entry_APPROVAL_REQUESTED, Time: timestamppb.New(start),
+			Record: &emergencyv1.Entry_ApprovalRecord{ApprovalRecord: &emergencyv1.Approval{Id: "P-0008", Act: act, Target: "payments"}}}
+		if facts := text.FactsOf(entry, emergency.Texts{}, "en"); facts["action"] != want || facts["id"] != "P-0008" {
+			t.Errorf("%s is told as %v", act, facts)
+		}
 	}
 }
 
