@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -71,6 +72,7 @@ func readEntry(stored journal.Entry) (*auditv1.AuditEntry, error) {
 	e := &auditv1.AuditEntry{
 		Revision: revisionOf(entry).String(), Time: entry.GetTime(), Change: entry.GetChange(), Actor: entry.GetActor(), Address: entry.GetAddress(), SignInBy: entry.GetSignInBy(),
 		Justification: entry.GetJustification(), GovernanceCode: entry.GetGovernanceCode(), RequestId: entry.GetRequestId(),
+		TicketCheck: entry.GetTicketCheck(), Approval: entry.GetApproval(),
 		Hash:         audit.HashOf(entry.GetPreviousHash(), entry.GetEpoch(), stored.Sequence, stored.Subject, stored.Data).String(),
 		PreviousHash: audit.Hex(entry.GetPreviousHash()),
 	}
@@ -81,6 +83,9 @@ func readEntry(stored journal.Entry) (*auditv1.AuditEntry, error) {
 		e.Target, e.Detail = entry.GetAct().GetTarget(), entry.GetAct().GetKind()+" "+entry.GetAct().GetDetail()
 	case entry.GetPolicy() != nil:
 		e.Target = "policy"
+	case entry.GetApprovalRecord() != nil:
+		a := entry.GetApprovalRecord()
+		e.Target, e.Detail, e.Approval = a.GetTarget(), strings.TrimSpace(a.GetId()+" "+a.GetAct()+" "+a.GetDetail()), a.GetId()
 	}
 	return e, nil
 }

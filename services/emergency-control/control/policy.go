@@ -305,8 +305,8 @@ func (s *Service) ticketed(ctx context.Context, a asked, opens bool) (asked, err
 		return a, fault.New(fault.GovernanceCodeRefused, "There is no ticket %q in the ticket system. Check the governance code", a.governance).
 			With("rule", "ticket").With("ticket", a.governance)
 	case a.ticket.GetState() == emergencyv1.TicketCheck_NOT_CHECKED && opens:
-		return a, fault.New(fault.Unavailable, "The ticket %q could not be looked up, and what opens early waits for that: %s. Try again, or let the policy's ticketCheck be switched off", a.governance, a.ticket.GetWhy()).
-			With("rule", "ticket").With("ticket", a.governance)
+		return a, fault.New(fault.GovernanceCodeRefused, "The ticket %q could not be looked up, and what opens early waits for that: %s. Nothing is done. Try again in a moment, or switch the policy's ticketCheck off", a.governance, a.ticket.GetWhy()).
+			With("rule", "unchecked").With("ticket", a.governance)
 	}
 	return a, nil
 }

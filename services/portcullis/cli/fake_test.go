@@ -34,6 +34,7 @@ type fake struct {
 	emergencies []*emergencyv1.Emergency
 	rows        map[string]map[string]map[string]any // collection → name → fields
 	policy      *emergencyv1.Policy
+	approval    *emergencyv1.Approval
 	sessions    int
 	polls       int
 	lifetime    time.Duration // of sign-in tokens
@@ -122,6 +123,8 @@ func (f *fake) answer(r *http.Request, bearer string, body []byte) ([]byte, *no)
 		return f.grant(body)
 	case "posture", "posture:watch":
 		return f.posture(parts[0], bearer)
+	case "approvals", "tickets:check":
+		return f.asked(parts[0], body)
 	case "policy":
 		return f.patchPolicy(r, body)
 	case "freezes", "lockdowns", "locks", "terminations", "emergencies:preview", "emergencies":
@@ -252,11 +255,16 @@ func (f *fake) emergency(r *http.Request, parts []string, body []byte) ([]byte, 
 		}
 		return encode(&emergencyv1.PreviewResponse{Sessions: uint32(f.sessions), SessionNames: []string{"s-1", "s-2"}, SignIns: 2,
 			SignInUsers: []string{"alice", "bruno"}, Administrators: []string{"admin"}, UnreachableConnectors: []string{"bastion-9"}}), nil
+	case collection == "emergencies" && strings.HasSuffix(r.URL.Path, ":approve"):
+		return f.decide(strings.TrimSuffix(parts[1], ":approve"), body)
 	case collection == "emergencies":
 		held := uint32(4)
 		return encode(&emergencyv1.ListReceiptsResponse{Receipts: []*emergencyv1.Receipt{
 			{Enforcer: "gate-1", Service: "access-gate", State: emergencyv1.Receipt_CONFIRMED, HeldMs: &held, Revision: "1-7"},
 			{Enforcer: "bastion-1", Service: "connector", State: emergencyv1.Receipt_CONFIRMED, HeldMs: &held, Revision: "1-7", EndedSessions: 3}}}), nil
+	case len(parts) > 1 && r.Method == http.MethodPost && f.policy.GetSecondAdministrator():
+		id, _, _ := strings.Cut(parts[1], ":")
+		return nil, f.second(id)
 	case len(parts) > 1 && r.Method == http.MethodPost:
 		return f.lift(parts[1], body)
 	case len(parts) > 2:

@@ -33,6 +33,7 @@ func (c account) policyDetails(p *emergencyv1.Policy) *screen.Table {
 		governance = emergencyv1.Policy_OPTIONAL
 	}
 	return app.Lines("ticket", strings.ToLower(governance.String()), "pattern", p.GetGovernancePattern(),
+		"second administrator", onOff(p.GetSecondAdministrator()), "ticket check", onOff(p.GetTicketCheck() == emergencyv1.Policy_ON),
 		"break-glass users", screen.List(p.GetBreakGlassUsers()), "break-glass tokens", screen.List(p.GetBreakGlassTokens()),
 		"drift from a preview", driftOf(p),
 		"changed by", p.GetUpdatedBy(), "changed", screen.Stamp(p.GetUpdateTime(), c.Zone), "revision", p.GetRevision())
@@ -52,6 +53,8 @@ func (c account) updatePolicy() *cobra.Command {
 	users := command.Flags().StringSlice("break-glass-user", nil, "user whom every lockdown lets through; may be repeated; empty clears")
 	tokens := command.Flags().StringSlice("break-glass-token", nil, "id of a token that every lockdown lets through; may be repeated")
 	drift := command.Flags().Uint32("drift-percent", 10, "by how many per cent what an act hits may be off its preview")
+	second := command.Flags().Bool("second-administrator", false, "whether what opens early takes a second administrator; =false takes one too")
+	check := command.Flags().Bool("ticket-check", false, "whether tickets are looked up in the ticket system that is configured")
 	act := c.CodeFlags(command, "policy")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		fields := api.Fields{}
@@ -60,7 +63,9 @@ func (c account) updatePolicy() *cobra.Command {
 			value any
 		}{
 			"governance": {"governanceCode", strings.ToUpper(*governance)}, "pattern": {"governancePattern", *pattern},
-			"break-glass-user": {"breakGlassUsers", *users}, "break-glass-token": {"breakGlassTokens", *tokens}, "drift-percent": {"driftPercent", *drift},
+			"break-glass-user": {"breakGlassUsers", *users}, "break-glass-token": {"breakGlassTokens", *tokens},
+			"second-administrator": {"secondAdministrator", *second}, "ticket-check": {"ticketCheck", strings.ToUpper(onOff(*check))},
+			"drift-percent": {"driftPercent", *drift},
 		} {
 			if command.Flags().Changed(flag) {
 				fields[field.name] = field.value
@@ -82,4 +87,11 @@ func (c account) updatePolicy() *cobra.Command {
 		return c.Print(answer, func() *screen.Table { return c.policyDetails(answer) })
 	}
 	return command
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }

@@ -70,10 +70,29 @@ func (x *Act) AskWhy(ctx context.Context) error {
 		}
 		x.Justification = why
 	}
-	if x.Ticket == "" && x.ticketWanted(ctx) {
-		return x.askTicket()
+	if x.Ticket != "" && !x.app.ForPeople() {
+		return nil
 	}
+	policy := x.policy(ctx)
+	if x.Ticket == "" && policy.GetGovernanceCode() > emergencyv1.Policy_OPTIONAL {
+		if err := x.askTicket(); err != nil {
+			return err
+		}
+	}
+	x.showTicket(ctx, policy)
 	return nil
+}
+
+// showTicket says what the ticket is called before anything is done. It stands in nobody's way either.
+func (x *Act) showTicket(ctx context.Context, policy *emergencyv1.Policy) {
+	if x.Ticket == "" || policy.GetTicketCheck() != emergencyv1.Policy_ON || !x.app.ForPeople() {
+		return
+	}
+	check := new(emergencyv1.TicketCheck)
+	err := x.app.client.Do(ctx, api.Request{Method: http.MethodPost, Path: "/v1/tickets:check", Body: &emergencyv1.CheckTicketRequest{Code: x.Ticket}, Out: check})
+	if err == nil && check.GetState() == emergencyv1.TicketCheck_FOUND && check.GetTitle() != "" {
+		x.app.Term.Note("Ticket %s: %s", screen.Clean(x.Ticket), screen.Clean(check.GetTitle()))
+	}
 }
 
 // missing names every flag that a script forgot, at once.
@@ -91,12 +110,13 @@ func (x *Act) missing() error {
 	return Usagef("%s missing, and there is no terminal to ask on", strings.Join(flags, " and "))
 }
 
-// ticketWanted asks the policy first, since a code is spent by then otherwise. An answer that fails to
-// come stands in nobody's way.
-func (x *Act) ticketWanted(ctx context.Context) bool {
+// policy is asked for first, since a code is spent by then otherwise. An answer that fails to come stands in nobody's way.
+func (x *Act) policy(ctx context.Context) *emergencyv1.Policy {
 	policy := new(emergencyv1.Policy)
-	err := x.app.client.Do(ctx, api.Request{Method: http.MethodGet, Path: "/v1/policy", Out: policy})
-	return err == nil && policy.GetGovernanceCode() > emergencyv1.Policy_OPTIONAL
+	if x.app.client.Do(ctx, api.Request{Method: http.MethodGet, Path: "/v1/policy", Out: policy}) != nil {
+		return nil
+	}
+	return policy
 }
 
 func (x *Act) askTicket() error {

@@ -123,6 +123,8 @@ func (a *App) advice(no *api.Refusal) string {
 		return "the same with --code and a fresh code from your MFA app"
 	case fault.GovernanceCodeRequired, fault.GovernanceCodeRefused:
 		return "the same with --ticket and the id of the change or incident"
+	case fault.ApprovalRequired:
+		return "portcullis approval list; the others: portcullis approval approve " + screen.Clean(no.Details["approval"])
 	case fault.JustificationRequired:
 		return "the same with --justification"
 	}

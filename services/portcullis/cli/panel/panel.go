@@ -16,7 +16,7 @@ type panel struct{ *app.App }
 func Commands(a *app.App) []*cobra.Command {
 	p := panel{a}
 	return []*cobra.Command{
-		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.lock(), p.receipts(), p.enforcers(), p.hold(),
+		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.lock(), p.approval(), p.receipts(), p.enforcers(), p.hold(),
 	}
 }
 
@@ -64,7 +64,7 @@ func (p panel) details(e *emergencyv1.Emergency) *screen.Table {
 	}
 	t.Pair("justification", e.GetJustification())
 	t.Pair("public", yes(e.GetJustificationPublic()))
-	t.Pair("ticket", e.GetGovernanceCode())
+	t.Pair("ticket", checked(e.GetGovernanceCode(), e.GetTicketCheck()))
 	t.Pair("by", e.GetCreatedBy())
 	t.Pair("applied", screen.Stamp(e.GetCreateTime(), p.Zone))
 	t.Pair("ends live sessions", yes(e.GetEndLiveSessions()))
@@ -73,7 +73,8 @@ func (p panel) details(e *emergencyv1.Emergency) *screen.Table {
 	t.Pair("lifted by", e.GetCancelledBy())
 	t.Pair("lifted", screen.Stamp(e.GetCancelTime(), p.Zone))
 	t.Pair("lifted because", e.GetCancelJustification())
-	t.Pair("lifting ticket", e.GetCancelGovernanceCode())
+	t.Pair("lifting ticket", checked(e.GetCancelGovernanceCode(), e.GetCancelTicketCheck()))
+	t.Pair("approved by", e.GetApprovedBy())
 	t.Pair("revision", e.GetRevision())
 	return t
 }

@@ -26,6 +26,7 @@ func (p panel) status() *cobra.Command {
 			return err
 		}
 		p.warn(command.Context())
+		p.waiting(command.Context())
 		return p.showPosture(state)
 	}
 	return command

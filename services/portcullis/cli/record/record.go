@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
@@ -38,7 +39,7 @@ func (r record) entries(all []*auditv1.AuditEntry) *screen.Table {
 	t := screen.NewTable("REVISION", "TIME", "CHANGE", "TARGET", "BY", "TICKET", "JUSTIFICATION", "HASH")
 	for _, e := range all {
 		t.Row(e.GetRevision(), screen.Stamp(e.GetTime(), r.Zone), e.GetChange().String(), target(e), e.GetActor(),
-			e.GetGovernanceCode(), e.GetJustification(), short(e.GetHash()))
+			ticket(e), e.GetJustification(), short(e.GetHash()))
 	}
 	return t
 }
@@ -48,6 +49,14 @@ func target(e *auditv1.AuditEntry) string {
 		return e.GetTarget()
 	}
 	return fmt.Sprintf("%s (%s)", e.GetTarget(), e.GetDetail())
+}
+
+// ticket is the governance code, marked where the ticket system gave no answer.
+func ticket(e *auditv1.AuditEntry) string {
+	if e.GetTicketCheck().GetState() == emergencyv1.TicketCheck_NOT_CHECKED {
+		return e.GetGovernanceCode() + " (not checked)"
+	}
+	return e.GetGovernanceCode()
 }
 
 const shortHash = 12

@@ -1,0 +1,142 @@
+package panel
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+func (p panel) approval() *cobra.Command {
+	return app.Group("approval", "what waits for a second administrator: list, approve or deny", p.listApprovals(),
+		p.decide("approve", "approve what another administrator has asked for; it is done at once", false),
+		p.decide("deny", "deny it, or take back what you have asked for yourself", true))
+}
+
+func (p panel) listApprovals() *cobra.Command {
+	command := &cobra.Command{Use: "list", Short: "list what was asked for within the last day, newest first", Args: cobra.NoArgs}
+	state := command.Flags().String("state", "", "pending, approved, denied, expired or void")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		answer, err := p.approvals(command.Context(), *state)
+		if err != nil {
+			return err
+		}
+		return p.Print(answer, func() *screen.Table {
+			t := screen.NewTable("ID", "STATE", "ASKS TO", "BY", "UNTIL", "DECIDED BY", "TICKET", "JUSTIFICATION")
+			for _, a := range answer.GetApprovals() {
+				t.Cells(screen.Plain(a.GetId()), screen.Painted(approvalPaint(a), a.GetState().String()), screen.Plain(p.action(a)), screen.Plain(a.GetRequestedBy()),
+					screen.Plain(screen.Stamp(a.GetExpireTime(), p.Zone)), screen.Plain(a.GetDecidedBy()), screen.Plain(a.GetGovernanceCode()), screen.Plain(a.GetJustification()))
+			}
+			return t
+		})
+	}
+	return command
+}
+
+func (p panel) approvals(ctx context.Context, state string) (*emergencyv1.ListApprovalsResponse, error) {
+	path := "/v1/approvals"
+	if state != "" {
+		path += "?filter=state%3D" + strings.ToUpper(state)
+	}
+	if state != "" && emergencyv1.Approval_State_value[strings.ToUpper(state)] == 0 {
+		return nil, app.Usagef("--state: pending, approved, denied, expired or void")
+	}
+	answer := new(emergencyv1.ListApprovalsResponse)
+	return answer, p.Get(ctx, path, answer)
+}
+
+func approvalPaint(a *emergencyv1.Approval) screen.Paint {
+	switch a.GetState() {
+	case emergencyv1.Approval_PENDING:
+		return screen.Held
+	case emergencyv1.Approval_APPROVED:
+		return screen.Sure
+	}
+	return screen.Dim
+}
+
+// action is what an approval lets happen.
+func (p panel) action(a *emergencyv1.Approval) string {
+	switch a.GetAct() {
+	case "cancel":
+		return "cancel " + a.GetTarget()
+	case "shorten":
+		return "shorten " + a.GetTarget() + " to " + screen.Stamp(a.GetEndTime(), p.Zone)
+	case "policy":
+		return "loosen the policy"
+	}
+	return "open what is closed: " + a.GetDetail()
+}
+
+func (p panel) decide(verb, short string, deny bool) *cobra.Command {
+	command := &cobra.Command{Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1), Long: strings.ToUpper(short[:1]) + short[1:] + ".\n\n" +
+		"ID is that of the approval (P-0042), or of the emergency, where one thing waits there. It takes a code of your own MFA app.",
+		Example: fmt.Sprintf("  portcullis approval %s P-0042", verb)}
+	act := p.CodeFlags(command, "approve")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if deny {
+			if err := act.AskWhy(command.Context()); err != nil {
+				return err
+			}
+		}
+		answer := new(emergencyv1.DecideApprovalResponse)
+		err := act.Do(command.Context(), func(grant string) error {
+			return p.PostOnce(command.Context(), app.Path("emergencies", args[0], ":approve"), &emergencyv1.DecideApprovalRequest{
+				Justification: act.Justification, Grant: grant, RequestId: act.RequestID, Deny: deny}, answer)
+		})
+		if err != nil {
+			return err
+		}
+		return p.Print(answer, func() *screen.Table { return p.decided(answer) })
+	}
+	return command
+}
+
+func (p panel) decided(answer *emergencyv1.DecideApprovalResponse) *screen.Table {
+	a := answer.GetApproval()
+	t := screen.Pairs()
+	t.Pair("approval", a.GetId())
+	t.Cells(screen.Plain("state"), screen.Painted(approvalPaint(a), a.GetState().String()))
+	t.Pair("asked to", p.action(a))
+	t.Pair("asked by", a.GetRequestedBy())
+	t.Pair("because", a.GetJustification())
+	t.Pair("decided by", a.GetDecidedBy())
+	if a.GetState() == emergencyv1.Approval_APPROVED && !a.GetDone() {
+		t.Pair("to do", fmt.Sprintf("%s does the same again before %s; it takes no other code", a.GetRequestedBy(), screen.Stamp(a.GetExpireTime(), p.Zone)))
+	}
+	if e := answer.GetEmergency(); e != nil && a.GetDone() {
+		t.Cells(screen.Plain(e.GetId()), statusCell(e))
+	}
+	return t
+}
+
+// waiting tells those who may know of it what waits for a second administrator.
+func (p panel) waiting(ctx context.Context) {
+	if !p.ForPeople() {
+		return
+	}
+	answer, err := p.approvals(ctx, "pending")
+	if err != nil {
+		return
+	}
+	for _, a := range answer.GetApprovals() {
+		fmt.Fprintf(p.Term.Out, "%s waits for a second administrator until %s: %s asks to %s.\n", screen.Held.Render(a.GetId()),
+			screen.Stamp(a.GetExpireTime(), p.Zone), screen.Clean(a.GetRequestedBy()), screen.Clean(p.action(a)))
+	}
+}
+
+// checked is a governance code with what the ticket system said of it.
+func checked(code string, check *emergencyv1.TicketCheck) string {
+	switch check.GetState() {
+	case emergencyv1.TicketCheck_FOUND:
+		return strings.TrimSuffix(code+": "+check.GetTitle(), ": ")
+	case emergencyv1.TicketCheck_NOT_CHECKED:
+		return code + " (not checked: " + check.GetWhy() + ")"
+	}
+	return code
+}
