@@ -32,18 +32,16 @@ func (s *Service) cancel(ctx context.Context, r *emergencyv1.CancelRequest, kind
 	if err != nil {
 		return nil, err
 	}
-	return s.lift(ctx, a, lifting{id: r.GetId(), kind: kind, act: approval.Cancel, edit: cancelling(a)})
+	return s.lift(ctx, a, lifting{id: r.GetId(), kind: kind, act: approval.Cancel, edit: cancelled})
 }
 
-func cancelling(a asked) edit {
-	return func(e *emergencyv1.Emergency, now time.Time) (emergencyv1.Entry_Change, error) {
-		e.CancelledBy, e.CancelTime = a.caller.Actor(), timestamppb.New(now)
-		e.CancelJustification, e.CancelGovernanceCode, e.CancelTicketCheck = a.justification, a.governance, a.ticket
-		if e.GetStarted() {
-			e.EndTime = timestamppb.New(now)
-		}
-		return emergencyv1.Entry_CANCELLED, nil
+func cancelled(e *emergencyv1.Emergency, a asked, now time.Time) (emergencyv1.Entry_Change, error) {
+	e.CancelledBy, e.CancelTime = a.caller.Actor(), timestamppb.New(now)
+	e.CancelJustification, e.CancelGovernanceCode, e.CancelTicketCheck = a.justification, a.governance, a.ticket
+	if e.GetStarted() {
+		e.EndTime = timestamppb.New(now)
 	}
+	return emergencyv1.Entry_CANCELLED, nil
 }
 
 // ShortenFreeze moves the end of a freeze closer.
@@ -65,7 +63,7 @@ func (s *Service) shorten(ctx context.Context, r *emergencyv1.ShortenRequest, ki
 }
 
 func shortening(to *timestamppb.Timestamp) edit {
-	return func(e *emergencyv1.Emergency, now time.Time) (emergencyv1.Entry_Change, error) {
+	return func(e *emergencyv1.Emergency, _ asked, now time.Time) (emergencyv1.Entry_Change, error) {
 		end := to.AsTime()
 		if to.CheckValid() != nil || !end.After(now) || !end.After(e.GetStartTime().AsTime()) || !end.Before(e.GetEndTime().AsTime()) {
 			return 0, fault.New(fault.InvalidArgument, "endTime must lie after now and the start, and before the end so far, %s. To end it now, cancel it",
@@ -76,8 +74,8 @@ func shortening(to *timestamppb.Timestamp) edit {
 	}
 }
 
-// edit is what a change does to the record of a window.
-type edit func(e *emergencyv1.Emergency, now time.Time) (emergencyv1.Entry_Change, error)
+// edit is what a change that somebody has asked for does to the record of a window.
+type edit func(e *emergencyv1.Emergency, a asked, now time.Time) (emergencyv1.Entry_Change, error)
 
 // lifting is a change that opens earlier.
 type lifting struct {
@@ -87,6 +85,8 @@ type lifting struct {
 	act  string
 	end  *timestamppb.Timestamp
 	edit edit
+	// asked is who asks, and why.
+	asked asked
 	// by is who approved it, empty if nobody had to.
 	by string
 }
@@ -98,6 +98,7 @@ func (s *Service) lift(ctx context.Context, a asked, l lifting) (*emergencyv1.Em
 	if err != nil {
 		return nil, err
 	}
+	l.asked = a
 	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		if err := a.reasons(s.ledger.policy); err != nil {
 			return nil, err
@@ -144,7 +145,7 @@ func (s *Service) lifted(l lifting, next uint64, envelope *emergencyv1.Entry) (e
 		edges = append(edges, s.started(e, next))
 		e, next = proto.CloneOf(edges[0].GetEmergency()), next+1
 	}
-	change, err := l.edit(e, now)
+	change, err := l.edit(e, l.asked, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -264,9 +265,9 @@ func (s *Service) carryOut(asked *emergencyv1.Approval, approver string, next ui
 	if asked.GetAct() != approval.Cancel && asked.GetAct() != approval.Shorten || e == nil {
 		return nil, nil
 	}
-	l := lifting{id: e.GetId(), kind: e.GetKind(), act: asked.GetAct(), by: approver, edit: shortening(asked.GetEndTime())}
+	l := lifting{id: e.GetId(), kind: e.GetKind(), act: asked.GetAct(), by: approver, asked: onRecord(request), edit: shortening(asked.GetEndTime())}
 	if asked.GetAct() == approval.Cancel {
-		l.edit = cancelling(onRecord(request))
+		l.edit = cancelled
 	}
 	edges, lifted, err := s.lifted(l, next, envelope)
 	switch {

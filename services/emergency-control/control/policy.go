@@ -296,7 +296,7 @@ func (s *Service) loosening(ctx context.Context, a asked, kind string) (asked, e
 // without an answer delays what closes for as long as is configured, and stops what opens.
 func (s *Service) ticketed(ctx context.Context, a asked, opens bool) (asked, error) {
 	policy := s.ledger.policyNow()
-	if policy.GetTicketCheck() != emergencyv1.Policy_ON || a.governance == "" || a.reasons(policy) != nil || s.ledger.knows(a.requestID) {
+	if policy.GetTicketCheck() != emergencyv1.Policy_ON || a.governance == "" || !a.codeFits(policy) || s.ledger.knows(a.requestID) {
 		return a, nil
 	}
 	a.ticket = s.tickets.Look(ctx, a.governance)
@@ -309,4 +309,10 @@ func (s *Service) ticketed(ctx context.Context, a asked, opens bool) (asked, err
 			With("rule", "unchecked").With("ticket", a.governance)
 	}
 	return a, nil
+}
+
+// codeFits reports whether a governance code is one that the policy takes, whatever else is asked.
+func (a asked) codeFits(policy *emergencyv1.Policy) bool {
+	a.justification = "of no interest here"
+	return a.reasons(policy) == nil
 }
