@@ -33,7 +33,7 @@ var (
 		"post /v1/sign-ins/provider:complete": true, "post /v1/sign-ins/provider:end": true, "get /v1/sign-ins/provider:leave": true}
 	open = map[string]bool{"get /v1/posture": true, "post /v1/sms-callbacks/zenvia/{secret}": true, "post /v1/sms-callbacks/twilio": true,
 		"get /v1/sign-ins/options": true, "get /v1/sign-ins/provider:leave": true}
-	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true, "get /v1/emergencies/{id}:watch": true,
+	streams = map[string]bool{"get /v1/posture:watch": true, "get /v1/audit:export": true, "get /v1/audit/streams/{stream}:export": true, "get /v1/emergencies/{id}:watch": true,
 		"get /v1/inbox:watch": true}
 	yaml  = map[string]bool{"post /v1/directory:import": true}
 	forms = map[string]bool{"post /v1/sms-callbacks/twilio": true}

@@ -144,7 +144,7 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 		return nil, err
 	}
 	s.receipts.settle(ctx, revisionOf(entry))
-	return s.shown(entry.GetEmergency()), nil
+	return s.witnessed(s.shown(entry.GetEmergency())), nil
 }
 
 // recordHold puts a hold on record as a lockdown, once, and answers its id. While it is on, it cuts as every lockdown

@@ -9,9 +9,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/audit"
+	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/checkpoint"
 	"portcullis.dev/services/internal/journal"
 )
 
@@ -98,26 +100,72 @@ func (l *ledger) head() (sequence, epoch uint64, hash []byte) {
 
 // GetCheckpoint answers the signed head.
 func (s *Service) GetCheckpoint(context.Context, *auditv1.GetCheckpointRequest) (*auditv1.Checkpoint, error) {
-	s.ledger.mu.Lock()
-	defer s.ledger.mu.Unlock()
-	if s.ledger.broken != nil {
-		return nil, broken(s.ledger.broken)
-	}
-	note, err := s.ledger.chain.Checkpoint(s.ledger.key)
+	head, err := s.ledger.checkpoint()
 	if err != nil {
 		return nil, err
 	}
-	sequence, _, hash := s.ledger.chain.Head()
-	return &auditv1.Checkpoint{Revision: s.ledger.revision(sequence).String(), Hash: audit.Hex(hash), Note: note}, nil
+	note, err := s.signer.Sign(head)
+	if err != nil {
+		return nil, err
+	}
+	revision := emergency.Revision{Epoch: head.Epoch, Sequence: head.Sequence}
+	return &auditv1.Checkpoint{Revision: revision.String(), Hash: audit.Hex(head.Hash), Note: note, Vkey: s.signer.VKey()}, nil
 }
 
-// Export streams the stored bytes from the first entry to the last of now.
+// GetNewest answers it to who puts it where people see it.
+func (s *Service) GetNewest(ctx context.Context, _ *auditv1.GetNewestRequest) (*auditv1.Checkpoint, error) {
+	return s.GetCheckpoint(ctx, nil)
+}
+
+// checkpoint is the head, as far as the record verifies.
+func (l *ledger) checkpoint() (audit.Checkpoint, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return audit.Checkpoint{}, broken(l.broken)
+	}
+	return l.chain.Checkpoint(), nil
+}
+
+// witnessed adds the signed head, which has the answer's entry in it. There is none where the record broke since.
+func (s *Service) witnessed(e *emergencyv1.Emergency) *emergencyv1.Emergency {
+	if head, err := s.ledger.checkpoint(); err == nil {
+		e.Checkpoint, _ = s.signer.Sign(head) // by a key that has signed before
+	}
+	return e
+}
+
+// publisher brings checkpoints where they are to go.
+func (s *Service) publisher() checkpoint.Publisher {
+	return checkpoint.Publisher{Config: s.signer.Config, Log: s.log,
+		Note: func() (string, error) {
+			head, err := s.ledger.checkpoint()
+			if err != nil {
+				return "", err
+			}
+			return s.signer.Sign(head)
+		},
+		Moved: func() <-chan struct{} {
+			s.ledger.mu.Lock()
+			defer s.ledger.mu.Unlock()
+			return s.ledger.moved
+		}}
+}
+
+// Export streams the stored bytes from the first entry to the last of now, whatever is missing between them.
 func (s *Service) Export(_ *auditv1.ExportRequest, stream grpc.ServerStreamingServer[auditv1.StoredEntry]) error {
-	err := s.ledger.stream.Replay(stream.Context(), 1, func(e journal.Entry) error {
+	err := s.ledger.stream.Scan(stream.Context(), func(e journal.Entry) error {
 		return stream.Send(&auditv1.StoredEntry{Sequence: e.Sequence, Subject: e.Subject, Data: e.Data})
 	})
 	if err != nil {
 		return fmt.Errorf("exporting the record: %w", err)
 	}
 	return nil
+}
+
+// ExportStreamHeads reads a stream anew, so that it can be held to what checkpoints have witnessed of it.
+func (s *Service) ExportStreamHeads(r *auditv1.ExportStreamHeadsRequest, stream grpc.ServerStreamingServer[auditv1.StreamHead]) error {
+	return s.signer.Heads.Anew(stream.Context(), r.GetStream(), r.GetSequences(), func(head audit.StreamHead, last bool) error {
+		return stream.Send(&auditv1.StreamHead{Sequence: head.Sequence, Hash: head.Hash, Last: last})
+	})
 }

@@ -128,7 +128,7 @@ func (s *Service) lift(ctx context.Context, a asked, l lifting) (*emergencyv1.Em
 		return nil, err
 	}
 	s.receipts.settle(ctx, revisionOf(entry))
-	return s.shown(entry.GetEmergency()), nil
+	return s.witnessed(s.shown(entry.GetEmergency())), nil
 }
 
 // lifted drafts the change. Whether the window had started is decided here, once, under compare-and-set: an edge STARTED

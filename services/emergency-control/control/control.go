@@ -19,6 +19,7 @@ import (
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/emergency-control/afteraction"
+	"portcullis.dev/services/emergency-control/checkpoint"
 	"portcullis.dev/services/emergency-control/condition"
 	"portcullis.dev/services/emergency-control/drift"
 	"portcullis.dev/services/emergency-control/hold"
@@ -38,6 +39,7 @@ type Service struct {
 	emergencyv1.UnimplementedActsServer
 	emergencyv1.UnimplementedApprovalsServer
 	auditv1.UnimplementedAuditServer
+	auditv1.UnimplementedCheckpointsServer
 
 	journal  *journal.Journal
 	ledger   *ledger
@@ -57,6 +59,7 @@ type Service struct {
 	condition *condition.Condition
 	// previews makes and checks their digests.
 	previews drift.Sealer
+	signer   checkpoint.Signer
 }
 
 // New answers the service; Run starts it.
@@ -66,6 +69,7 @@ func New(c Config, d Deps) *Service {
 		instance: d.Instance, ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log), tickets: d.Tickets, previews: drift.NewSealer(c.Key),
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
+	s.signer = checkpoint.NewSigner(c.Checkpoints, c.Key, d.Journal, d.Now, d.Log)
 	s.ledger.written = s.receipts.durable
 	s.reports = afteraction.New(afteraction.Deps{
 		Journal: d.Journal, Emergency: s.known, Receipts: s.ListReceipts, Entry: readEntry, Checkpoint: s.GetCheckpoint, Clock: clockActor,
@@ -89,6 +93,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	emergencyv1.RegisterApprovalsServer(r, s)
 	s.tickets.Register(r)
 	auditv1.RegisterAuditServer(r, s)
+	auditv1.RegisterCheckpointsServer(r, s)
 	s.holds.Register(r)
 	s.reports.Register(r)
 }
@@ -119,6 +124,8 @@ func (s *Service) Run(ctx context.Context) error {
 			return err
 		}
 		close(s.ready)
+		g.Go(func() error { return s.signer.Heads.Run(ctx) })
+		g.Go(func() error { return s.publisher().Run(ctx) })
 		return s.schedule(ctx)
 	})
 	if err = g.Wait(); ended() != nil { // what broke off then did so because of it

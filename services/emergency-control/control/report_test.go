@@ -150,9 +150,9 @@ func TestTheAuditLogIsTheRecordAndItsCheckpointVerifies(t *testing.T) {
 		t.Fatal("the list does not show the chain")
 	}
 	checkpoint := must(s.GetCheckpoint(t.Context(), &auditv1.GetCheckpointRequest{}))
-	sequence, hash, err := audit.ReadCheckpoint(checkpoint.GetNote(), p.key.Public().(ed25519.PublicKey))
-	if err != nil || sequence != 2 || audit.Hex(hash) != checkpoint.GetHash() {
-		t.Fatalf("checkpoint %d %x: %v", sequence, hash, err)
+	c, err := audit.ReadCheckpoint(checkpoint.GetNote(), p.key.Public().(ed25519.PublicKey))
+	if err != nil || c.Sequence != 2 || audit.Hex(c.Hash) != checkpoint.GetHash() {
+		t.Fatalf("checkpoint %v: %v", c, err)
 	}
 	if !bytes.Contains([]byte(checkpoint.GetNote()), []byte(audit.Origin)) {
 		t.Fatal("the note has no origin")

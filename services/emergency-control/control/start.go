@@ -17,6 +17,7 @@ import (
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/emergency-control/checkpoint"
 	"portcullis.dev/services/emergency-control/measure"
 	"portcullis.dev/services/emergency-control/ticket"
 	"portcullis.dev/services/internal/journal"
@@ -32,6 +33,19 @@ type Config struct {
 	Trust audit.Keys
 	// Product is noted in the first entry.
 	Product string
+	// Checkpoints says how they are signed and published; without a key, by that of entries.
+	Checkpoints checkpoint.Config
+}
+
+// Settings are the service's own configuration.
+type Settings struct {
+	Checkpoints checkpoint.Settings `koanf:",squash,flatten"`
+	Tickets     ticket.Config       `koanf:",squash,flatten"`
+}
+
+// Entry is the service as a process knows it.
+func Entry() run.Entry {
+	return run.Entry{Name: rpc.Control, Start: Start, Vital: true, Directory: true, Config: defaults()}
 }
 
 // Deps is what control works with.
@@ -53,9 +67,8 @@ type Deps struct {
 	Log      *slog.Logger
 }
 
-// Entry is emergency-control as a process knows it.
-func Entry() run.Entry {
-	return run.Entry{Name: rpc.Control, Start: Start, Vital: true, Directory: true, Config: ticket.Defaults()}
+func defaults() Settings {
+	return Settings{Checkpoints: checkpoint.Defaults(), Tickets: ticket.Defaults()}
 }
 
 // Start makes the service out of its host.
@@ -64,12 +77,15 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := ticket.Defaults()
-	if err := h.Decode(&asked); err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+	settings := defaults()
+	if err := h.Decode(&settings); err != nil {
+		return nil, fmt.Errorf("reading emergency-control's configuration: %w", err)
 	}
-	tickets, err := ticket.New(asked, h.Log)
+	tickets, err := ticket.New(settings.Tickets, h.Log)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.publish(h, settings.Checkpoints); err != nil {
 		return nil, err
 	}
 	broker, err := h.Dial("session-broker")
@@ -103,6 +119,13 @@ func configOf(h *run.Host) (Config, error) {
 		return Config{}, fmt.Errorf("reading the trust root: %w", err)
 	}
 	return Config{Key: key, Trust: trust, Product: h.Texts.Product}, nil
+}
+
+// publish reads how checkpoints are signed, and where they go.
+func (c *Config) publish(h *run.Host, s checkpoint.Settings) (err error) {
+	c.Checkpoints, err = checkpoint.ConfigOf(h.Keys, s, h.Log)
+	c.Checkpoints.Instance = h.Instance
+	return err
 }
 
 // Note writes what is about to be done on the host to the record, while the service itself does not run.

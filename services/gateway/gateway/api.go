@@ -71,7 +71,8 @@ func register(mux *runtime.ServeMux, dial func(string) (grpc.ClientConnInterface
 				emergencyv1.RegisterTicketsHandlerClient(ctx, mux, emergencyv1.NewTicketsClient(c)),
 				emergencyv1.RegisterPoliciesHandlerClient(ctx, mux, emergencyv1.NewPoliciesClient(c)),
 				auditv1.RegisterAuditHandlerClient(ctx, mux, auditv1.NewAuditClient(c)),
-				auditv1.RegisterReportsHandlerClient(ctx, mux, auditv1.NewReportsClient(c)))
+				auditv1.RegisterReportsHandlerClient(ctx, mux, auditv1.NewReportsClient(c)),
+				auditv1.RegisterCheckpointsHandlerClient(ctx, mux, auditv1.NewCheckpointsClient(c)))
 		},
 		rpc.Identity: func(c grpc.ClientConnInterface) error {
 			return errors.Join(

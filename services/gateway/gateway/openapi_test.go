@@ -79,6 +79,7 @@ PATCH /v1/policy
 GET /v1/audit
 GET /v1/audit/checkpoint
 GET /v1/audit:export
+GET /v1/audit/streams/{stream}:export
 GET /v1/notification-types
 POST /v1/notifications
 GET /v1/notifications

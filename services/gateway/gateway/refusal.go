@@ -135,7 +135,7 @@ func (t tries) refused(method, address, bearer string, e *fault.Error) {
 // come back by themselves, and signing in is noted by identity.
 func tried(name string, c who.Caller) bool {
 	begins := func(verb string) bool { return strings.HasPrefix(name, verb) }
-	if begins("Watch") || slices.Contains([]string{"CreateSignIn", "CheckStream", "Export"}, name) {
+	if begins("Watch") || begins("Export") || slices.Contains([]string{"CreateSignIn", "CheckStream"}, name) {
 		return false
 	}
 	return c.User == "" || !slices.ContainsFunc([]string{"Get", "List", "Check", "Refresh"}, begins)

@@ -109,6 +109,16 @@ func (j *Journal) info(ctx context.Context, stream string) (*jetstream.StreamInf
 // in order, and fails with ErrGap when one is missing. A stream that lets go of
 // old entries may have lost some at its beginning, which is not a gap.
 func (s *Stream) Replay(ctx context.Context, from uint64, fn func(Entry) error) error {
+	return s.replay(ctx, from, false, fn)
+}
+
+// Scan is Replay from the first entry, for who looks for what is missing: a gap
+// is none of its errors.
+func (s *Stream) Scan(ctx context.Context, fn func(Entry) error) error {
+	return s.replay(ctx, 1, true, fn)
+}
+
+func (s *Stream) replay(ctx context.Context, from uint64, gaps bool, fn func(Entry) error) error {
 	info, err := s.j.info(ctx, s.name)
 	if err != nil {
 		return err
@@ -118,9 +128,11 @@ func (s *Stream) Replay(ctx context.Context, from uint64, fn func(Entry) error) 
 		switch {
 		case e.Sequence == 0 && pending > 0:
 			return false, nil
+		case e.Sequence == 0 && gaps:
+			return false, errEnough
 		case e.Sequence == 0:
 			return false, fmt.Errorf("replaying %s, it ends before %d: %w", s.name, next, ErrGap)
-		case e.Sequence != next && !s.forgets:
+		case e.Sequence != next && !s.forgets && !gaps:
 			return false, fmt.Errorf("replaying %s, %d comes after %d: %w", s.name, e.Sequence, next-1, ErrGap)
 		case e.Sequence > end:
 			return false, errEnough
@@ -128,7 +140,7 @@ func (s *Stream) Replay(ctx context.Context, from uint64, fn func(Entry) error) 
 		if err := fn(e); err != nil {
 			return false, err
 		}
-		if next = e.Sequence + 1; next > end {
+		if next = e.Sequence + 1; next > end || gaps && pending == 0 {
 			return false, errEnough
 		}
 		return false, nil

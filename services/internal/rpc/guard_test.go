@@ -46,6 +46,7 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 		emergencyv1.RegisterTicketsServer(r, emergencyv1.UnimplementedTicketsServer{})
 		auditv1.RegisterAuditServer(r, auditv1.UnimplementedAuditServer{})
 		auditv1.RegisterReportsServer(r, auditv1.UnimplementedReportsServer{})
+		auditv1.RegisterCheckpointsServer(r, auditv1.UnimplementedCheckpointsServer{})
 	},
 	rpc.Identity: func(r grpc.ServiceRegistrar) {
 		identityv1.RegisterSignInsServer(r, identityv1.UnimplementedSignInsServer{})

@@ -144,6 +144,9 @@ func emergencyRows() map[string]Row {
 		"audit.v1.Audit/GetCheckpoint": audit,
 		"audit.v1.Audit/Export":        audit,
 		"audit.v1.Reports/GetReport":   audit,
+
+		"audit.v1.Checkpoints/ExportStreamHeads": audit,
+		"audit.v1.Checkpoints/GetNewest":         {Owner: Control, Own: []string{Notifier}},
 	}
 }
 

@@ -68,7 +68,9 @@ func tellFake(ts *testscript.TestScript, neg bool, args []string) {
 	case "ticket-required":
 		f.policy.GovernanceCode = emergencyv1.Policy_REQUIRED
 	case "record":
-		ts.Check(f.keepRecord(ts.MkAbs("trust.pem")))
+		ts.Check(f.keepRecord(ts.MkAbs("trust.pem"), ts.MkAbs("trust.vkey")))
+	case "stream":
+		f.identity.Hash = []byte("as it is")
 	case "tamper":
 		f.entries[1], f.entries[2] = f.entries[2], f.entries[1]
 	case "cut":
@@ -103,8 +105,8 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// keepRecord fills the record with three entries and writes the key that they are signed with.
-func (f *fake) keepRecord(trust string) error {
+// keepRecord fills the record with three entries and writes the keys that they and checkpoints are signed with.
+func (f *fake) keepRecord(trust, vkey string) error {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return err
@@ -129,7 +131,18 @@ func (f *fake) keepRecord(trust string) error {
 		}
 		f.entries = append(f.entries, `{"result":`+string(encode(&auditv1.StoredEntry{Sequence: sequence, Subject: entry.GetSubject(), Data: stored}))+`}`)
 	}
-	if f.note, err = chain.Checkpoint(private); err != nil {
+	witness, sign, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	head := chain.Checkpoint()
+	head.Time = time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC)
+	head.Streams = []audit.StreamHead{{Stream: "IDENTITY", Sequence: 4, Hash: []byte("as it was")}}
+	if f.note, err = head.Sign(sign); err != nil {
+		return err
+	}
+	f.vkey, f.identity = audit.VKey(witness), &auditv1.StreamHead{Sequence: 4, Hash: []byte("as it was")}
+	if err := os.WriteFile(vkey, []byte(f.vkey+"\n"), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(trust, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600)

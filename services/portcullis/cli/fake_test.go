@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
@@ -43,7 +45,8 @@ type fake struct {
 	partial     bool
 	seen        []string // "METHOD /path bearer"
 	entries     []string // NDJSON of the audit export
-	note        string
+	note, vkey  string
+	identity    *auditv1.StreamHead
 	kept        map[string]any // secrets that came with the last change of the notifier
 }
 
@@ -132,6 +135,10 @@ func (f *fake) answer(r *http.Request, bearer string, body []byte) ([]byte, *no)
 	case "sessions", "connectors", "enforcers":
 		return f.live(r, parts)
 	case "audit":
+		if strings.HasSuffix(path, "/streams/IDENTITY:export") {
+			last := &auditv1.StreamHead{Sequence: f.identity.GetSequence(), Last: true}
+			return slices.Concat(encode(f.identity), []byte("\n"), encode(last)), nil
+		}
 		return f.auditHead()
 	case "audit:export":
 		return []byte(strings.Join(f.entries, "\n")), nil
@@ -451,7 +458,7 @@ func (f *fake) live(r *http.Request, parts []string) ([]byte, *no) {
 }
 
 func (f *fake) auditHead() ([]byte, *no) {
-	text, err := json.Marshal(map[string]string{"note": f.note})
+	text, err := json.Marshal(map[string]string{"note": f.note, "vkey": f.vkey})
 	if err != nil {
 		panic(err)
 	}

@@ -14,7 +14,6 @@ import (
 
 	"portcullis.dev/services/emergency-control/control"
 	"portcullis.dev/services/identity/identity"
-	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/demo"
@@ -68,7 +67,7 @@ func quiet(command *cobra.Command) error {
 
 // host are the services whose part of the data a recovery touches.
 func host() []run.Entry {
-	return []run.Entry{{Name: rpc.Control, Start: control.Start, Directory: true}, identity.EntryWith(nil)}
+	return []run.Entry{control.Entry(), identity.EntryWith(nil)}
 }
 
 var errNamed = errors.New("named")

@@ -340,8 +340,10 @@ type Checkpoint struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Revision string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	Hash     string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
-	// A C2SP signed note over origin, sequence and hash.
-	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	// A C2SP signed note: origin, sequence and hash, then epoch, time, and how far IDENTITY and DIRECTORY had been read.
+	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	// The key that verifies the note, as C2SP writes one. Get it from somewhere else, once, and keep it.
+	Vkey          string `protobuf:"bytes,4,opt,name=vkey,proto3" json:"vkey,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -393,6 +395,13 @@ func (x *Checkpoint) GetHash() string {
 func (x *Checkpoint) GetNote() string {
 	if x != nil {
 		return x.Note
+	}
+	return ""
+}
+
+func (x *Checkpoint) GetVkey() string {
+	if x != nil {
+		return x.Vkey
 	}
 	return ""
 }
@@ -529,12 +538,13 @@ const file_portcullis_audit_v1_audit_proto_rawDesc = "" +
 	"sign_in_by\x18\r \x01(\tR\bsignInBy\x12G\n" +
 	"\fticket_check\x18\x14 \x01(\v2$.portcullis.emergency.v1.TicketCheckR\vticketCheck\x12\x1a\n" +
 	"\bapproval\x18\x15 \x01(\tR\bapproval\"\x16\n" +
-	"\x14GetCheckpointRequest\"P\n" +
+	"\x14GetCheckpointRequest\"d\n" +
 	"\n" +
 	"Checkpoint\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x12\n" +
-	"\x04note\x18\x03 \x01(\tR\x04note\"\x0f\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\x12\x12\n" +
+	"\x04vkey\x18\x04 \x01(\tR\x04vkey\"\x0f\n" +
 	"\rExportRequest\"W\n" +
 	"\vStoredEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +

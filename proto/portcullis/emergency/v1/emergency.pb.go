@@ -327,7 +327,9 @@ type Emergency struct {
 	TicketCheck       *TicketCheck `protobuf:"bytes,60,opt,name=ticket_check,json=ticketCheck,proto3" json:"ticket_check,omitempty"`
 	CancelTicketCheck *TicketCheck `protobuf:"bytes,61,opt,name=cancel_ticket_check,json=cancelTicketCheck,proto3" json:"cancel_ticket_check,omitempty"`
 	// Who approved that it was cancelled, or shortened last, where the policy asks for two administrators.
-	ApprovedBy    string `protobuf:"bytes,62,opt,name=approved_by,json=approvedBy,proto3" json:"approved_by,omitempty"`
+	ApprovedBy string `protobuf:"bytes,62,opt,name=approved_by,json=approvedBy,proto3" json:"approved_by,omitempty"`
+	// Answers to apply, cancel and shorten: the signed head of the record with that entry in it, to be kept. Never stored.
+	Checkpoint    string `protobuf:"bytes,75,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -624,6 +626,13 @@ func (x *Emergency) GetCancelTicketCheck() *TicketCheck {
 func (x *Emergency) GetApprovedBy() string {
 	if x != nil {
 		return x.ApprovedBy
+	}
+	return ""
+}
+
+func (x *Emergency) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
 	}
 	return ""
 }
@@ -1053,7 +1062,7 @@ var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$portcullis/emergency/v1/ticket.proto\"\x8c\x10\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$portcullis/emergency/v1/ticket.proto\"\xac\x10\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -1098,7 +1107,10 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\fticket_check\x18< \x01(\v2$.portcullis.emergency.v1.TicketCheckR\vticketCheck\x12T\n" +
 	"\x13cancel_ticket_check\x18= \x01(\v2$.portcullis.emergency.v1.TicketCheckR\x11cancelTicketCheck\x12\x1f\n" +
 	"\vapproved_by\x18> \x01(\tR\n" +
-	"approvedBy\"Q\n" +
+	"approvedBy\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18K \x01(\tR\n" +
+	"checkpoint\"Q\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vTERMINATION\x10\x01\x12\n" +

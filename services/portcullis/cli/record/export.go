@@ -13,20 +13,38 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portcullis.dev/pkg/audit"
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	"portcullis.dev/services/portcullis/cli/api"
 )
 
-// each calls back with the stored entries, in order.
-type each func(*auditv1.StoredEntry) error
+// taking takes the stored entries, in order, and what kept one from being read.
+type taking struct {
+	entry func(*auditv1.StoredEntry)
+	fail  func(error)
+}
+
+var errEnough = errors.New("what follows can't be read")
+
+func (t taking) line(raw json.RawMessage) error {
+	if err := decoded(raw, t.entry); err != nil {
+		t.fail(err)
+		return errEnough
+	}
+	return nil
+}
 
 // fromServer reads the record from the server.
-func (r record) fromServer(ctx context.Context, entry each) error {
-	return r.Client().Stream(ctx, api.Request{Path: "/v1/audit:export"}, func(raw json.RawMessage) error { return decoded(raw, entry) })
+func (r record) fromServer(ctx context.Context, t taking) error {
+	err := r.Client().Stream(ctx, api.Request{Path: "/v1/audit:export"}, t.line)
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }
 
 // fromFile reads an export.
-func (r record) fromFile(name string, entry each) error {
+func (r record) fromFile(name string, t taking) error {
 	text := io.Reader(r.Term.In)
 	if name != "-" {
 		file, err := os.Open(name) // #nosec G304 -- the file that the user names
@@ -36,19 +54,23 @@ func (r record) fromFile(name string, entry each) error {
 		defer func() { _ = file.Close() }()
 		text = file
 	}
-	return api.Lines(text, func(raw json.RawMessage) error { return decoded(raw, entry) })
+	if err := api.Lines(text, t.line); err != nil && !errors.Is(err, errEnough) {
+		t.fail(err)
+	}
+	return nil
 }
 
-func decoded(raw json.RawMessage, entry each) error {
+func decoded(raw json.RawMessage, entry func(*auditv1.StoredEntry)) error {
 	stored := new(auditv1.StoredEntry)
 	if err := api.Decode(raw, stored); err != nil {
 		return fmt.Errorf("reading the export: %w", err)
 	}
 	// The last character of base64 has bits that mean nothing. Changing them is changing the export.
 	if !bytes.Contains(raw, []byte(base64.StdEncoding.EncodeToString(stored.GetData()))) {
-		return fmt.Errorf("reading the export: entry %d is not written as it was exported", stored.GetSequence())
+		return audit.Unreadable(stored.GetSequence(), errors.New("it is not written as it was exported"))
 	}
-	return entry(stored)
+	entry(stored)
+	return nil
 }
 
 func (r record) export() *cobra.Command {

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,14 +18,16 @@ func FuzzNoRecordThatNobodyHasSignedIsVerified(f *testing.F) {
 		if err := os.WriteFile(key, pem, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		roots, err := readTrust(key)
-		if err == nil && len(roots) == 0 {
+		known, err := readTrust(key)
+		if err == nil && len(known.keys()) == 0 {
 			t.Fatal("it trusts nobody, and says nothing")
 		}
-		v := &verifier{roots: roots, notes: []string{note}, hashes: map[uint64][]byte{}}
-		err = api.Lines(bytes.NewReader(text), func(raw json.RawMessage) error { return decoded(raw, v.next) })
-		if err == nil && v.end() == nil {
-			t.Fatalf("verified: %q", text)
+		for _, notes := range [][]string{{note}, nil} {
+			v := &verifier{trust: known, notes: notes}
+			err = api.Lines(bytes.NewReader(text), v.walk().line)
+			if err == nil && v.verdict() == nil {
+				t.Fatalf("verified: %q", text)
+			}
 		}
 	})
 }

@@ -64,16 +64,22 @@ const shortHash = 12
 func short(hash string) string { return hash[:min(len(hash), shortHash)] }
 
 func (r record) checkpoint() *cobra.Command {
-	return &cobra.Command{Use: "checkpoint", Short: "print the signed head; keep it elsewhere, to notice if the record is ever cut short", Args: cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			c := new(auditv1.Checkpoint)
-			if err := r.Get(command.Context(), "/v1/audit/checkpoint", c); err != nil {
-				return err
-			}
-			if !r.ForPeople() {
-				return r.Print(c, nil)
-			}
-			_, err := fmt.Fprint(r.Term.Out, c.GetNote())
+	command := &cobra.Command{Use: "checkpoint", Short: "print the signed head; keep it elsewhere, to notice if the record is ever cut short", Args: cobra.NoArgs}
+	vkey := command.Flags().Bool("vkey", false, "print the key that verifies it instead; keep that once, for --trust")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		c := new(auditv1.Checkpoint)
+		if err := r.Get(command.Context(), "/v1/audit/checkpoint", c); err != nil {
 			return err
-		}}
+		}
+		if !r.ForPeople() {
+			return r.Print(c, nil)
+		}
+		if *vkey {
+			_, err := fmt.Fprintln(r.Term.Out, c.GetVkey())
+			return err
+		}
+		_, err := fmt.Fprint(r.Term.Out, c.GetNote())
+		return err
+	}
+	return command
 }

@@ -2,201 +2,171 @@ package record
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"portcullis.dev/pkg/audit"
-	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
-	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
 
+// verifying is one run of the command.
+type verifying struct {
+	record
+	*verifier
+	torn     int
+	streams  []audit.StreamHead // that were held to checkpoints, and found as they were
+	skipped  string             // why they were not
+	anchored bool               // must it be
+}
+
 func (r record) verify() *cobra.Command {
 	command := &cobra.Command{Use: "verify [FILE]", Short: "verify the record, from the server or offline from an export", Args: cobra.MaximumNArgs(1),
-		Long: "Walks the record from its first entry: every signature, every link of the chain, and the signed head.\n" +
-			"The key that entries must be signed with is read from --key, or from the data folder on the server's host. Without either, the key\n" +
-			"comes from the record itself, and the answer says UNANCHORED: whoever replaced the whole record could have replaced the key with it."}
-	key := command.Flags().String("key", "", "file with the trusted public key (PEM)")
-	data := command.Flags().String("data", dataFolder(), "data folder of the server, on its host; "+dataVariable)
-	checkpoint := command.Flags().String("checkpoint", "", "file with a checkpoint kept earlier; the record must still contain it")
+		Long: "Walks the record from its first entry: every signature, every link of the chain, and every checkpoint that was kept elsewhere;\n" +
+			"against a server, the streams of people and of devices too. It names the first entry that is bad or missing.\n" +
+			"Checkpoints are what `audit checkpoint` prints, what apply and cancel answer, what stands below mails, and the published file,\n" +
+			"with as many of them as there are. Without one the last line says UNANCHORED: whoever has the server and its keys could have cut\n" +
+			"the record short, or replaced the whole of it.\n" +
+			"Trusted keys are read from --trust, or from the data folder on the server's host: " +
+			"entry.public.pem for entries, checkpoint.vkey for checkpoints.",
+		Example: "  portcullis audit verify export.ndjson --trust checkpoint.vkey --checkpoint witnessed.txt --anchored"}
+	flags := command.Flags()
+	files := flags.StringArray("trust", nil, "file with trusted public keys, in PEM or as C2SP vkeys (repeatable)")
+	flags.StringArrayVar(files, "key", nil, "the same as --trust")
+	data := flags.String("data", dataFolder(), "data folder of the server, on its host; "+dataVariable)
+	checkpoints := flags.StringArray("checkpoint", nil, "file with checkpoints kept elsewhere, or - for the standard input (repeatable); the record must still contain each")
+	anchored := flags.Bool("anchored", false, "fail where no checkpoint anchors the record, with exit code 3")
 	command.RunE = func(command *cobra.Command, args []string) error {
-		roots, source, err := trusted(*key, *data)
+		known, err := trusted(*files, *data)
 		if err != nil {
 			return err
 		}
-		v := &verifier{roots: roots, source: source, hashes: map[uint64][]byte{}}
-		if err := r.readCheckpoint(command.Context(), v, *checkpoint, len(args) == 0); err != nil {
+		v := &verifying{record: r, verifier: &verifier{trust: known}, anchored: *anchored}
+		if err := v.read(*checkpoints); err != nil {
 			return err
 		}
 		if len(args) == 1 {
-			err = r.fromFile(args[0], v.next)
-		} else {
-			err = r.fromServer(command.Context(), v.next)
+			return v.offline(command.Context(), args[0])
 		}
-		if err == nil {
-			err = v.end()
-		}
-		if err != nil {
-			return fmt.Errorf("the record does not verify (key: %s): %w", v.keyFrom(), err)
-		}
-		return r.report(v, len(args) == 1 && *checkpoint == "")
+		return v.online(command.Context())
 	}
 	return command
 }
 
-// readCheckpoint takes the one kept earlier, and from a server its present one: before the record, so
-// that the record has to contain it.
-func (r record) readCheckpoint(ctx context.Context, v *verifier, file string, online bool) error {
-	if file != "" {
-		text, err := os.ReadFile(file) // #nosec G304 -- the file that the user names
-		if err != nil {
-			return fmt.Errorf("reading the checkpoint: %w", err)
-		}
-		v.notes = append(v.notes, string(text))
-	}
-	if !online {
-		return nil
-	}
-	answer := new(auditv1.Checkpoint)
-	if err := r.Get(ctx, "/v1/audit/checkpoint", answer); err != nil {
+func (v *verifying) offline(_ context.Context, file string) error {
+	if err := v.fromFile(file, v.walk()); err != nil {
 		return err
 	}
-	v.notes = append(v.notes, answer.GetNote())
-	return nil
+	v.skipped = "an export has the record alone; the streams of people and devices are looked at on a server"
+	return v.conclude(v.verdict())
 }
 
-func (r record) report(v *verifier, headless bool) error {
-	sequence, epoch, hash := v.chain.Head()
-	answer := &auditv1.Checkpoint{Revision: fmt.Sprintf("%d-%d", epoch, sequence), Hash: audit.Hex(hash)}
-	if err := r.Print(answer, func() *screen.Table {
-		return app.Lines("verified", fmt.Sprintf("%d entries", sequence), "head", answer.GetRevision(), "hash", answer.GetHash(), "key", v.keyFrom())
-	}); err != nil {
+func (v *verifying) online(ctx context.Context) error {
+	if err := v.present(ctx); err != nil {
 		return err
 	}
-	if v.roots == nil {
-		r.Term.Note("UNANCHORED: the key came from the record itself. Give --key with a key that you trust.")
+	if err := v.fromServer(ctx, v.walk()); err != nil {
+		return err
 	}
-	if headless {
-		r.Term.Note("Whether the newest entries are missing can be told with --checkpoint only.")
+	err := v.verdict()
+	if err == nil {
+		err = v.holdStreams(ctx)
 	}
-	return nil
+	return v.conclude(err)
 }
 
-// verifier walks the record.
-type verifier struct {
-	roots  audit.Keys // nil trusts the record's own
-	source string
-	notes  []string
-
-	chain  *audit.Chain
-	keys   []ed25519.PublicKey
-	hashes map[uint64][]byte // where a checkpoint may stand
-}
-
-var errEmpty = errors.New("it has no entries")
-
-func (v *verifier) next(stored *auditv1.StoredEntry) error {
-	if v.chain == nil {
-		if err := v.begin(stored); err != nil {
+// conclude says what was found. A flaw is told with what was witnessed all the same.
+func (v *verifying) conclude(err error) error {
+	var flaw *audit.Flaw
+	if err != nil && !errors.As(err, &flaw) {
+		return fmt.Errorf("the record does not verify (key: %s): %w", v.keyFrom(), err)
+	}
+	if !v.ForPeople() {
+		if err := v.Print(v.facts(flaw), nil); err != nil {
 			return err
 		}
 	}
-	entry, hash, err := v.chain.Next(stored.GetSequence(), stored.GetSubject(), stored.GetData())
+	if v.torn > 0 {
+		v.Term.Note("%d checkpoint(s) were not written to their end, as when power goes, and were passed over.", v.torn)
+	}
+	if flaw != nil {
+		return fmt.Errorf("the record does not verify (key: %s): %w%s", v.keyFrom(), flaw, v.asFar())
+	}
+	if v.ForPeople() {
+		if err := v.draw().Write(v.Term.Out); err != nil {
+			return err
+		}
+		if why := v.unanchored(); why != "" {
+			fmt.Fprintln(v.Term.Out, "UNANCHORED: "+why)
+		}
+	}
+	if v.anchored && v.unanchored() != "" {
+		v.Term.Note("The record is not anchored: %s", v.unanchored())
+		return app.Refused()
+	}
+	return nil
+}
+
+func (v *verifying) draw() *screen.Table {
+	head := v.head()
+	t := app.Lines("verified", fmt.Sprintf("%d entries", head.Sequence), "head", revision(head), "hash", audit.Hex(head.Hash), "key", v.keyFrom())
+	if v.witnessed != nil {
+		t.Pair("witnessed", fmt.Sprintf("up to entry %d, by %s (%d given)", v.witnessed.Sequence, v.witnessed.When(), len(v.kept)))
+	}
+	for _, s := range v.streams {
+		t.Pair("", fmt.Sprintf("%s up to %d", s.Stream, s.Sequence))
+	}
+	if v.skipped != "" && v.hasStreams() {
+		t.Pair("not seen", v.skipped)
+	}
+	return t
+}
+
+func (v *verifying) asFar() string {
+	if v.witnessed == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%s witnesses it up to entry %d)", v.witnessed.When(), v.witnessed.Sequence)
+}
+
+// facts are the same for programs.
+func (v *verifying) facts(flaw *audit.Flaw) *structpb.Struct {
+	head := v.head()
+	all := map[string]any{
+		"verified": flaw == nil, "entries": head.Sequence, "revision": revision(head), "hash": audit.Hex(head.Hash), "key": v.keyFrom(),
+		"checkpoints": len(v.kept), "tornCheckpoints": v.torn, "anchored": flaw == nil && v.unanchored() == "",
+	}
+	if v.witnessed != nil {
+		all["witnessed"] = map[string]any{"sequence": v.witnessed.Sequence, "time": stamp(v.witnessed.Time)}
+	}
+	var streams []any
+	for _, s := range v.streams {
+		streams = append(streams, map[string]any{"stream": s.Stream, "sequence": s.Sequence})
+	}
+	if streams != nil {
+		all["streams"] = streams
+	}
+	if flaw != nil {
+		all["flaw"] = map[string]any{"kind": flaw.Kind, "first": flaw.First, "last": flaw.Last, "text": flaw.Error()}
+	} else if why := v.unanchored(); why != "" {
+		all["unanchored"] = why
+	}
+	facts, err := structpb.NewStruct(all)
 	if err != nil {
-		return err
+		panic(err) // numbers, strings and lists of them
 	}
-	if key := entry.GetKey(); key != nil {
-		v.keys = append(v.keys, key.GetPublicKey())
-	}
-	v.hashes[stored.GetSequence()] = hash[:]
-	return nil
+	return facts
 }
 
-// begin takes the record's own first key where none is trusted from outside.
-func (v *verifier) begin(first *auditv1.StoredEntry) error {
-	roots := v.roots
-	if roots == nil {
-		key, err := ownKey(first.GetData())
-		if err != nil {
-			return err
-		}
-		roots = audit.Trust(key)
+func stamp(at time.Time) string {
+	if at.IsZero() {
+		return ""
 	}
-	for _, key := range roots {
-		v.keys = append(v.keys, key)
-	}
-	v.chain = audit.NewChain(roots)
-	return nil
+	return at.UTC().Format(time.RFC3339Nano)
 }
 
-func ownKey(stored []byte) (ed25519.PublicKey, error) {
-	signed, entry := new(emergencyv1.SignedEntry), new(emergencyv1.Entry)
-	if err := errors.Join(proto.Unmarshal(stored, signed), proto.Unmarshal(signed.GetEntry(), entry)); err != nil {
-		return nil, fmt.Errorf("the first entry can't be read: %w", err)
-	}
-	key := ed25519.PublicKey(entry.GetGenesis().GetKey().GetPublicKey())
-	if len(key) != ed25519.PublicKeySize {
-		return nil, errors.New("the first entry names no key: give --key")
-	}
-	return key, nil
-}
-
-func (v *verifier) end() error {
-	if v.chain == nil {
-		return errEmpty
-	}
-	for _, note := range v.notes {
-		if err := v.contains(note); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// contains holds the record to a checkpoint: it is signed by a key of the record, and stands in it.
-func (v *verifier) contains(note string) error {
-	err := errors.New("no key")
-	for _, key := range v.keys {
-		sequence, hash, readErr := audit.ReadCheckpoint(note, key)
-		if readErr != nil {
-			err = readErr
-			continue
-		}
-		own, there := v.hashes[sequence]
-		if !there {
-			return fmt.Errorf("the checkpoint stands at entry %d, and the record ends before it: entries are missing", sequence)
-		}
-		if string(own) != string(hash) {
-			return fmt.Errorf("entry %d is not the one that the checkpoint was signed over", sequence)
-		}
-		return nil
-	}
-	return err
-}
-
-func (v *verifier) keyFrom() string {
-	if v.roots == nil {
-		return "the record's own (UNANCHORED)"
-	}
-	return v.source
-}
-
-// trusted reads the key that entries must be signed with; none, where nobody has given one.
-func trusted(file, data string) (audit.Keys, string, error) {
-	name := file
-	if file == "" {
-		name = trustIn(data)
-	}
-	roots, err := readTrust(name)
-	if errors.Is(err, fs.ErrNotExist) && file == "" {
-		return nil, "", nil
-	}
-	return roots, name, err
-}
+func revision(head audit.Checkpoint) string { return fmt.Sprintf("%d-%d", head.Epoch, head.Sequence) }
