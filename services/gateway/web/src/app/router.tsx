@@ -33,6 +33,7 @@ const routes = [
   page('/emergency/lockdown', () => import('../pages/apply/Apply'), 'Lockdown'),
   page('/emergency/hold', () => import('../pages/hold/Hold'), 'Hold'),
   page('/emergencies/$id', () => import('../pages/live/Live'), 'Live'),
+  page('/emergencies/$id/report', () => import('../pages/report/Report'), 'AfterAction'),
   page('/emergencies/$id/cancel', () => import('../pages/apply/Cancel'), 'Cancel'),
   page('/emergencies/$id/shorten', () => import('../pages/apply/Shorten'), 'Shorten'),
   page('/reports/terminations', () => import('../pages/reports/Reports'), 'Terminations'),

@@ -1,4 +1,5 @@
 import IconShorten from '@tabler/icons-react/dist/esm/icons/IconClockMinus.mjs'
+import IconReport from '@tabler/icons-react/dist/esm/icons/IconFileText.mjs'
 import IconServer from '@tabler/icons-react/dist/esm/icons/IconServer2.mjs'
 import IconTrash from '@tabler/icons-react/dist/esm/icons/IconTrash.mjs'
 import { Link } from '@tanstack/react-router'
@@ -18,6 +19,7 @@ const clock = (ms: number, now: number) => (Math.abs(ms - now) < nearby ? time(m
 export function Heading({ of: e, title }: { of: Emergency; title: string }) {
   const t = live.useTexts()
   const may = useMay('System.EmergencyPanel.Control')
+  const reads = useMay('System.Audit.Read')
   const id = e.id ?? ''
   const reach = e.kind === 'FREEZE' ? (e.endLiveSessions ? 'reachFREEZEends' : 'reachFREEZE') : e.kind === 'LOCK' ? 'reachLOCK' : e.kind === 'LOCKDOWN' ? 'reachLOCKDOWN' : 'reachTERMINATION'
   const says = e.status !== 'ENDED' && e.status !== 'CANCELLED'
@@ -33,6 +35,7 @@ export function Heading({ of: e, title }: { of: Emergency; title: string }) {
       </div>
       <Left of={e} />
       <div className="row acts">
+        {reads && <Link className="btn big" to="/emergencies/$id/report" params={{ id }}><IconReport className="i" stroke={1.6} aria-hidden />{t('report')}</Link>}
         {e.kind === 'FREEZE' && (
           <Link className="btn big" to="/reports/freezes" search={{ devices: id }}>
             <IconServer className="i" stroke={1.6} aria-hidden />

@@ -39,6 +39,7 @@ export function DetailsDrawer({ id: asked, close, devices }: { id: string | unde
   const id = useShown(asked)
   const open = asked !== undefined
   const may = useMay('System.EmergencyPanel.Control')
+  const reads = useMay('System.Audit.Read')
   const one = useQuery({ queryKey: ['emergency', id], queryFn: () => fetchEmergency(id), refetchInterval: refreshEvery, enabled: open })
   const doors = useQuery({ queryKey: ['emergency', id, 'receipts'], queryFn: () => fetchReceipts(id), refetchInterval: refreshEvery, enabled: open })
   const e = one.data && asOf(one.data, now)
@@ -56,6 +57,7 @@ export function DetailsDrawer({ id: asked, close, devices }: { id: string | unde
           <Facts of={e} />
           <div className="row wrap acts">
             <Link className="btn pri" to="/emergencies/$id" params={{ id }}>{t('live')}</Link>
+            {reads && <Link className="btn" to="/emergencies/$id/report" params={{ id }}>{t('whole')}</Link>}
             {devices && <button type="button" className="btn" onClick={devices}>{t('devices')}</button>}
             {may && shortenable(e) && <Link className="btn" to="/emergencies/$id/shorten" params={{ id }}>{t('shorten')}</Link>}
             {may && cancellable(e) && <Link className="btn" to="/emergencies/$id/cancel" params={{ id }}>{t('cancelOf', { id })}</Link>}
