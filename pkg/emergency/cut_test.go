@@ -278,7 +278,7 @@ func TestTokensStayShutUntilTheyAreArmedAgain(t *testing.T) {
 		now   time.Time
 		want  bool
 	}{{9, at(-1), false}, {9, noon, true}, {9, at(100), true}, {10, at(100), false}, {11, at(100), false}} {
-		if _, shut := s.TokenRevoked("T", Revision{1, c.armed}, c.now); shut != c.want {
+		if _, shut := s.TokenRevoked("T", Admission{Revision: Revision{1, c.armed}}, c.now); shut != c.want {
 			t.Errorf("armed at %d, at %s: shut %v, want %v", c.armed, c.now, shut, c.want)
 		}
 	}
@@ -287,7 +287,7 @@ func TestTokensStayShutUntilTheyAreArmedAgain(t *testing.T) {
 	b.PutPolicy(&emergencyv1.Policy{BreakGlassTokens: []string{"always"}})
 	s = b.Snapshot(at(-5))
 	for token, want := range map[string]bool{"T": true, "named": false, "always": false} {
-		if _, shut := s.TokenRevoked(token, Revision{1, 9}, noon); shut != want {
+		if _, shut := s.TokenRevoked(token, Admission{Revision: Revision{1, 9}}, noon); shut != want {
 			t.Errorf("%s: shut %v, want %v: break-glass is let through", token, shut, want)
 		}
 	}

@@ -46,8 +46,8 @@ func (s *Snapshot) SignedOut(user, signIn string, a Admission, now time.Time) (C
 
 // TokenRevoked answers the cut, if any, that has shut a program's token for good: a lockdown applied
 // with revokeTokens since the token was last armed. It shuts no token that it lets through.
-func (s *Snapshot) TokenRevoked(token string, armed Revision, now time.Time) (Cut, bool) {
-	return bitten(s.known.revocations, Admission{Revision: armed}, now, func(c *Cut) bool {
+func (s *Snapshot) TokenRevoked(token string, armed Admission, now time.Time) (Cut, bool) {
+	return bitten(s.known.revocations, armed, now, func(c *Cut) bool {
 		return slices.Contains(c.sparedTokens, token) || slices.Contains(s.known.policy.GetBreakGlassTokens(), token)
 	})
 }

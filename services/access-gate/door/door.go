@@ -138,7 +138,7 @@ func (s *Service) bearer(state *watch.State, q question, now time.Time) (asked, 
 // themselves is somebody who speaks for themselves, with a credential that no lockdown has ended.
 func (s *Service) themselves(state *watch.State, q question, c who.Caller, now time.Time) (a asked, err error) {
 	a.User, a.Token, a.Owner = c.User, c.Token, c.Owner
-	if cut, revoked := state.Emergency.TokenRevoked(c.Token, c.Admission.Revision, now); c.Token != "" && revoked {
+	if cut, revoked := state.Emergency.TokenRevoked(c.Token, c.Admission, now); c.Token != "" && revoked {
 		return a, fault.New(fault.Unauthenticated, "The lockdown %s has shut this token. Ask an administrator to re-arm it", cut.Emergency)
 	}
 	if cut, over := state.Emergency.SignedOut(c.User, c.SignIn, c.Admission, now); c.Token == "" && over {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"google.golang.org/protobuf/proto"
@@ -36,9 +37,16 @@ func noToken(id string) error {
 	return fault.New(fault.NotFound, "There is no token %q. GET /v1/tokens lists them", shortened(id))
 }
 
-func showToken(t *identityv1.Token) *identityv1.Token {
+// showToken is a token as it is answered: without its secret, and with the lockdown that has shut it.
+func (s *Service) showToken(t *identityv1.Token) *identityv1.Token {
 	t = proto.CloneOf(t)
-	t.Token, t.RequestId, t.Grant = nil, nil, nil
+	t.Token, t.RequestId, t.Grant, t.RevokedBy = nil, nil, nil, ""
+	if t.GetChannel() == identityv1.Token_ENFORCER {
+		return t // no lockdown refuses one
+	}
+	if cut, shut := s.emergencies().TokenRevoked(t.GetId(), who.Armed(t), s.deps.Now()); shut {
+		t.RevokedBy = cut.Emergency
+	}
 	return t
 }
 
@@ -67,13 +75,14 @@ func (s *Service) CreateToken(ctx context.Context, r *identityv1.CreateTokenRequ
 	id, secret, hash := who.NewToken()
 	t.Id = id
 	err = s.write(ctx, v, o, people.TokenSubject+id, func() (proto.Message, error) {
-		t.CreateTime, t.ArmedRevision = timestamppb.New(s.deps.Now()), s.armed(s.emergencies().Revision())
+		t.CreateTime = timestamppb.New(s.deps.Now())
+		s.arm(t, s.emergencies().Revision())
 		return &identityv1.TokenRecord{Token: t, Hash: hash, Operations: o.remember(nil)}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	answer := showToken(t)
+	answer := s.showToken(t)
 	answer.Token = &secret
 	return answer, nil
 }
@@ -87,7 +96,7 @@ func (s *Service) sameToken(o operation, err error) (*identityv1.Token, error) {
 	if record == nil {
 		return nil, fault.New(fault.NotFound, "The token that this request made has been deleted. Make another with a new requestId")
 	}
-	return showToken(record.GetToken()), nil
+	return s.showToken(record.GetToken()), nil
 }
 
 // newToken is what a request makes of a token, checked.
@@ -131,7 +140,7 @@ func (s *Service) GetToken(ctx context.Context, r *identityv1.GetTokenRequest) (
 	if record == nil {
 		return nil, noToken(r.GetId())
 	}
-	return showToken(record.GetToken()), nil
+	return s.showToken(record.GetToken()), nil
 }
 
 // ListTokens answers tokens by name, and those of one name by id.
@@ -155,7 +164,7 @@ func (s *Service) ListTokens(ctx context.Context, r *identityv1.ListTokensReques
 	}
 	answer := &identityv1.ListTokensResponse{NextPageToken: next}
 	for _, key := range page {
-		answer.Tokens = append(answer.Tokens, showToken(found[key]))
+		answer.Tokens = append(answer.Tokens, s.showToken(found[key]))
 	}
 	return answer, nil
 }
@@ -183,7 +192,7 @@ func (s *Service) writeToken(ctx context.Context, v *vault, o operation, id stri
 	if record == nil { // the request was answered before, and the token has been deleted since
 		return nil, noToken(id)
 	}
-	return showToken(record.GetToken()), nil
+	return s.showToken(record.GetToken()), nil
 }
 
 // UpdateToken renames a token, or disables and enables it. Enabling takes what making it would.
@@ -265,24 +274,31 @@ func (s *Service) RearmToken(ctx context.Context, r *identityv1.RearmTokenReques
 		return nil, err
 	}
 	return s.writeToken(ctx, v, o, r.GetId(), func(record *identityv1.TokenRecord) error {
-		record.Token.ArmedRevision = s.armed(armed)
+		s.arm(record.GetToken(), armed)
 		return nil
 	})
 }
 
-// armed is the revision that a token is armed under now: what is known, but below a lockdown that is still
-// to come and will shut all tokens, this one too.
-func (s *Service) armed(known emergency.Revision) string {
-	now, under := s.deps.Now(), known
+// arm stamps a token with what it is armed under: what is known, but below a lockdown that is still to come and will
+// shut all tokens, this one too. Where that would leave it shut by one that is on or over, the start of the one to come
+// stands beside what is known.
+func (s *Service) arm(t *identityv1.Token, known emergency.Revision) {
+	now, under, pending := s.deps.Now(), known, time.Time{}
 	for _, e := range s.emergencies().Emergencies() {
 		cut, ok := emergency.CutOf(e)
 		coming := ok && e.GetRevokeTokens() && !cut.Begun && cut.Start.After(now)
 		if coming && !under.Less(cut.Revision) {
 			under = emergency.Revision{Epoch: cut.Revision.Epoch, Sequence: cut.Revision.Sequence - 1}
 		}
+		if coming && (pending.IsZero() || cut.Start.Before(pending)) {
+			pending = cut.Start
+		}
 	}
-	if _, shut := s.emergencies().TokenRevoked("", under, now); shut {
-		return known.String()
+	t.ArmedRevision, t.ArmedPendingCut = under.String(), nil
+	if _, shut := s.emergencies().TokenRevoked("", emergency.Admission{Revision: under}, now); shut {
+		t.ArmedRevision = known.String()
+		if !pending.IsZero() {
+			t.ArmedPendingCut = timestamppb.New(pending)
+		}
 	}
-	return under.String()
 }

@@ -190,7 +190,7 @@ func TestAnAdministratorArmsARevokedTokenAgain(t *testing.T) {
 	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
 	revoked := func() bool {
 		armed := who.FromContext(w.as(made.GetToken(), away)).Admission
-		_, is := w.view.State().Emergency.TokenRevoked(made.GetId(), armed.Revision, w.clock.Now())
+		_, is := w.view.State().Emergency.TokenRevoked(made.GetId(), armed, w.clock.Now())
 		return is
 	}
 	if revoked() {
@@ -244,7 +244,7 @@ func TestATokenMadeWhileARevokingLockdownIsPendingIsShutByItToo(t *testing.T) {
 	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
 	revoked := func() bool {
 		armed := who.FromContext(w.as(made.GetToken(), away)).Admission
-		_, is := w.view.State().Emergency.TokenRevoked(made.GetId(), armed.Revision, w.clock.Now())
+		_, is := w.view.State().Emergency.TokenRevoked(made.GetId(), armed, w.clock.Now())
 		return is
 	}
 	if revoked() {
@@ -253,5 +253,73 @@ func TestATokenMadeWhileARevokingLockdownIsPendingIsShutByItToo(t *testing.T) {
 	w.clock.advance(11 * time.Minute)
 	if !revoked() {
 		t.Error("it is not shut at the start")
+	}
+}
+
+func TestATokenThatIsArmedAgainIsShutByALockdownThatWasScheduledBefore(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
+	revoking := func(e *emergencyv1.Emergency) { e.RevokeTokens = proto.Bool(true) }
+	w.lockdown("L-0001", func(e *emergencyv1.Emergency) {
+		revoking(e)
+		e.StartTime.Seconds += 7200
+		e.EndTime.Seconds += 7200
+	})
+	w.lockdown("L-0002", revoking)
+	by := func() string {
+		t.Helper()
+		shown, err := w.GetToken(w.admin(), &identityv1.GetTokenRequest{Id: made.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := who.FromContext(w.as(made.GetToken(), away))
+		if cut, _ := w.view.State().Emergency.TokenRevoked(made.GetId(), c.Admission, w.clock.Now()); cut.Emergency != shown.GetRevokedBy() {
+			t.Errorf("it is shown as shut by %q, and shut by %q", shown.GetRevokedBy(), cut.Emergency)
+		}
+		return shown.GetRevokedBy()
+	}
+	if got := by(); got != "L-0002" {
+		t.Fatalf("shut by %q", got)
+	}
+	ctx = w.admin()
+	if _, err := w.RearmToken(ctx, &identityv1.RearmTokenRequest{Id: made.GetId(), Grant: w.grant(ctx, w.first.Secret, "token"), RequestId: "rearm-1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := by(); got != "" {
+		t.Fatalf("armed again, it is shut by %q", got)
+	}
+	w.clock.advance(3 * time.Hour)
+	if got := by(); got != "L-0001" {
+		t.Errorf("at its start L-0001 has shut nothing: %q", got)
+	}
+}
+
+func TestDisablingEnablingAndRenamingArmsNoTokenAgain(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.admin()
+	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
+	door := w.token(ctx, &identityv1.Token{Name: "door", Channel: identityv1.Token_ENFORCER})
+	w.lockdown("L-0001", func(e *emergencyv1.Emergency) { e.RevokeTokens = proto.Bool(true) })
+	ctx = w.admin()
+	for _, change := range []*identityv1.Token{{Name: "y"}, {Disabled: true}, {Disabled: false}} {
+		change.Id = made.GetId()
+		fields := &fieldmaskpb.FieldMask{Paths: []string{"disabled"}}
+		if change.GetName() != "" {
+			fields.Paths = []string{"name"}
+		}
+		got, err := w.UpdateToken(ctx, &identityv1.UpdateTokenRequest{Token: change, UpdateMask: fields})
+		if err != nil || got.GetRevokedBy() != "L-0001" {
+			t.Errorf("%v: %v %v", change, got, err)
+		}
+	}
+	all, err := w.ListTokens(ctx, &identityv1.ListTokensRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range all.GetTokens() {
+		if shut := one.GetRevokedBy() != ""; shut != (one.GetId() != door.GetId()) {
+			t.Errorf("%v", one)
+		}
 	}
 }

@@ -133,7 +133,7 @@ func (s *Server) shut(state *watch.State, row Row, c who.Caller, now time.Time) 
 		}
 	}
 	if c.Token != "" {
-		if cut, revoked := state.Emergency.TokenRevoked(c.Token, c.Admission.Revision, now); revoked {
+		if cut, revoked := state.Emergency.TokenRevoked(c.Token, c.Admission, now); revoked {
 			return fault.New(fault.Unauthenticated, "The lockdown %s has shut this token. Ask an administrator to re-arm it", cut.Emergency)
 		}
 		return nil

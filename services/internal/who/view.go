@@ -14,6 +14,7 @@ import (
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 )
 
@@ -48,12 +49,16 @@ func (v *View) program(id, bearer string) (Caller, error) {
 	if record == nil || record.GetDeleted() || record.GetToken().GetDisabled() || !hashes(bearer, record.GetHash()) {
 		return Caller{}, fault.New(fault.Unauthenticated, "This token is not known or no longer valid. Ask an administrator for a new one")
 	}
-	armed, err := emergency.ParseRevision(record.GetToken().GetArmedRevision())
-	if err != nil {
+	if _, err := emergency.ParseRevision(record.GetToken().GetArmedRevision()); err != nil {
 		return Caller{}, fmt.Errorf("reading token %s: %w", id, err)
 	}
 	return Caller{Token: id, TokenName: record.GetToken().GetName(), Owner: record.GetToken().GetCreatedBy(), Channel: channelOf(record.GetToken().GetChannel()),
-		Admission: emergency.Admission{Revision: armed}}, nil
+		Admission: Armed(record.GetToken())}, nil
+}
+
+// Armed is what a token was armed under last.
+func Armed(t *identityv1.Token) emergency.Admission {
+	return emergency.AdmissionOf(&emergencyv1.Admission{Revision: t.GetArmedRevision(), PendingCut: t.GetArmedPendingCut()})
 }
 
 func channelOf(c identityv1.Token_Channel) emergency.Channel {

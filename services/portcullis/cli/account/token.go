@@ -76,7 +76,7 @@ func (c account) tokenTable(all []*identityv1.Token) *screen.Table {
 	t := screen.NewTable("ID", "NAME", "CHANNEL", "PERMISSIONS", "BY", "CREATED", "STATE")
 	for _, token := range all {
 		t.Row(token.GetId(), token.GetName(), token.GetChannel().String(), screen.List(token.GetPermissions()), token.GetCreatedBy(),
-			screen.Stamp(token.GetCreateTime(), c.Zone), state(token.GetDisabled()))
+			screen.Stamp(token.GetCreateTime(), c.Zone), tokenState(token))
 	}
 	return t
 }
@@ -95,7 +95,15 @@ func (c account) showToken() *cobra.Command {
 func (c account) tokenDetails(token *identityv1.Token) *screen.Table {
 	return app.Lines("id", token.GetId(), "name", token.GetName(), "channel", token.GetChannel().String(),
 		"permissions", screen.List(token.GetPermissions()), "by", token.GetCreatedBy(), "created", screen.Stamp(token.GetCreateTime(), c.Zone),
-		"armed at", token.GetArmedRevision(), "state", state(token.GetDisabled()))
+		"armed at", token.GetArmedRevision(), "state", tokenState(token))
+}
+
+// tokenState says of a token that a lockdown has shut which one did.
+func tokenState(token *identityv1.Token) string {
+	if by := token.GetRevokedBy(); by != "" {
+		return strings.TrimSpace(state(token.GetDisabled()) + " REVOKED by " + by)
+	}
+	return state(token.GetDisabled())
 }
 
 func (c account) updateToken() *cobra.Command {

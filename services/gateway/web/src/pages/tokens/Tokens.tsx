@@ -10,7 +10,6 @@ import { Head } from '../../parts/Head'
 import { Choice, type Column, Disabled, Filters, List, Name, RowMenu, Search } from '../../parts/List'
 import { usePages, useParam, useSearchText } from '../../parts/paging'
 import { usePermissionWords } from '../../parts/permissions'
-import { useShut } from './shut'
 import { channels, Rename, Shown, TokenEditor } from './TokenEditor'
 import { tokenTexts } from './text'
 
@@ -72,31 +71,29 @@ export function Tokens() {
 function useColumns(open?: (token: Token) => void): Column<Token>[] {
   const t = tokenTexts.useTexts()
   const words = usePermissionWords()
-  const shut = useShut()
   return [
     { head: t('name'), cell: (k) => <Name name={k.name ?? ''} below={k.id} open={open && (() => open(k))} /> },
     { head: t('channel'), cell: (k) => t(k.channel ?? 'CHANNEL_UNSPECIFIED') },
     { head: t('permissions'), cell: (k) => <ul className="may">{k.permissions?.map((p) => <li key={p} title={p}>{words(p)}</li>)}</ul> },
     { head: t('by'), cell: (k) => <bdi>{k.createdBy}</bdi> },
     { head: t('since'), cell: (k) => (k.createTime ? <span className="mid">{dateTime(k.createTime)}</span> : '–'), look: 'nw' },
-    { head: t('state'), cell: (k) => <State of={k} shut={shut(k)} /> },
+    { head: t('state'), cell: (k) => <State of={k} /> },
   ]
 }
 
-function State({ of, shut }: { of: Token; shut?: string }) {
+function State({ of }: { of: Token }) {
   const t = tokenTexts.useTexts()
   if (of.disabled) return <Disabled />
-  if (shut) return <span className="chip clos" title={t('shutWhy')}><IconLock className="i" stroke={1.8} aria-hidden />{t('shut', { id: shut })}</span>
+  if (of.revokedBy) return <span className="chip clos" title={t('shutWhy')}><IconLock className="i" stroke={1.8} aria-hidden />{t('shut', { id: of.revokedBy })}</span>
   return <span className="mid">{t('works')}</span>
 }
 
 function Actions({ of, start }: { of: Token; start: (what: What) => void }) {
   const t = tokenTexts.useTexts()
   const controls = useMay('System.EmergencyPanel.Control')
-  const shut = useShut()(of)
   return (
     <div>
-      {shut && controls && <button type="button" className="btn sm" aria-label={t('rearmOf', { name: of.name })} onClick={() => start('rearm')}>{t('rearm')}</button>}
+      {of.revokedBy && controls && <button type="button" className="btn sm" aria-label={t('rearmOf', { name: of.name })} onClick={() => start('rearm')}>{t('rearm')}</button>}
       <RowMenu
         name={of.name ?? ''}
         acts={[
