@@ -1700,6 +1700,11 @@ type Token struct {
 	ArmedRevision string  `protobuf:"bytes,9,opt,name=armed_revision,json=armedRevision,proto3" json:"armed_revision,omitempty"`
 	RequestId     *string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
 	Grant         *string `protobuf:"bytes,11,opt,name=grant,proto3,oneof" json:"grant,omitempty"`
+	// A lockdown with revokeTokens that was on record when it was armed and starts then or later shuts it too; unset if
+	// armed_revision alone says so.
+	ArmedPendingCut *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=armed_pending_cut,json=armedPendingCut,proto3" json:"armed_pending_cut,omitempty"`
+	// Output only: the lockdown that has shut it until it is re-armed; empty if none has.
+	RevokedBy     string `protobuf:"bytes,13,opt,name=revoked_by,json=revokedBy,proto3" json:"revoked_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1807,6 +1812,20 @@ func (x *Token) GetRequestId() string {
 func (x *Token) GetGrant() string {
 	if x != nil && x.Grant != nil {
 		return *x.Grant
+	}
+	return ""
+}
+
+func (x *Token) GetArmedPendingCut() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArmedPendingCut
+	}
+	return nil
+}
+
+func (x *Token) GetRevokedBy() string {
+	if x != nil {
+		return x.RevokedBy
 	}
 	return ""
 }
@@ -3914,7 +3933,7 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x11CreateRoleRequest\x128\n" +
 	"\x04role\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.RoleB\x06\xbaH\x03\xc8\x01\x01R\x04role\"'\n" +
 	"\x11DeleteRoleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x84\x04\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xeb\x04\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -3930,7 +3949,10 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x01R\trequestId\x88\x01\x01\x12\x19\n" +
-	"\x05grant\x18\v \x01(\tH\x02R\x05grant\x88\x01\x01\"D\n" +
+	"\x05grant\x18\v \x01(\tH\x02R\x05grant\x88\x01\x01\x12F\n" +
+	"\x11armed_pending_cut\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x0farmedPendingCut\x12\x1d\n" +
+	"\n" +
+	"revoked_by\x18\r \x01(\tR\trevokedBy\"D\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\a\n" +
 	"\x03API\x10\x01\x12\t\n" +
@@ -4233,88 +4255,89 @@ var file_portcullis_identity_v1_identity_proto_depIdxs = []int32{
 	23, // 14: portcullis.identity.v1.CreateRoleRequest.role:type_name -> portcullis.identity.v1.Role
 	1,  // 15: portcullis.identity.v1.Token.channel:type_name -> portcullis.identity.v1.Token.Channel
 	61, // 16: portcullis.identity.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	28, // 17: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
-	28, // 18: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
-	28, // 19: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
-	62, // 20: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
-	37, // 21: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
-	10, // 22: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
-	41, // 23: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
-	48, // 24: portcullis.identity.v1.ListContactsResponse.contacts:type_name -> portcullis.identity.v1.Contact
-	10, // 25: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
-	10, // 26: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
-	61, // 27: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
-	23, // 28: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
-	28, // 29: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
-	61, // 30: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	61, // 31: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
-	61, // 32: portcullis.identity.v1.RevocationRecord.issued_before:type_name -> google.protobuf.Timestamp
-	61, // 33: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
-	61, // 34: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
-	59, // 35: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
-	61, // 36: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
-	61, // 37: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
-	61, // 38: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
-	63, // 39: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
-	2,  // 40: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
-	3,  // 41: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
-	4,  // 42: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
-	6,  // 43: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
-	12, // 44: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
-	13, // 45: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
-	14, // 46: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
-	16, // 47: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
-	17, // 48: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
-	18, // 49: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
-	20, // 50: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
-	22, // 51: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
-	24, // 52: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
-	26, // 53: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
-	27, // 54: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
-	29, // 55: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
-	30, // 56: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
-	31, // 57: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
-	33, // 58: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
-	34, // 59: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
-	35, // 60: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
-	36, // 61: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
-	7,  // 62: portcullis.identity.v1.Doors.ProveCode:input_type -> portcullis.identity.v1.ProveCodeRequest
-	39, // 63: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
-	42, // 64: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
-	44, // 65: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
-	46, // 66: portcullis.identity.v1.Doors.ListContacts:input_type -> portcullis.identity.v1.ListContactsRequest
-	5,  // 67: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
-	5,  // 68: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
-	64, // 69: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
-	9,  // 70: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
-	10, // 71: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
-	10, // 72: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
-	15, // 73: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
-	10, // 74: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
-	64, // 75: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
-	19, // 76: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
-	21, // 77: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
-	10, // 78: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
-	25, // 79: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
-	23, // 80: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
-	64, // 81: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
-	28, // 82: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
-	28, // 83: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
-	32, // 84: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
-	28, // 85: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
-	64, // 86: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
-	28, // 87: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
-	38, // 88: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
-	8,  // 89: portcullis.identity.v1.Doors.ProveCode:output_type -> portcullis.identity.v1.ProveCodeResponse
-	40, // 90: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
-	43, // 91: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
-	45, // 92: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
-	47, // 93: portcullis.identity.v1.Doors.ListContacts:output_type -> portcullis.identity.v1.ListContactsResponse
-	67, // [67:94] is the sub-list for method output_type
-	40, // [40:67] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	61, // 17: portcullis.identity.v1.Token.armed_pending_cut:type_name -> google.protobuf.Timestamp
+	28, // 18: portcullis.identity.v1.CreateTokenRequest.token:type_name -> portcullis.identity.v1.Token
+	28, // 19: portcullis.identity.v1.ListTokensResponse.tokens:type_name -> portcullis.identity.v1.Token
+	28, // 20: portcullis.identity.v1.UpdateTokenRequest.token:type_name -> portcullis.identity.v1.Token
+	62, // 21: portcullis.identity.v1.UpdateTokenRequest.update_mask:type_name -> google.protobuf.FieldMask
+	37, // 22: portcullis.identity.v1.AuthenticateRequest.password:type_name -> portcullis.identity.v1.PasswordProof
+	10, // 23: portcullis.identity.v1.StageUsersRequest.users:type_name -> portcullis.identity.v1.User
+	41, // 24: portcullis.identity.v1.StageUsersResponse.errors:type_name -> portcullis.identity.v1.RowError
+	48, // 25: portcullis.identity.v1.ListContactsResponse.contacts:type_name -> portcullis.identity.v1.Contact
+	10, // 26: portcullis.identity.v1.UserRecord.user:type_name -> portcullis.identity.v1.User
+	10, // 27: portcullis.identity.v1.UserRecord.previous:type_name -> portcullis.identity.v1.User
+	61, // 28: portcullis.identity.v1.UserRecord.sign_in_cutoff:type_name -> google.protobuf.Timestamp
+	23, // 29: portcullis.identity.v1.RoleRecord.role:type_name -> portcullis.identity.v1.Role
+	28, // 30: portcullis.identity.v1.TokenRecord.token:type_name -> portcullis.identity.v1.Token
+	61, // 31: portcullis.identity.v1.KeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	61, // 32: portcullis.identity.v1.RevocationRecord.expire_time:type_name -> google.protobuf.Timestamp
+	61, // 33: portcullis.identity.v1.RevocationRecord.issued_before:type_name -> google.protobuf.Timestamp
+	61, // 34: portcullis.identity.v1.PasswordRecord.time:type_name -> google.protobuf.Timestamp
+	61, // 35: portcullis.identity.v1.FactorRecord.activate_time:type_name -> google.protobuf.Timestamp
+	59, // 36: portcullis.identity.v1.FactorRecord.allowances:type_name -> portcullis.identity.v1.Allowance
+	61, // 37: portcullis.identity.v1.SigningKeyRecord.create_time:type_name -> google.protobuf.Timestamp
+	61, // 38: portcullis.identity.v1.Allowance.locked_until:type_name -> google.protobuf.Timestamp
+	61, // 39: portcullis.identity.v1.Allowance.last_time:type_name -> google.protobuf.Timestamp
+	63, // 40: portcullis.identity.v1.SignInClaims.admission:type_name -> portcullis.emergency.v1.Admission
+	2,  // 41: portcullis.identity.v1.SignIns.CreateSignIn:input_type -> portcullis.identity.v1.CreateSignInRequest
+	3,  // 42: portcullis.identity.v1.SignIns.RefreshSignIn:input_type -> portcullis.identity.v1.RefreshSignInRequest
+	4,  // 43: portcullis.identity.v1.SignIns.DeleteSignIn:input_type -> portcullis.identity.v1.DeleteSignInRequest
+	6,  // 44: portcullis.identity.v1.Grants.CreateGrant:input_type -> portcullis.identity.v1.CreateGrantRequest
+	12, // 45: portcullis.identity.v1.Users.CreateUser:input_type -> portcullis.identity.v1.CreateUserRequest
+	13, // 46: portcullis.identity.v1.Users.GetUser:input_type -> portcullis.identity.v1.GetUserRequest
+	14, // 47: portcullis.identity.v1.Users.ListUsers:input_type -> portcullis.identity.v1.ListUsersRequest
+	16, // 48: portcullis.identity.v1.Users.UpdateUser:input_type -> portcullis.identity.v1.UpdateUserRequest
+	17, // 49: portcullis.identity.v1.Users.DeleteUser:input_type -> portcullis.identity.v1.DeleteUserRequest
+	18, // 50: portcullis.identity.v1.Users.EnrollMfa:input_type -> portcullis.identity.v1.EnrollMfaRequest
+	20, // 51: portcullis.identity.v1.Users.ActivateMfa:input_type -> portcullis.identity.v1.ActivateMfaRequest
+	22, // 52: portcullis.identity.v1.Users.ResetMfa:input_type -> portcullis.identity.v1.ResetMfaRequest
+	24, // 53: portcullis.identity.v1.Users.ListRoles:input_type -> portcullis.identity.v1.ListRolesRequest
+	26, // 54: portcullis.identity.v1.Users.CreateRole:input_type -> portcullis.identity.v1.CreateRoleRequest
+	27, // 55: portcullis.identity.v1.Users.DeleteRole:input_type -> portcullis.identity.v1.DeleteRoleRequest
+	29, // 56: portcullis.identity.v1.Tokens.CreateToken:input_type -> portcullis.identity.v1.CreateTokenRequest
+	30, // 57: portcullis.identity.v1.Tokens.GetToken:input_type -> portcullis.identity.v1.GetTokenRequest
+	31, // 58: portcullis.identity.v1.Tokens.ListTokens:input_type -> portcullis.identity.v1.ListTokensRequest
+	33, // 59: portcullis.identity.v1.Tokens.UpdateToken:input_type -> portcullis.identity.v1.UpdateTokenRequest
+	34, // 60: portcullis.identity.v1.Tokens.DeleteToken:input_type -> portcullis.identity.v1.DeleteTokenRequest
+	35, // 61: portcullis.identity.v1.Tokens.RearmToken:input_type -> portcullis.identity.v1.RearmTokenRequest
+	36, // 62: portcullis.identity.v1.Doors.Authenticate:input_type -> portcullis.identity.v1.AuthenticateRequest
+	7,  // 63: portcullis.identity.v1.Doors.ProveCode:input_type -> portcullis.identity.v1.ProveCodeRequest
+	39, // 64: portcullis.identity.v1.Doors.StageUsers:input_type -> portcullis.identity.v1.StageUsersRequest
+	42, // 65: portcullis.identity.v1.Doors.CommitUsers:input_type -> portcullis.identity.v1.CommitUsersRequest
+	44, // 66: portcullis.identity.v1.Doors.ListAdministrators:input_type -> portcullis.identity.v1.ListAdministratorsRequest
+	46, // 67: portcullis.identity.v1.Doors.ListContacts:input_type -> portcullis.identity.v1.ListContactsRequest
+	5,  // 68: portcullis.identity.v1.SignIns.CreateSignIn:output_type -> portcullis.identity.v1.SignIn
+	5,  // 69: portcullis.identity.v1.SignIns.RefreshSignIn:output_type -> portcullis.identity.v1.SignIn
+	64, // 70: portcullis.identity.v1.SignIns.DeleteSignIn:output_type -> google.protobuf.Empty
+	9,  // 71: portcullis.identity.v1.Grants.CreateGrant:output_type -> portcullis.identity.v1.CreateGrantResponse
+	10, // 72: portcullis.identity.v1.Users.CreateUser:output_type -> portcullis.identity.v1.User
+	10, // 73: portcullis.identity.v1.Users.GetUser:output_type -> portcullis.identity.v1.User
+	15, // 74: portcullis.identity.v1.Users.ListUsers:output_type -> portcullis.identity.v1.ListUsersResponse
+	10, // 75: portcullis.identity.v1.Users.UpdateUser:output_type -> portcullis.identity.v1.User
+	64, // 76: portcullis.identity.v1.Users.DeleteUser:output_type -> google.protobuf.Empty
+	19, // 77: portcullis.identity.v1.Users.EnrollMfa:output_type -> portcullis.identity.v1.EnrollMfaResponse
+	21, // 78: portcullis.identity.v1.Users.ActivateMfa:output_type -> portcullis.identity.v1.ActivateMfaResponse
+	10, // 79: portcullis.identity.v1.Users.ResetMfa:output_type -> portcullis.identity.v1.User
+	25, // 80: portcullis.identity.v1.Users.ListRoles:output_type -> portcullis.identity.v1.ListRolesResponse
+	23, // 81: portcullis.identity.v1.Users.CreateRole:output_type -> portcullis.identity.v1.Role
+	64, // 82: portcullis.identity.v1.Users.DeleteRole:output_type -> google.protobuf.Empty
+	28, // 83: portcullis.identity.v1.Tokens.CreateToken:output_type -> portcullis.identity.v1.Token
+	28, // 84: portcullis.identity.v1.Tokens.GetToken:output_type -> portcullis.identity.v1.Token
+	32, // 85: portcullis.identity.v1.Tokens.ListTokens:output_type -> portcullis.identity.v1.ListTokensResponse
+	28, // 86: portcullis.identity.v1.Tokens.UpdateToken:output_type -> portcullis.identity.v1.Token
+	64, // 87: portcullis.identity.v1.Tokens.DeleteToken:output_type -> google.protobuf.Empty
+	28, // 88: portcullis.identity.v1.Tokens.RearmToken:output_type -> portcullis.identity.v1.Token
+	38, // 89: portcullis.identity.v1.Doors.Authenticate:output_type -> portcullis.identity.v1.AuthenticateResponse
+	8,  // 90: portcullis.identity.v1.Doors.ProveCode:output_type -> portcullis.identity.v1.ProveCodeResponse
+	40, // 91: portcullis.identity.v1.Doors.StageUsers:output_type -> portcullis.identity.v1.StageUsersResponse
+	43, // 92: portcullis.identity.v1.Doors.CommitUsers:output_type -> portcullis.identity.v1.CommitUsersResponse
+	45, // 93: portcullis.identity.v1.Doors.ListAdministrators:output_type -> portcullis.identity.v1.ListAdministratorsResponse
+	47, // 94: portcullis.identity.v1.Doors.ListContacts:output_type -> portcullis.identity.v1.ListContactsResponse
+	68, // [68:95] is the sub-list for method output_type
+	41, // [41:68] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_identity_v1_identity_proto_init() }
