@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -238,4 +239,38 @@ func TestAClientsGuardEndsTheStreamsThatItOpened(t *testing.T) {
 	refused(t, err, fault.Lockdown)
 	_, err = client.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 	refused(t, err, fault.Lockdown)
+}
+
+func TestALockdownThatCameAndWentWhileTheGateWasAwayEndsStreamsOfPeopleAndPrograms(t *testing.T) {
+	gate := newGate(t)
+	g := newGuard(t, gate)
+	_, client := newServer(t, g)
+	var watches []grpc.ServerStreamingClient[grpc_health_v1.HealthCheckResponse]
+	for _, caller := range []string{"alice", "root"} {
+		watch, err := client.Watch(as(t, caller), &grpc_health_v1.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := watch.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		watches = append(watches, watch)
+	}
+	gate.stop()
+	gate.lockdown("L-1", func(e *emergencyv1.Emergency) { e.CancelTime, e.EndTime = timestamppb.Now(), timestamppb.Now() })
+	gate.startAgain()
+	for _, watch := range watches {
+		_, err := watch.Recv()
+		refused(t, err, fault.Lockdown)
+		if fault.From(err).Details["emergency"] != "L-1" {
+			t.Errorf("%v does not say which", err)
+		}
+	}
+	again, err := client.Watch(as(t, "alice"), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Recv(); err != nil {
+		t.Fatal(err)
+	}
 }

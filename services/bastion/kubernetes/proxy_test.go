@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -319,5 +320,27 @@ func TestOnePersonDoesNotTakeEverybodysRoom(t *testing.T) {
 	leave()
 	if _, err := s.enter("alice"); err != nil {
 		t.Errorf("one has ended: %v", err)
+	}
+}
+
+func TestASignInFromBeforeALockdownLeadsToNoClusterAfterIt(t *testing.T) {
+	w := newWorld(t)
+	bearer := func(of string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+of) }
+	}
+	old := w.platform.signIn("alice")
+	if code, body := w.get("alice", "/prod"+pods, bearer(old)); code != 200 {
+		t.Fatalf("before: %d %s", code, body)
+	}
+	w.strike(func(r emergency.Revision) *emergencyv1.Emergency {
+		e := window(emergencyv1.Emergency_LOCKDOWN, time.Now())(r)
+		e.CancelTime = timestamppb.Now()
+		return e
+	})
+	if code, body := w.get("alice", "/prod"+pods, bearer(old)); code != 401 {
+		t.Errorf("with the sign-in from before: %d %s", code, body)
+	}
+	if code, body := w.get("alice", "/prod"+pods, bearer(w.platform.signIn("alice"))); code != 200 {
+		t.Errorf("signed in again: %d %s", code, body)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -410,4 +411,47 @@ func TestAServerThatDoesNotKnowYetRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestAfterALockdownOnlyThoseGoOnWhoHaveSignedInSinceAndProgramsWhoseTokensItHasNotRevoked(t *testing.T) {
+	w := newWorld(t)
+	w.serve(rpc.Gate, (&gate{}).register)
+	conn := w.dial(rpc.Gateway, rpc.Gate)
+	access := gatev1.NewAccessClient(conn)
+	bob, admin, eve := w.signIn("bob", time.Hour), w.signIn("ana", time.Hour), w.signIn("eve", time.Hour)
+	_, api := w.token(identityv1.Token_API)
+	_, agent := w.token(identityv1.Token_AGENT)
+	asks := func(what, bearer, reason string) {
+		t.Helper()
+		_, err := access.Check(as(t, bearer), &gatev1.CheckRequest{})
+		if reason == "" && err != nil || reason != "" && !fault.Is(err, reason) {
+			t.Errorf("%s: %v, want %q", what, err, reason)
+		}
+		s, err := gatev1.NewAccessClient(conn).CheckStream(as(t, bearer))
+		if err == nil && reason == "" {
+			echo(t, s)
+		} else if err == nil {
+			check(t, reason, ended(t, s))
+		}
+	}
+	first := w.lockdown(0, time.Hour, func(e *emergencyv1.Emergency) { e.SparedSignIn = "ana" })
+	asks("the one that it spares", admin, "")
+	second := w.lockdown(0, time.Hour, func(e *emergencyv1.Emergency) { e.Id = "L-0043" })
+	w.lift(first) // the other holds
+	asks("a program through the second", api, fault.Lockdown)
+	asks("whom the first has spared", admin, fault.Unauthenticated)
+	w.lift(second)
+	for what, bearer := range map[string]string{"bob": bob, "the administrator": admin, "eve": eve} {
+		asks(what, bearer, fault.Unauthenticated)
+	}
+	asks("a program", api, "")
+	asks("an agent", agent, "")
+	asks("bob, signed in again", w.signIn("bob", time.Hour), "")
+	pending := w.lockdown(time.Hour, time.Hour, func(e *emergencyv1.Emergency) { e.Id, e.RevokeTokens = "L-0044", new(true) })
+	since := w.signIn("bob", time.Hour)
+	w.revised++
+	pending.CancelTime, pending.Revision = timestamppb.New(w.now()), w.revision().String()
+	w.change(func() { w.records.PutEmergency(pending); w.records.SetRevision(w.revision()) })
+	asks("bob, after one that never began", since, "")
+	asks("a program, after one that never began", api, "")
 }
