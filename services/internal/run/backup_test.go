@@ -49,7 +49,7 @@ func TestARunningProcessGivesABackupOfAllThatItKeepsAndItIsPutBackElsewhere(t *t
 				return journal.Message{Subject: "emergency.restored", Data: []byte("r")}, nil
 			}})
 	})
-	if err != nil || keys != 6 {
+	if err != nil || keys != 8 {
 		t.Errorf("%d keys, %v", keys, err)
 	}
 }
