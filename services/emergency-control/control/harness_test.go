@@ -42,6 +42,8 @@ type platform struct {
 	tickets *ticket.Desk
 	// people are the administrators with a working MFA.
 	people *fakeIdentity
+	dir    string
+	halt   func()
 }
 
 // clock is the services' clock, which a test may move.
@@ -72,17 +74,10 @@ func must[T any](v T, err error) T {
 
 func newPlatform(t *testing.T) *platform {
 	t.Helper()
-	server, err := local.Start(local.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Shutdown)
-	j, err := journal.Connect(t.Context(), journal.Config{InProcess: server.InProcess(), Name: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(j.Close)
-	if err := journal.Create(t.Context(), j, journal.Streams(1)); err != nil {
+	p := &platform{t: t, dir: t.TempDir(), clock: &clock{}, people: &fakeIdentity{names: []string{"admin", "second"}}}
+	p.boot()
+	t.Cleanup(func() { p.halt() })
+	if err := journal.Create(t.Context(), p.journal, journal.Streams(1)); err != nil {
 		t.Fatal(err)
 	}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -93,12 +88,26 @@ func newPlatform(t *testing.T) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{t: t, journal: j, signer: who.Signer{KeyID: "k1", Key: private}, key: entryKey, clock: &clock{}, people: &fakeIdentity{names: []string{"admin", "second"}}}
+	p.signer, p.key = who.Signer{KeyID: "k1", Key: private}, entryKey
 	p.put("IDENTITY", "identity.key.k1", &identityv1.KeyRecord{Id: "k1", PublicKey: public})
 	for _, name := range []string{"admin", "second"} {
 		p.put("IDENTITY", "identity.user."+name, &identityv1.UserRecord{User: &identityv1.User{Name: name, Roles: []string{emergency.Administrator}}})
 	}
 	return p
+}
+
+// boot starts the server on the platform's disk; halt ends it.
+func (p *platform) boot() {
+	p.t.Helper()
+	server, err := local.Start(local.Config{Dir: p.dir})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	j, err := journal.Connect(context.Background(), journal.Config{InProcess: server.InProcess(), Name: "test"})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.journal, p.halt = j, func() { j.Close(); server.Shutdown() }
 }
 
 func (p *platform) put(stream, subject string, m proto.Message) {
@@ -116,6 +125,14 @@ func (p *platform) put(stream, subject string, m proto.Message) {
 // replica runs one emergency-control and returns once it is ready.
 func (p *platform) replica() *Service {
 	p.t.Helper()
+	s, stop := p.run()
+	p.t.Cleanup(stop)
+	return s
+}
+
+// run runs one until stop.
+func (p *platform) run() (s *Service, stop func()) {
+	p.t.Helper()
 	trust := audit.Trust(p.key.Public().(ed25519.PublicKey))
 	log := slog.New(slog.DiscardHandler)
 	w := watch.New(watch.Config{Journal: p.journal, Trust: trust, Directory: true, Now: p.clock.now, Log: log})
@@ -123,7 +140,7 @@ func (p *platform) replica() *Service {
 	if tickets == nil {
 		tickets = must(ticket.New(ticket.Defaults(), log))
 	}
-	s := New(Config{Key: p.key, Trust: trust, Product: "Portcullis"}, Deps{
+	s = New(Config{Key: p.key, Trust: trust, Product: "Portcullis"}, Deps{
 		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: p.people, Tickets: tickets, Outbox: fakeOutbox{}, Texts: emergency.Texts{Product: "Portcullis", Zone: time.UTC},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -135,10 +152,10 @@ func (p *platform) replica() *Service {
 			p.t.Errorf("control stopped: %v", err)
 		}
 	})
-	p.t.Cleanup(func() { cancel(); running.Wait() })
+	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	<-s.ledger.ready
 	p.await(s, func() bool { head, _, _ := s.ledger.head(); return head > 0 }, "the first entry")
-	return s
+	return s, stop
 }
 
 // await waits until something holds at a replica, which looks again whenever its record or its view moves.

@@ -97,8 +97,11 @@ func (l *ledger) follow() {
 	close(l.ready)
 }
 
-// begin writes the first entry of an empty record.
+// begin writes the first entry of an empty record. One that does not verify is not empty, and is still to be looked at.
 func (l *ledger) begin(ctx context.Context) error {
+	if _, err := l.checkpoint(); err != nil {
+		return nil
+	}
 	_, err := l.append(ctx, func(next uint64) ([]*emergencyv1.Entry, error) {
 		if next > 1 {
 			return nil, journal.ErrUnchanged
@@ -215,10 +218,13 @@ func (l *ledger) reach(ctx context.Context, atLeast uint64) (uint64, error) {
 	for {
 		l.mu.Lock()
 		head, _, _ := l.chain.Head()
-		moved, broken := l.moved, l.broken
+		moved, wrong := l.moved, l.broken
 		l.mu.Unlock()
-		if head >= atLeast || broken != nil {
-			return head, broken
+		switch {
+		case wrong != nil:
+			return head, broken(wrong)
+		case head >= atLeast:
+			return head, nil
 		}
 		select {
 		case <-moved:
