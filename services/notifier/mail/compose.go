@@ -149,8 +149,28 @@ func (h *head) international() bool {
 	return found
 }
 
-// bodies are the text and, where there is one, the HTML, each with the footnote that the account adds.
+// witnesses say what a checkpoint below a mail is for.
+var witnesses = map[string]string{
+	"en":    "A checkpoint of the audit log. Keep this mail: portcullis audit verify --checkpoint holds the log to it.",
+	"pt-BR": "Um ponto de verificação do registro de auditoria. Guarde este e-mail: portcullis audit verify --checkpoint confere o registro com ele.",
+}
+
+// bodies are the text and, where there is one, the HTML, each with the footnote that the account adds, and the
+// checkpoint that the message brings.
 func bodies(a Account, m *message.Message) (text, markup string) {
+	text, markup = footed(a, m)
+	if m.Checkpoint == "" {
+		return text, markup
+	}
+	says := cmp.Or(witnesses[m.Language], witnesses["en"])
+	text = strings.TrimRight(text, "\r\n") + "\n\n" + says + "\n\n" + m.Checkpoint
+	if markup != "" {
+		markup = beforeEnd(markup, "<hr>\n<p><small>"+html.EscapeString(says)+"</small></p>\n<pre>"+html.EscapeString(m.Checkpoint)+"</pre>\n")
+	}
+	return text, markup
+}
+
+func footed(a Account, m *message.Message) (text, markup string) {
 	note := cmp.Or(a.Footnotes[m.Language], a.Footnotes["en"])
 	if !a.Settings.GetFootnote() || note == "" {
 		return m.Body, m.HTML

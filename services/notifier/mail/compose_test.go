@@ -1,7 +1,9 @@
 package mail
 
 import (
+	"crypto/ed25519"
 	"flag"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	gomessage "github.com/emersion/go-message"
 	"github.com/google/go-cmp/cmp"
 
+	"portcullis.dev/pkg/audit"
 	notificationv1 "portcullis.dev/proto/portcullis/notification/v1"
 	"portcullis.dev/services/notifier/message"
 )
@@ -154,6 +157,37 @@ func TestTheFootnoteIsThereWhenAskedForInTheMailsLanguage(t *testing.T) {
 		text, markup := bodies(a, &message.Message{Language: c.language, Body: "x", HTML: c.html})
 		if text != c.text || markup != c.markup {
 			t.Errorf("%s, %t: got %q and %q", c.language, c.on, text, markup)
+		}
+	}
+}
+
+func TestACheckpointIsTheLastOfAMailAsItWasSigned(t *testing.T) {
+	_, sign, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	note, err := audit.Checkpoint{Sequence: 44, Epoch: 7, Hash: make([]byte, 32), Time: time.Now()}.Sign(sign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, footnote := range []bool{true, false} {
+		a, m := testAccount(), testMessage()
+		a.Settings.Footnote, m.Checkpoint, m.Language = footnote, note, "pt-BR"
+		_, mail, _ := composed(t, a, m)
+		parts, err := mail.MultipartReader().NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(parts.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, _ := audit.SplitNotes(string(text))
+		if len(whole) != 1 || whole[0] != note || !strings.Contains(string(text), "Guarde este e-mail") {
+			t.Errorf("footnote %t: the text ends in %q", footnote, text)
+		}
+		if _, markup := bodies(a, m); !strings.Contains(markup, "<pre>"+audit.Origin+"\n44\n") || !strings.HasSuffix(markup, "</pre>\n</body></html>") {
+			t.Errorf("footnote %t: the page is %s", footnote, markup)
 		}
 	}
 }

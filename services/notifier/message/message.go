@@ -31,6 +31,9 @@ type Message struct {
 	// Facts are what the event says, for programs.
 	Facts map[string]string
 
+	// Checkpoint is the newest one of the audit log, which a mail carries below everything else.
+	Checkpoint string
+
 	// What the notification itself asks for, where the account does not force its own.
 	ReplyTo, ReturnPath, Confirmation string
 }

@@ -22,6 +22,7 @@ import (
 	"portcullis.dev/services/notifier/outbox"
 	"portcullis.dev/services/notifier/plan"
 	"portcullis.dev/services/notifier/settings"
+	"portcullis.dev/services/notifier/witness"
 )
 
 // Config is what the notifier must be told.
@@ -42,10 +43,12 @@ type Deps struct {
 	Box seal.Box
 	// Open reads an entry of EMERGENCY that is signed with a key that holds: one of those there were to begin with, or that
 	// followed them.
-	Open    func(sequence uint64, subject string, stored []byte) (*emergencyv1.Entry, error)
-	People  plan.People
-	Access  plan.Access
-	Hooks   *hook.Poster
+	Open   func(sequence uint64, subject string, stored []byte) (*emergencyv1.Entry, error)
+	People plan.People
+	Access plan.Access
+	Hooks  *hook.Poster
+	// Control signs the checkpoints that mails of the emergency panel carry; nil: they carry none.
+	Control witness.Control
 	Holds   func(ctx context.Context, permission string) bool
 	Metrics prometheus.Registerer
 	Now     func() time.Time
@@ -63,6 +66,7 @@ type Notifier struct {
 	deps   Deps
 	book   *settings.Book
 	rounds *rounds
+	newest *witness.Witness
 	open   atomic.Pointer[parts]
 	ready  chan struct{}
 }
@@ -76,7 +80,7 @@ type parts struct {
 
 // New answers a notifier; Run starts it.
 func New(c Config, d Deps) *Notifier {
-	n := &Notifier{config: c, deps: d, rounds: newRounds(), ready: make(chan struct{}),
+	n := &Notifier{config: c, deps: d, rounds: newRounds(), newest: witness.New(d.Control, d.Now, d.Log), ready: make(chan struct{}),
 		book: settings.New(settings.Deps{Journal: d.Journal, Box: d.Box, Log: d.Log})}
 	n.desk = newDesk(deskDeps{
 		Book: n.book, Contacts: d.People, Hooks: d.Hooks, Status: n.status, Reading: n.rounds.reading,

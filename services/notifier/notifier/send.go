@@ -12,6 +12,8 @@ import (
 	"portcullis.dev/services/notifier/plan"
 	"portcullis.dev/services/notifier/settings"
 	"portcullis.dev/services/notifier/sms"
+	"portcullis.dev/services/notifier/text"
+	"portcullis.dev/services/notifier/witness"
 )
 
 type opener = func(context.Context) (outbox.Sender, error)
@@ -49,8 +51,23 @@ func (n *Notifier) mailer(s *settings.Snapshot, a *notificationv1.SmtpAccount) o
 		if err != nil {
 			return nil, err
 		}
-		return c, nil
+		return witnessing{c, n.newest}, nil
 	}
+}
+
+// witnessing adds the newest checkpoint of the audit log to what the emergency panel says.
+type witnessing struct {
+	outbox.Sender
+	newest *witness.Witness
+}
+
+func (w witnessing) Send(ctx context.Context, m *message.Message) (string, error) {
+	if of, known := text.TypeNamed(m.Type); known && of.OfEmergency() {
+		with := *m
+		with.Checkpoint = w.newest.Note(ctx)
+		m = &with
+	}
+	return w.Sender.Send(ctx, m)
 }
 
 func (n *Notifier) poster(s *settings.Snapshot, w *notificationv1.Webhook) opener {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/internal/run"
@@ -54,9 +55,13 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	control, err := h.Dial("emergency-control")
+	if err != nil {
+		return nil, err
+	}
 	return New(Config{Texts: h.Texts, Host: s.Host, GiveUp: s.GiveUp, Public: public}, Deps{
 		Journal: h.Journal, Box: box, Open: h.Watch.Open, People: identityv1.NewDoorsClient(identity), Access: gatev1.NewDirectoryClient(gate),
-		Hooks: hook.New(hook.Config{Product: h.Texts.Product, Allowed: allowed}), Metrics: h.Metrics, Now: h.Now, Log: h.Log,
+		Control: auditv1.NewCheckpointsClient(control), Hooks: hook.New(hook.Config{Product: h.Texts.Product, Allowed: allowed}), Metrics: h.Metrics, Now: h.Now, Log: h.Log,
 		Holds: func(ctx context.Context, permission string) bool {
 			return h.Watch.State().Who.Holds(who.FromContext(ctx), permission)
 		},

@@ -3,10 +3,12 @@ package cli_test
 import (
 	"crypto/ed25519"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,4 +148,16 @@ func (f *fake) keepRecord(trust, vkey string) error {
 		return err
 	}
 	return os.WriteFile(trust, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600)
+}
+
+func (f *fake) auditHead(path string) ([]byte, *no) {
+	if strings.HasSuffix(path, "/streams/IDENTITY:export") {
+		last := &auditv1.StreamHead{Sequence: f.identity.GetSequence(), Last: true}
+		return slices.Concat(encode(f.identity), []byte("\n"), encode(last)), nil
+	}
+	text, err := json.Marshal(map[string]string{"note": f.note, "vkey": f.vkey})
+	if err != nil {
+		panic(err)
+	}
+	return text, nil
 }

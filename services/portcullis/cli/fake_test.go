@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,11 +134,7 @@ func (f *fake) answer(r *http.Request, bearer string, body []byte) ([]byte, *no)
 	case "sessions", "connectors", "enforcers":
 		return f.live(r, parts)
 	case "audit":
-		if strings.HasSuffix(path, "/streams/IDENTITY:export") {
-			last := &auditv1.StreamHead{Sequence: f.identity.GetSequence(), Last: true}
-			return slices.Concat(encode(f.identity), []byte("\n"), encode(last)), nil
-		}
-		return f.auditHead()
+		return f.auditHead(path)
 	case "audit:export":
 		return []byte(strings.Join(f.entries, "\n")), nil
 	case "access:check":
@@ -455,14 +450,6 @@ func (f *fake) live(r *http.Request, parts []string) ([]byte, *no) {
 		}
 	}
 	return encode(session), nil
-}
-
-func (f *fake) auditHead() ([]byte, *no) {
-	text, err := json.Marshal(map[string]string{"note": f.note, "vkey": f.vkey})
-	if err != nil {
-		panic(err)
-	}
-	return text, nil
 }
 
 func (f *fake) check(body []byte) ([]byte, *no) {
