@@ -886,7 +886,8 @@ func (x *CancelDrillRequest) GetRequestId() string {
 	return ""
 }
 
-// DrillSchedule has a drill run again and again. A time that passes while a freeze, a lockdown or another drill is on is left out.
+// DrillSchedule has a drill run again and again. A time that comes while a freeze or a lockdown is on is left out, and one that nobody was
+// there for until an hour later; a drill that runs is waited for.
 type DrillSchedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// S- and the number of its first entry in the journal.
