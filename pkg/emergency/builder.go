@@ -98,6 +98,9 @@ func (b *Builder) move(t *tableBuilder, bit uint32, in, notIn []uint32, on bool)
 // PutEmergency records an emergency as it is now.
 func (b *Builder) PutEmergency(e *emergencyv1.Emergency) { b.records.put(e) }
 
+// PutDrill records a drill as it is now. Nothing that a snapshot decides is another for it.
+func (b *Builder) PutDrill(d *emergencyv1.Drill) { b.records.putDrill(d) }
+
 // PutPolicy records the policy.
 func (b *Builder) PutPolicy(p *emergencyv1.Policy) { b.records.setPolicy(p) }
 
@@ -121,6 +124,11 @@ func (b *Builder) Snapshot(now time.Time) *Snapshot {
 		known: b.records.freeze(now),
 	}
 	s.groups, s.blockMask = b.groups.freeze()
+	if d := s.known.drill; d != nil {
+		as := *s
+		as.known = d.known
+		s.practice = &Practice{Drill: d.id, drill: d, as: &as}
+	}
 	return s
 }
 

@@ -15,6 +15,8 @@ type Change struct {
 	Devices     []Named
 	Groups      []Members
 	Emergencies []*emergencyv1.Emergency
+	// Drills are those that began, and those that ended since, with a result.
+	Drills []*emergencyv1.Drill
 	// Policy is nil where it is the same.
 	Policy   *emergencyv1.Policy
 	Revision Revision
@@ -48,7 +50,7 @@ func (s *Snapshot) Since(before *Snapshot, devices []string, once Revision) Chan
 		}
 	}
 	c.Groups = s.groupsSince(before, devices)
-	c.Emergencies = s.known.since(before.known)
+	c.Emergencies, c.Drills = s.known.since(before.known), s.known.drillsSince(before.known)
 	if c.Whole {
 		c.Emergencies = slices.DeleteFunc(c.Emergencies, func(e *emergencyv1.Emergency) bool { return s.known.isPast(e, once) })
 	}
@@ -60,7 +62,7 @@ func (s *Snapshot) Since(before *Snapshot, devices []string, once Revision) Chan
 
 // Empty reports whether there is nothing to make up for but the revision.
 func (c *Change) Empty() bool {
-	return !c.Whole && len(c.Users)+len(c.Devices)+len(c.Groups)+len(c.Emergencies) == 0 && c.Policy == nil
+	return !c.Whole && len(c.Users)+len(c.Devices)+len(c.Groups)+len(c.Emergencies)+len(c.Drills) == 0 && c.Policy == nil
 }
 
 // Apply makes up for a change. One that is Whole is for an empty Builder.
@@ -88,6 +90,9 @@ func (b *Builder) Apply(c Change) {
 	}
 	for _, e := range c.Emergencies {
 		b.PutEmergency(e)
+	}
+	for _, d := range c.Drills {
+		b.PutDrill(d)
 	}
 	if c.Policy != nil {
 		b.PutPolicy(c.Policy)
@@ -193,6 +198,22 @@ func (k *known) since(before *known) []*emergencyv1.Emergency {
 	return all
 }
 
+// drillsSince are the drills that began, and for each that is there no more that it has ended.
+func (k *known) drillsSince(before *known) []*emergencyv1.Drill {
+	var all []*emergencyv1.Drill
+	for _, d := range k.drills {
+		if !slices.Contains(before.drills, d) {
+			all = append(all, &emergencyv1.Drill{Id: d.GetId(), Practice: d.GetPractice(), StartTime: d.GetStartTime(), EndTime: d.GetEndTime(), StartRevision: d.GetStartRevision()})
+		}
+	}
+	for _, d := range before.drills {
+		if !slices.ContainsFunc(k.drills, func(now *emergencyv1.Drill) bool { return now.GetId() == d.GetId() }) {
+			all = append(all, &emergencyv1.Drill{Id: d.GetId(), Result: &emergencyv1.DrillResult{}})
+		}
+	}
+	return all
+}
+
 // isPast reports whether a record is of no use to a door that once held a revision: it is no open window, and what it
 // cut was cut by then.
 func (k *known) isPast(e *emergencyv1.Emergency, once Revision) bool {
@@ -205,7 +226,7 @@ func (k *known) isPast(e *emergencyv1.Emergency, once Revision) bool {
 
 // Proto is the change as messages carry it, in one.
 func (c *Change) Proto() *gatev1.GuardUpdate {
-	u := &gatev1.GuardUpdate{Whole: c.Whole, Emergencies: c.Emergencies, Policy: c.Policy, Revision: c.Revision.String()}
+	u := &gatev1.GuardUpdate{Whole: c.Whole, Emergencies: c.Emergencies, Drills: c.Drills, Policy: c.Policy, Revision: c.Revision.String()}
 	for _, one := range c.Users {
 		u.Users = append(u.Users, &gatev1.GuardUser{Name: one.Name, Administrator: one.Administrator, Disabled: one.Disabled, Deleted: one.Deleted})
 	}
@@ -231,7 +252,7 @@ func ChangeFrom(parts ...*gatev1.GuardUpdate) (c Change, err error) {
 		for _, g := range p.GetAccessGroups() {
 			c.Groups = append(c.Groups, Members{Name: g.GetName(), Users: g.GetUsers(), Devices: g.GetDevices(), Blocks: g.GetBlockDuringFreezes(), Deleted: g.GetDeleted()})
 		}
-		c.Emergencies = append(c.Emergencies, p.GetEmergencies()...)
+		c.Emergencies, c.Drills = append(c.Emergencies, p.GetEmergencies()...), append(c.Drills, p.GetDrills()...)
 		if p.GetPolicy() != nil {
 			c.Policy = p.GetPolicy()
 		}

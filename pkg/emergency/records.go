@@ -14,6 +14,7 @@ type records struct {
 	byID     map[string]*emergencyv1.Emergency
 	sorted   []*record // the newest first
 	own      bool
+	drills   []*emergencyv1.Drill // that have not ended
 	policy   *emergencyv1.Policy
 	frozen   *known
 	compiled time.Time
@@ -40,6 +41,9 @@ type known struct {
 	// the highest revision first.
 	pending, signOuts, revocations []*Cut
 	policy                         *emergencyv1.Policy
+	// Drills are beside all the above and in none of it.
+	drills []*emergencyv1.Drill
+	drill  *drill // the newest, nil if there is none
 	// Made when first asked for.
 	list func() []Cut
 	byID func() map[string]*emergencyv1.Emergency
@@ -76,6 +80,42 @@ func (r *records) put(e *emergencyv1.Emergency) {
 	r.sorted = slices.Insert(r.sorted, i, after)
 }
 
+func (r *records) putDrill(d *emergencyv1.Drill) {
+	r.edit()
+	r.drills = slices.DeleteFunc(slices.Clone(r.drills), func(before *emergencyv1.Drill) bool { return before.GetId() == d.GetId() })
+	if d.GetResult() == nil { // it has one once it has ended
+		r.drills = append(r.drills, d)
+	}
+}
+
+// drill is one that may be on, with its emergency alone in a form that the same decision can be made by.
+type drill struct {
+	id         string
+	start, end int64
+	cut        Cut
+	cuts       bool
+	known      *known
+}
+
+func compileDrill(d *emergencyv1.Drill, policy *emergencyv1.Policy) *drill {
+	e := compile(practised(d))
+	as := &known{policy: policy}
+	if e.windowed {
+		as.addWindow(e)
+	}
+	return &drill{id: d.GetId(), start: d.GetStartTime().AsTime().UnixNano(), end: d.GetEndTime().AsTime().UnixNano(), cut: e.cut, cuts: e.cuts, known: as}
+}
+
+// practised is the emergency that a drill is about. It goes nowhere but into a drill's own form.
+func practised(d *emergencyv1.Drill) *emergencyv1.Emergency {
+	p := d.GetPractice()
+	return &emergencyv1.Emergency{
+		Id: d.GetId(), Kind: p.GetKind(), StartTime: d.GetStartTime(), EndTime: d.GetEndTime(), Started: true, CreateTime: d.GetStartTime(),
+		CutoffRevision: d.GetStartRevision(), Revision: d.GetStartRevision(), Selector: p.GetSelector(), EndLiveSessions: new(p.GetEndLiveSessions()),
+		BreakGlassUsers: p.GetBreakGlassUsers(), BreakGlassTokens: p.GetBreakGlassTokens(),
+	}
+}
+
 func (r *records) setPolicy(p *emergencyv1.Policy) {
 	r.edit()
 	r.policy = p
@@ -93,7 +133,10 @@ func (r *records) freeze(now time.Time) *known {
 	if r.frozen != nil && now.Sub(r.compiled) < time.Hour {
 		return r.frozen
 	}
-	k := &known{all: slices.Clip(r.sorted), policy: r.policy}
+	k := &known{all: slices.Clip(r.sorted), policy: r.policy, drills: r.drills}
+	if n := len(r.drills); n > 0 {
+		k.drill = compileDrill(r.drills[n-1], r.policy)
+	}
 	long := now.Add(-time.Hour).UnixNano()
 	for _, e := range k.all {
 		k.addCut(e)

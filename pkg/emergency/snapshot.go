@@ -18,6 +18,7 @@ type Snapshot struct {
 	// blockMask is the mask of the groups that block during freezes.
 	blockMask uint64
 	known     *known
+	practice  *Practice // the drill that may be on; nothing else here knows of it
 }
 
 // Revision is how far the record of emergencies was known.
@@ -121,4 +122,48 @@ func latest(windows []window, now time.Time) time.Time {
 		}
 	}
 	return until
+}
+
+// Practice is a drill that is on: what would be, were it real. It answers questions and decides nothing.
+type Practice struct {
+	// Drill is its id.
+	Drill string
+	drill *drill
+	as    *Snapshot // with the practised emergency alone
+}
+
+// Practised answers the drill that is on, nil if none is.
+func (s *Snapshot) Practised(now time.Time) *Practice {
+	p := s.practice
+	if p == nil || now.UnixNano() < p.drill.start || now.UnixNano() >= p.drill.end {
+		return nil
+	}
+	return p
+}
+
+// Refuses reports whether the emergency would refuse a request that nothing else does.
+func (p *Practice) Refuses(r Request, now time.Time) bool {
+	return Decide(p.as, r, now).Emergency != ""
+}
+
+// Ends reports whether the emergency would end a session.
+func (p *Practice) Ends(s *Session, now time.Time) bool {
+	if !p.drill.cuts || !p.drill.cut.Bites(s.Admission, now) || p.drill.cut.Blocking && p.as.Administrator(s.User) {
+		return false
+	}
+	cut := p.drill.cut
+	if cut.Blocking {
+		cut.Selector = &emergencyv1.Selector{AccessGroups: p.as.FrozenGroups()}
+	}
+	if groups := cut.Selector.GetAccessGroups(); len(groups) > 0 && p.as.InGroups(s.Device, groups) {
+		cut.MemberDevices = []string{s.Device}
+	}
+	return cut.Selects(s)
+}
+
+// LetsThrough reports whether the emergency is a lockdown that names the user or the token.
+func (p *Practice) LetsThrough(user, token string) bool {
+	return slices.ContainsFunc(p.as.known.lockdowns, func(w window) bool {
+		return user != "" && slices.Contains(w.breakUsers, user) || token != "" && slices.Contains(w.breakTokens, token)
+	})
 }

@@ -99,6 +99,7 @@ func (g *Guard) state() *gatev1.GuardReport {
 	}
 	r := &gatev1.GuardReport{HeldRevision: held.String(), Live: live, OldestAdmission: oldest.String(), Cuts: g.progress.proto()}
 	if v := g.view.Load(); v != nil {
+		r.Drills = g.practised(v)
 		if old := g.age(v); old != never {
 			r.Age = durationpb.New(old)
 		}

@@ -106,6 +106,7 @@ type Guard struct {
 	count  counters
 	// progress is how many each recent cut has ended here.
 	progress progress
+	practice practice
 	changed  chan struct{}
 }
 
@@ -179,6 +180,7 @@ func (g *Guard) Check(c Caller) error {
 	verdict := g.judge(v, &c, now)
 	if verdict.Allowed() {
 		g.count.allowed.Add(1)
+		g.practise(v, &c, now)
 		return nil
 	}
 	g.count.refused.Add(1)

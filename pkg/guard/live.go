@@ -148,6 +148,56 @@ func named(name string, lists ...[]string) bool {
 	return slices.ContainsFunc(lists, func(list []string) bool { return slices.Contains(list, name) })
 }
 
+// practice is what the drill that is on, or was last, would have done.
+type practice struct {
+	mu      sync.Mutex
+	drill   string
+	refuses uint64
+	ends    uint32
+}
+
+// practise counts a request that is let through and that a drill would have refused. Nobody notices.
+func (g *Guard) practise(v *view, c *Caller, now time.Time) {
+	p := v.snapshot.Practised(now)
+	if p == nil || !p.Refuses(c.request(), now) {
+		return
+	}
+	g.practice.mu.Lock()
+	defer g.practice.mu.Unlock()
+	g.practice.turn(p.Drill)
+	g.practice.refuses++
+}
+
+func (p *practice) turn(drill string) {
+	if p.drill != drill {
+		p.drill, p.refuses, p.ends = drill, 0, 0
+	}
+}
+
+// practised is what the drill that is on, or was last, would have done so far.
+func (g *Guard) practised(v *view) []*emergencyv1.DrillProgress {
+	now, ends := g.config.Now(), uint32(0)
+	p := v.snapshot.Practised(now)
+	if p != nil {
+		g.each(func(l *entry) {
+			seen := emergency.Session{User: l.caller.User, Device: l.caller.Device, Connector: g.config.Name, Groups: l.groups, Admission: l.admission}
+			if p.Ends(&seen, now) && !p.LetsThrough(l.caller.User, l.caller.Token) {
+				ends++
+			}
+		})
+	}
+	g.practice.mu.Lock()
+	defer g.practice.mu.Unlock()
+	if p != nil {
+		g.practice.turn(p.Drill)
+		g.practice.ends = max(g.practice.ends, ends)
+	}
+	if g.practice.drill == "" {
+		return nil
+	}
+	return []*emergencyv1.DrillProgress{{Drill: g.practice.drill, WouldRefuse: g.practice.refuses, WouldEnd: g.practice.ends}}
+}
+
 // ended is what those read who are cut off.
 func (g *Guard) ended(c *emergency.Cut, now time.Time) *fault.Error {
 	reason := map[emergency.Kind]string{emergency.Lockdown: fault.Lockdown, emergency.Freeze: fault.Frozen, emergency.Lock: fault.Locked}[c.Kind]

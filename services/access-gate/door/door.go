@@ -32,7 +32,9 @@ const (
 type Deps struct {
 	View interface{ State() *watch.State }
 	// Stale reports whether the View is older than a strict gate may go by; nil where it goes by any.
-	Stale    func() bool
+	Stale func() bool
+	// Practise hears of each request that is let through, by what was known then; nil for nobody.
+	Practise func(known *emergency.Snapshot, r emergency.Request, now time.Time)
 	Texts    emergency.Texts
 	Attempts *attempt.Recorder
 	Now      func() time.Time
@@ -83,6 +85,7 @@ func (s *Service) decide(state *watch.State, a asked, err error, address string,
 		v.Reason = emergency.Stale
 	}
 	if v.Allowed() {
+		s.practise(state.Emergency, a.Request, now)
 		return a, v, nil
 	}
 	s.note(a, v, address)
@@ -92,6 +95,12 @@ func (s *Service) decide(state *watch.State, a asked, err error, address string,
 // stale reports whether nobody gets in, for it can't be told what is on. What stands behind a door is no way out of an emergency, so
 // that no administrator is excepted.
 func (s *Service) stale() bool { return s.deps.Stale != nil && s.deps.Stale() }
+
+func (s *Service) practise(known *emergency.Snapshot, r emergency.Request, now time.Time) {
+	if s.deps.Practise != nil {
+		s.deps.Practise(known, r, now)
+	}
+}
 
 // identify answers who asks for what.
 func (s *Service) identify(state *watch.State, q question, now time.Time) (asked, error) {

@@ -140,6 +140,7 @@ func (s *Service) inTheWay(q question, user string, what func() (namespace strin
 			s.note(asked{Request: r, enforcer: true}, v, q.address)
 			return s.deps.Texts.Refusal(v, r.Device), nil
 		}
+		s.practise(state.Emergency, r, now)
 	}
 	if s.stale() {
 		return s.deps.Texts.Refusal(emergency.Verdict{Reason: emergency.Stale}, r.Device), nil

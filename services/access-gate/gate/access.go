@@ -111,6 +111,9 @@ func (s *Service) decide(a *asker, r *gatev1.CheckRequest) (emergency.Request, e
 	if v.Allowed() && s.watch.Stale() && !excepted(a.state.Emergency, q) {
 		v.Reason = emergency.Stale
 	}
+	if v.Allowed() {
+		s.watch.Practise(a.state.Emergency, q, now)
+	}
 	return q, v, nil
 }
 

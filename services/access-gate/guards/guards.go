@@ -126,7 +126,7 @@ func (s *Service) beat(ctx context.Context, id string, hello, r *gatev1.GuardRep
 	data, err := proto.Marshal(&emergencyv1.Beat{
 		Enforcer: id, Service: service, BootId: hello.GetBootId(), Revision: r.GetHeldRevision(), Mode: hello.GetMode(),
 		OpenSessions: proto.Uint32(r.GetLive()), OldestAdmission: r.GetOldestAdmission(), Cuts: r.GetCuts(),
-		Age: r.GetAge(), Bound: hello.GetBound(),
+		Age: r.GetAge(), Bound: hello.GetBound(), Drills: r.GetDrills(),
 	})
 	if err == nil {
 		err = s.deps.Beat("beat."+service+"."+id, data)

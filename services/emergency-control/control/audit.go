@@ -88,6 +88,10 @@ func readEntry(stored journal.Entry) (*auditv1.AuditEntry, error) {
 	case entry.GetApprovalRecord() != nil:
 		a := entry.GetApprovalRecord()
 		e.Target, e.Detail, e.Approval = a.GetTarget(), strings.TrimSpace(a.GetId()+" "+a.GetAct()+" "+a.GetDetail()), a.GetId()
+	case entry.GetDrill() != nil:
+		e.Target, e.Detail = entry.GetDrill().GetId(), entry.GetDrill().GetPractice().GetKind().String()
+	case entry.GetDrillSchedule() != nil:
+		e.Target, e.Detail = entry.GetDrillSchedule().GetId(), entry.GetDrillSchedule().GetPractice().GetKind().String()
 	}
 	return e, nil
 }

@@ -22,6 +22,7 @@ import (
 	"portcullis.dev/services/emergency-control/checkpoint"
 	"portcullis.dev/services/emergency-control/condition"
 	"portcullis.dev/services/emergency-control/drift"
+	"portcullis.dev/services/emergency-control/drill"
 	"portcullis.dev/services/emergency-control/hold"
 	"portcullis.dev/services/emergency-control/measure"
 	"portcullis.dev/services/emergency-control/ticket"
@@ -60,6 +61,7 @@ type Service struct {
 	// previews makes and checks their digests.
 	previews drift.Sealer
 	signer   checkpoint.Signer
+	drills   *drill.Service
 }
 
 // New answers the service; Run starts it.
@@ -82,6 +84,7 @@ func New(c Config, d Deps) *Service {
 			return asked{justification: strings.TrimSpace(justification), governance: strings.TrimSpace(governance)}.reasons(policy)
 		},
 	})
+	s.drills = drill.New(s.drillDeps(d))
 	return s
 }
 
@@ -96,6 +99,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	auditv1.RegisterCheckpointsServer(r, s)
 	s.holds.Register(r)
 	s.reports.Register(r)
+	s.drills.Register(r)
 }
 
 // Ready is closed once the record has been read and can be appended to.
@@ -126,6 +130,7 @@ func (s *Service) Run(ctx context.Context) error {
 		close(s.ready)
 		g.Go(func() error { return s.signer.Heads.Run(ctx) })
 		g.Go(func() error { return s.publisher().Run(ctx) })
+		g.Go(func() error { return s.drills.Run(ctx) })
 		return s.schedule(ctx)
 	})
 	if err = g.Wait(); ended() != nil { // what broke off then did so because of it
@@ -155,6 +160,7 @@ func (s *Service) hear(ctx context.Context) error {
 		if beat := readBeat(subject, data); beat != nil {
 			s.condition.Hear(beat)
 			s.receipts.take(beat)
+			s.drills.Hear(beat)
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/emergency-control/approval"
+	"portcullis.dev/services/emergency-control/drill"
 	"portcullis.dev/services/internal/journal"
 )
 
@@ -42,6 +43,7 @@ type ledger struct {
 	policy   *emergencyv1.Policy
 	requests map[string]request
 	grants   map[string]uint64
+	drills   *drill.Book
 	// approvals is what takes a second administrator.
 	approvals *approval.Book
 	moved     chan struct{} // closed and replaced whenever the fold moves
@@ -60,7 +62,7 @@ type request struct {
 func newLedger(c Config, now func() time.Time, log *slog.Logger) *ledger {
 	return &ledger{
 		key: c.Key, product: c.Product, now: now, log: log, chain: audit.NewChain(c.Trust),
-		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{}, approvals: approval.NewBook(),
+		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{}, approvals: approval.NewBook(), drills: drill.NewBook(),
 		moved: make(chan struct{}), ready: make(chan struct{}), written: func(*emergencyv1.Emergency) {},
 	}
 }
@@ -143,6 +145,10 @@ func (l *ledger) fold(entry *emergencyv1.Entry) {
 			l.written(e)
 		}
 	}
+	if d := entry.GetDrill(); d != nil && l.live {
+		l.written(drill.Shadow(d))
+	}
+	l.drills.Take(entry)
 	if p := entry.GetPolicy(); p != nil {
 		l.policy = p
 	}

@@ -47,33 +47,19 @@ func (s *Service) preview(ctx context.Context, r *emergencyv1.PreviewRequest) (*
 	p := &emergencyv1.PreviewResponse{Time: timestamppb.New(now)}
 	ctx, cancel := context.WithTimeout(ctx, previewPatience)
 	defer cancel()
-	switch {
-	case r.GetTermination() != nil:
-		e, err := s.termination(r.GetTermination(), now)
-		if err != nil {
-			return nil, err
-		}
+	e, err := s.checked(ctx, r, now)
+	if err != nil {
+		return nil, err
+	}
+	switch e.GetKind() {
+	case emergencyv1.Emergency_TERMINATION:
 		s.previewSessions(ctx, p, e.GetSelector())
-	case r.GetFreeze() != nil:
-		e, err := s.freeze(r.GetFreeze(), now)
-		if err != nil {
-			return nil, err
-		}
+	case emergencyv1.Emergency_FREEZE:
 		s.previewFreeze(ctx, p, e)
-	case r.GetLockdown() != nil:
-		e, err := s.lockdown(r.GetLockdown(), now)
-		if err != nil {
-			return nil, err
-		}
+	case emergencyv1.Emergency_LOCKDOWN:
 		s.previewLockdown(ctx, p, e)
-	case r.GetLock() != nil:
-		e, err := s.lock(ctx, r.GetLock(), now)
-		if err != nil {
-			return nil, err
-		}
-		s.previewLock(ctx, p, e.GetSelector())
 	default:
-		return nil, fault.New(fault.InvalidArgument, "Say what to preview: termination, freeze, lockdown or lock, as its own call takes it")
+		s.previewLock(ctx, p, e.GetSelector())
 	}
 	s.previewPeople(ctx, p, r, now)
 	return p, nil
@@ -141,6 +127,21 @@ func (s *Service) previewPeople(ctx context.Context, p *emergencyv1.PreviewRespo
 		out = slices.Delete(out, i, i+1)
 	}
 	p.SignIns, p.SignInUsers = uint32(len(out)), firstOf(out)
+}
+
+// checked is what a request would apply, or why it would not.
+func (s *Service) checked(ctx context.Context, r *emergencyv1.PreviewRequest, now time.Time) (*emergencyv1.Emergency, error) {
+	switch {
+	case r.GetTermination() != nil:
+		return s.termination(r.GetTermination(), now)
+	case r.GetFreeze() != nil:
+		return s.freeze(r.GetFreeze(), now)
+	case r.GetLockdown() != nil:
+		return s.lockdown(r.GetLockdown(), now)
+	case r.GetLock() != nil:
+		return s.lock(ctx, r.GetLock(), now)
+	}
+	return nil, fault.New(fault.InvalidArgument, "Say what is meant: termination, freeze, lockdown or lock, as its own call takes it")
 }
 
 // seenBy is what a preview has counted, of which request.

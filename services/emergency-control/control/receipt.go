@@ -61,6 +61,7 @@ type timing struct {
 	held     map[string]time.Time
 	ended    map[string]uint32 // by connector and life
 	lastEnd  time.Time
+	drill    bool
 }
 
 func newReceipts(now func() time.Time) *receipts {
@@ -91,7 +92,7 @@ func (r *receipts) durable(e *emergencyv1.Emergency) {
 
 // timing begins with what enforcers have said already: they may be faster than our own acknowledgement.
 func (r *receipts) timing(e *emergencyv1.Emergency) *timing {
-	t := &timing{revision: first(e), created: e.GetCreateTime().AsTime(), held: map[string]time.Time{}, ended: map[string]uint32{}}
+	t := &timing{drill: e.GetKind() == emergencyv1.Emergency_KIND_UNSPECIFIED, revision: first(e), created: e.GetCreateTime().AsTime(), held: map[string]time.Time{}, ended: map[string]uint32{}}
 	if !t.revision.Less(latest(e)) {
 		t.durable = r.now()
 	}
@@ -152,7 +153,7 @@ func (r *receipts) take(beat *emergencyv1.Beat) {
 // enforced measures how long after its record an emergency was held. Of one that this process did not see being written
 // nothing is known.
 func (r *receipts) enforced(e *enforcer, t *timing, at time.Time) {
-	if !t.durable.IsZero() && !e.beat.GetUnreachable() {
+	if !t.durable.IsZero() && !e.beat.GetUnreachable() && !t.drill {
 		r.measure.Held(e.beat.GetService(), at.Sub(t.created))
 	}
 }

@@ -2,10 +2,13 @@ package control
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/drill"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/who"
 )
 
 // schedule writes the edges of windows, STARTED and ENDED, for the record: nobody waits for them to
@@ -57,6 +60,47 @@ func missingEdge(e *emergencyv1.Emergency) (time.Time, bool) {
 		return time.Time{}, false // a lock that goes on until somebody lifts it
 	}
 	return e.GetEndTime().AsTime(), true
+}
+
+// drillDeps is the record as drills need it.
+func (s *Service) drillDeps(d Deps) drill.Deps {
+	return drill.Deps{
+		Book: s.ledger.drills, Once: s.drillOnce, Check: s.checked, Moved: s.ledger.next, Arrive: s.arrive, Now: d.Now, Log: d.Log,
+		Revision:      func(sequence uint64) string { return s.ledger.revision(sequence).String() },
+		Receipts:      func(e *emergencyv1.Emergency) []*emergencyv1.Receipt { return s.receipts.of(e, s.now()) },
+		Administrator: func(user string) bool { return s.watch.State().Emergency.Administrator(user) },
+		Append: func(ctx context.Context, make func(uint64) ([]*emergencyv1.Entry, error)) error {
+			_, err := s.ledger.append(ctx, make)
+			return err
+		},
+	}
+}
+
+// drillOnce goes the way of an apply: reasons, the grant, one entry, and a moment in which the doors may hold it.
+func (s *Service) drillOnce(ctx context.Context, ask drill.Ask, make drill.Draft) (*emergencyv1.Entry, error) {
+	hash, err := hashOf(ask.Message)
+	if err != nil {
+		return nil, err
+	}
+	a := asked{
+		caller: who.FromContext(ctx), purpose: drill.Purpose, grant: ask.Grant, requestID: ask.RequestID, hash: hash, free: ask.Free,
+		justification: strings.TrimSpace(ask.Justification), governance: strings.TrimSpace(ask.Governance),
+	}
+	if err := s.takes(ctx, a); err != nil {
+		return nil, err
+	}
+	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
+		if !a.free {
+			if err := a.reasons(s.ledger.policy); err != nil {
+				return nil, err
+			}
+		}
+		return make(next, envelope)
+	})
+	if err == nil {
+		s.receipts.settle(ctx, revisionOf(entry))
+	}
+	return entry, err
 }
 
 func (s *Service) writeEdges(ctx context.Context) error {

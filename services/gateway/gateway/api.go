@@ -66,6 +66,7 @@ func register(mux *runtime.ServeMux, dial func(string) (grpc.ClientConnInterface
 		rpc.Control: func(c grpc.ClientConnInterface) error {
 			return errors.Join(
 				emergencyv1.RegisterEmergenciesHandlerClient(ctx, mux, emergencyv1.NewEmergenciesClient(c)),
+				emergencyv1.RegisterDrillsHandlerClient(ctx, mux, emergencyv1.NewDrillsClient(c)),
 				emergencyv1.RegisterHoldsHandlerClient(ctx, mux, emergencyv1.NewHoldsClient(c)),
 				emergencyv1.RegisterApprovalsHandlerClient(ctx, mux, emergencyv1.NewApprovalsClient(c)),
 				emergencyv1.RegisterTicketsHandlerClient(ctx, mux, emergencyv1.NewTicketsClient(c)),

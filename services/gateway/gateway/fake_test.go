@@ -245,6 +245,7 @@ type fakeControl struct {
 	emergencyv1.UnimplementedHoldsServer
 	emergencyv1.UnimplementedApprovalsServer
 	emergencyv1.UnimplementedTicketsServer
+	emergencyv1.UnimplementedDrillsServer
 	auditv1.UnimplementedAuditServer
 	*world
 }
@@ -333,6 +334,7 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	emergencyv1.RegisterHoldsServer(server, control)
 	emergencyv1.RegisterApprovalsServer(server, control)
 	emergencyv1.RegisterTicketsServer(server, control)
+	emergencyv1.RegisterDrillsServer(server, control)
 	auditv1.RegisterAuditServer(server, control)
 	auditv1.RegisterReportsServer(server, auditv1.UnimplementedReportsServer{})
 	notifier := fakeNotifier{world: w}

@@ -135,6 +135,7 @@ func openGuarded(t testing.TB, n network, change ...func(*Deps)) (p *public, r *
 			emergencyv1.RegisterHoldsServer(s, emergencyv1.UnimplementedHoldsServer{})
 			emergencyv1.RegisterApprovalsServer(s, emergencyv1.UnimplementedApprovalsServer{})
 			emergencyv1.RegisterTicketsServer(s, emergencyv1.UnimplementedTicketsServer{})
+			emergencyv1.RegisterDrillsServer(s, emergencyv1.UnimplementedDrillsServer{})
 			auditv1.RegisterAuditServer(s, fakeControl{world: w})
 		},
 	} {

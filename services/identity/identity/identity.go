@@ -41,6 +41,8 @@ type Deps struct {
 	View    View
 	// Stale reports whether the View is older than a strict service may go by; nil where it goes by any.
 	Stale func() bool
+	// Practise hears of each sign-in that is let through, by what was known then; nil for nobody.
+	Practise func(known *emergency.Snapshot, r emergency.Request, now time.Time)
 	// Roll is fed with the stream IDENTITY, in order, before the View shows it.
 	Roll *people.Roll
 	// Acts notes what takes a grant, in the name of the caller.

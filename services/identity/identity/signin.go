@@ -166,6 +166,9 @@ func (s *Service) letIn(name string, known entrance) error {
 	if s.deps.Stale != nil && s.deps.Stale() && !known.emergencies.Administrator(name) {
 		return rpc.Stale(s.deps.Texts)
 	}
+	if s.deps.Practise != nil {
+		s.deps.Practise(known.emergencies, emergency.Request{User: name, Channel: emergency.Interactive}, known.now)
+	}
 	return nil
 }
 

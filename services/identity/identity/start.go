@@ -114,7 +114,7 @@ func start(h *run.Host, announce func(Bootstrap) error) (run.Service, error) {
 	roll := people.NewRoll()
 	h.Watch.Tap(watch.Identity, roll.Put)
 	return New(c, Deps{
-		Journal: h.Journal, View: h.Watch, Stale: h.Watch.Stale, Roll: roll, Acts: forwarding{emergencyv1.NewActsClient(control)}, Box: box,
+		Journal: h.Journal, View: h.Watch, Stale: h.Watch.Stale, Practise: h.Watch.Practise, Roll: roll, Acts: forwarding{emergencyv1.NewActsClient(control)}, Box: box,
 		Texts: h.Texts, Log: h.Log, Now: h.Now, Announce: announce, Attempts: attempts,
 		Enforce: func(ctx context.Context) error { return h.Enforce(ctx, nil) },
 	})

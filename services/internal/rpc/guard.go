@@ -131,6 +131,9 @@ func (s *Server) shut(state *watch.State, row Row, c who.Caller, now time.Time) 
 		if err := Shut(s.config.Texts, verdict, now); err != nil {
 			return err
 		}
+		if s.config.Practise != nil {
+			s.config.Practise(state.Emergency, emergency.Request{User: c.User, Token: c.Token, Owner: c.Owner, Channel: c.Channel}, now)
+		}
 	}
 	if c.Token != "" {
 		if cut, revoked := state.Emergency.TokenRevoked(c.Token, c.Admission, now); revoked {

@@ -52,6 +52,8 @@ type Config struct {
 	Texts   emergency.Texts
 	// Stale reports whether the View is older than this strict service may go by; nil where it goes by any.
 	Stale func() bool
+	// Practise hears of each request that is let through, by what was known then; nil for nobody.
+	Practise func(known *emergency.Snapshot, r emergency.Request, now time.Time)
 	// Credentials say which service is on the other end: Pipes.Credentials or TLS.Server.
 	Credentials credentials.TransportCredentials
 	Now         func() time.Time

@@ -100,6 +100,8 @@ func emergencyRows() map[string]Row {
 	public := []string{Gateway}
 	panel := Row{Owner: Control, Carry: public, Need: []string{who.ControlEmergencies}, Old: OldAdministrators}
 	read := Row{Owner: Control, Carry: public, Need: []string{who.Read, who.ControlEmergencies}, Old: OldAdministrators}
+	// An exercise is nobody's way out: who can't tell what is on lets nobody begin one.
+	drill, drills := Row{Owner: Control, Carry: public, Need: panel.Need}, Row{Owner: Control, Carry: public, Need: read.Need}
 	audit := Row{Owner: Control, Carry: public, Need: []string{who.ReadAudit}}
 	return map[string]Row{
 		"emergency.v1.Emergencies/ApplyTermination":  panel,
@@ -125,9 +127,16 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Emergencies/WatchEmergency":    read,
 		"emergency.v1.Emergencies/ListEnforcers":     read,
 
-		"emergency.v1.Approvals/DecideApproval": panel,
-		"emergency.v1.Approvals/ListApprovals":  read,
-		"emergency.v1.Tickets/CheckTicket":      panel,
+		"emergency.v1.Approvals/DecideApproval":   panel,
+		"emergency.v1.Approvals/ListApprovals":    read,
+		"emergency.v1.Tickets/CheckTicket":        panel,
+		"emergency.v1.Drills/CreateDrill":         drill,
+		"emergency.v1.Drills/CancelDrill":         drill,
+		"emergency.v1.Drills/GetDrill":            drills,
+		"emergency.v1.Drills/ListDrills":          drills,
+		"emergency.v1.Drills/CreateDrillSchedule": drill,
+		"emergency.v1.Drills/DeleteDrillSchedule": drill,
+		"emergency.v1.Drills/ListDrillSchedules":  drills,
 
 		"emergency.v1.Holds/PlaceHold":      panel,
 		"emergency.v1.Holds/ListHolds":      read,

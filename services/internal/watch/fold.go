@@ -99,6 +99,8 @@ func (f *fold) putEmergency(e journal.Entry) error {
 			f.release(id)
 		}
 		f.emergency.PutEmergency(entry.GetEmergency())
+	case entry.GetDrill() != nil:
+		f.emergency.PutDrill(entry.GetDrill())
 	case entry.GetPolicy() != nil:
 		f.emergency.PutPolicy(entry.GetPolicy())
 	case entry.GetKey() != nil:

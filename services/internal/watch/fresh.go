@@ -74,6 +74,12 @@ func (w *Watcher) Vouch() (old time.Duration, ok bool) {
 
 // Tell adds to a beat how fresh the view is.
 func (w *Watcher) Tell(b *emergencyv1.Beat) {
+	if state := w.State(); state != nil {
+		if p := state.Emergency.Practised(w.config.Now()); p != nil {
+			w.practice.of(p.Drill) // that it would have refused nobody is told, too
+		}
+	}
+	b.Drills = w.practice.told()
 	b.Mode, b.Bound = emergencyv1.Enforcer_BEST_EFFORT, durationpb.New(w.config.Staleness.Bound)
 	if w.config.Staleness.Strict {
 		b.Mode = emergencyv1.Enforcer_STRICT

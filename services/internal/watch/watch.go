@@ -75,6 +75,7 @@ type Watcher struct {
 	proven   atomic.Pointer[age.Moment]
 	memory   *memory       // nil for none
 	came     atomic.Uint64 // entries
+	practice practice      // what a drill would have refused
 
 	mu          sync.Mutex // guards all below
 	forgotten   bool       // it has been said that nothing is known

@@ -90,7 +90,7 @@ func (b *Broker) publish(h *host, unreachable bool) {
 // with that, and lets in nobody whom the gate does not. Callers hold the host's lock.
 func (b *Broker) tellOf(h *host, beat *emergencyv1.Beat) {
 	b.deps.Tell(beat)
-	beat.Mode = emergencyv1.Enforcer_BEST_EFFORT
+	beat.Mode, beat.Drills = emergencyv1.Enforcer_BEST_EFFORT, b.practised(h)
 	if beat.Age != nil {
 		beat.Age = durationpb.New(beat.GetAge().AsDuration() + max(0, b.config.Now().Sub(h.heard)))
 	}
@@ -122,6 +122,25 @@ func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
 		}
 	}
 	return cuts
+}
+
+// practised counts what a drill that is on would end there. Nothing of it is said to the connector. Callers hold the host's lock.
+func (b *Broker) practised(h *host) []*emergencyv1.DrillProgress {
+	state, now := b.deps.View.State(), b.config.Now()
+	if state == nil {
+		return nil
+	}
+	p := state.Emergency.Practised(now)
+	if p == nil {
+		return nil
+	}
+	told := &emergencyv1.DrillProgress{Drill: p.Drill}
+	for _, s := range h.sessions {
+		if p.Ends(seen(s), now) {
+			told.WouldEnd++
+		}
+	}
+	return []*emergencyv1.DrillProgress{told}
 }
 
 func (b *Broker) selected(h *host, cut *emergency.Cut, known *emergency.Snapshot, now time.Time) (open uint32) {
