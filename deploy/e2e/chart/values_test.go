@@ -105,7 +105,7 @@ func TestEverySettingOfAServiceIsTheChartsOrYours(t *testing.T) {
 	configs := of[corev1.ConfigMap](objects(t, values{}))
 	// nats-user is the service's name; instance is in the environment; files hold the rest.
 	never := []string{"config", "instance", "nats-user", "nats-password", "admin-password", "admin-totp-secret", "redis-password", "redis-cluster", "redis-sentinel-password",
-		"oidc-client-secret", "oidc-ca", "kubernetes-cluster", "kubernetes-parameter", "kubernetes-api", "kubernetes-token-file", "kubernetes-ca",
+		"oidc-client-secret", "oidc-ca", "ticket-credential", "ticket-ca", "kubernetes-cluster", "kubernetes-parameter", "kubernetes-api", "kubernetes-token-file", "kubernetes-ca",
 		"kubectl", "kubectl-cert", "kubectl-key"}
 	for _, service := range services {
 		binary, err := stack.Binary(service)

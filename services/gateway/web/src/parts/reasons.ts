@@ -21,7 +21,7 @@ const isolated = (text: string) => `\u2068${text}\u2069`
 
 function words(refusal: Refusal): Record<string, string> {
   const details = Object.entries(refusal.details).filter((d): d is [string, string] => typeof d[1] === 'string')
-  return Object.fromEntries(details.map(([key, value]) => [key, key === 'permission' ? permission(value) : key === 'until' ? dateTime(value) : isolated(value)]))
+  return Object.fromEntries(details.map(([key, value]) => [key, key === 'permission' ? permission(value) : key === 'until' || key === 'expireTime' ? dateTime(value) : isolated(value)]))
 }
 
 function permission(name: string): string {
@@ -32,7 +32,7 @@ function permission(name: string): string {
 /** The most exact text that there is for a refusal. */
 function textOf({ reason, details }: Refusal, field?: string): string | undefined {
   const of = (key: string) => (typeof details[key] === 'string' && details[key] !== '' ? key : undefined)
-  const ways = [details.rule, details.cause, of('names'), of('pattern'), field, details.status, of('permission'), of('name') && 'called', of('requestId'), of('until'), of('acted')]
+  const ways = [details.rule, details.cause, of('names'), of('pattern'), field, details.status, of('permission'), of('name') && 'called', of('approval'), details.state, of('requestId'), of('until'), of('acted')]
   const key = ways.map((way) => `${reason}-${way}`).find((one) => known.has(one))
   return key ?? (known.has(reason) ? reason : undefined)
 }

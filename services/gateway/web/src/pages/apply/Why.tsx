@@ -1,4 +1,5 @@
 import IconTicket from '@tabler/icons-react/dist/esm/icons/IconTicket.mjs'
+import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { api, ask } from '../../api/client'
@@ -70,6 +71,7 @@ export function Why({ justification, governance, set, toWord, disabled, refused,
               onChange={(e) => set({ governance: e.target.value })}
             />
           </div>
+          <Ticket code={governance.trim()} />
           {policy.pattern && <p className={`hint${off ? ' red' : ''}`} id="governance-hint"><span>{t(off ? 'patternOff' : 'pattern')} <code>{policy.pattern}</code></span></p>}
         </div>
         {children && <div className="opts">{children}</div>}
@@ -77,6 +79,20 @@ export function Why({ justification, governance, set, toWord, disabled, refused,
       {below}
     </>
   )
+}
+
+/** What the ticket is called, before anything is done with it. */
+function Ticket({ code }: { code: string }) {
+  const t = apply.useTexts()
+  const { policy } = usePolicy()
+  const [settled] = useDebouncedValue(code, 500)
+  const { data } = useQuery({
+    queryKey: ['ticket', settled], enabled: policy?.ticketCheck === 'ON' && settled !== '', staleTime: 30_000, retry: false,
+    queryFn: () => ask(api.POST('/v1/tickets:check', { body: { code: settled } })),
+  })
+  if (!data || settled !== code) return null
+  const missing = data.state === 'MISSING'
+  return <p className={`hint${missing ? ' red' : ''}`} role="status">{data.state === 'FOUND' ? <bdi>{data.title || t('ticketFound')}</bdi> : t(missing ? 'ticketMissing' : 'ticketUnchecked')}</p>
 }
 
 export function Option({ on, set, disabled, children }: { on: boolean; set: (on: boolean) => void; disabled: boolean; children: ReactNode }) {

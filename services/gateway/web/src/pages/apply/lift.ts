@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useCallback, useState } from 'react'
-import { api, ask } from '../../api/client'
+import { api, ask, Refusal } from '../../api/client'
 import type { Emergency } from '../../app/posture'
 import type { Grant } from '../../parts/GrantStep'
 import { stepOf } from './draft'
@@ -44,6 +44,8 @@ export function useLift(verb: Verb, id: string) {
   useKept(`${verb}.${id}`, why)
   const [refusal, setRefusal] = useState<{ error: unknown; step: Step }>()
   const once = useOnce<Body, Emergency>(`${verb}.${id}`, (body, signal) => send(verb, id, body, signal), () => void go({ to: '/emergencies/$id', params: { id }, replace: true }), (error) => {
+    // It is on record and waits there, where the others look for it.
+    if (error instanceof Refusal && error.reason === 'APPROVAL_REQUIRED') return void go({ to: '/emergencies/$id', params: { id }, replace: true })
     const step = stepOf(error)
     if (step === 'prove') setGrant(undefined)
     setRefusal({ error, step })

@@ -71,7 +71,8 @@ export function useOnce<B extends object, A>(key: string, send: (body: B & { req
         return
       } catch (error) {
         if (!open(error)) {
-          if (!(asked && mute(error))) keep(key, { requestId })
+          // What waits for an approval is on record under this id: wanted again it is another request.
+          if (!(asked && mute(error))) keep(key, { requestId: error instanceof Refusal && error.reason === 'APPROVAL_REQUIRED' ? newId() : requestId })
           return settle(error)
         }
         setPhase('asking')

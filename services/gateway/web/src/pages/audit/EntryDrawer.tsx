@@ -41,7 +41,8 @@ function Fields({ of }: { of: Entry }) {
         {isEmergency(of.target) ? <Link to="/emergencies/$id" params={{ id: of.target ?? '' }}>{t('openEmergency', { id: of.target })}</Link> : of.target && <bdi>{of.target}</bdi>}
       </Field>
       <Field name={t('detail')}>{of.detail && <bdi>{of.detail}</bdi>}</Field>
-      <Field name={t('ticket')}>{of.governanceCode && <bdi className="mono">{of.governanceCode}</bdi>}</Field>
+      <Field name={t('ticket')}>{of.governanceCode && <><bdi className="mono">{of.governanceCode}</bdi> <bdi>{of.ticketCheck?.title}</bdi>{of.ticketCheck?.state === 'NOT_CHECKED' && <b>{t('notChecked', { why: of.ticketCheck.why })}</b>}</>}</Field>
+      <Field name={t('approval')}>{of.approval && <span className="mono">{of.approval}</span>}</Field>
       <Field name={t('justification')}>{of.justification && <bdi className="text">{of.justification}</bdi>}</Field>
       <Field name={t('request')}>{of.requestId && <span className="mono">{of.requestId}</span>}</Field>
       <Field name={t('revision')}><span className="mono">{of.revision}</span></Field>

@@ -46,7 +46,7 @@ function Row({ of, open }: { of: Entry; open: () => void }) {
       <td className="actor"><bdi>{of.actor}</bdi></td>
       <td className="what"><span className="m">{what}</span>{kind && <span className="xs mono dim kind">{kind}</span>}</td>
       <td className="target"><bdi>{of.target}</bdi></td>
-      <td className="ticket mono"><bdi>{of.governanceCode}</bdi></td>
+      <td className="ticket mono"><bdi>{of.governanceCode}</bdi>{of.ticketCheck?.state === 'NOT_CHECKED' && <b className="xs block">{t('unchecked')}</b>}</td>
       <td className="justification"><bdi>{of.justification}</bdi></td>
       <td className="revision mono dim nw">{of.revision}</td>
     </tr>

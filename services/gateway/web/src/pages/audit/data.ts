@@ -4,7 +4,7 @@ export type Entry = Schemas['AuditEntry']
 export type Change = NonNullable<Entry['change']>
 export type Wanted = { change?: string; actor?: string; target?: string }
 
-export const changes = ['APPLIED', 'SCHEDULED', 'STARTED', 'ENDED', 'CANCELLED', 'SHORTENED', 'POLICY_CHANGED', 'ACT', 'KEY_ROTATED', 'RESTORED', 'DRILL_STARTED', 'DRILL_ENDED', 'DRILL_SCHEDULE_CHANGED', 'GENESIS'] as const
+export const changes = ['APPLIED', 'SCHEDULED', 'STARTED', 'ENDED', 'CANCELLED', 'SHORTENED', 'POLICY_CHANGED', 'ACT', 'APPROVAL_REQUESTED', 'APPROVAL_GRANTED', 'APPROVAL_DENIED', 'KEY_ROTATED', 'RESTORED', 'DRILL_STARTED', 'DRILL_ENDED', 'DRILL_SCHEDULE_CHANGED', 'GENESIS'] as const
 
 export const pageSize = 50
 const exportPage = 1000

@@ -15,7 +15,7 @@ export const words = texts(
     verify: 'Verify it offline', verifyText: 'Download the signed record, then run this wherever you trust the machine. With --key FILE it uses a key that you kept, with --checkpoint FILE it must contain a head that you kept.',
     copyCommand: 'Copy the command', copyHash: 'Copy the hash', downloadRecord: 'Download the signed record', mayNot: 'Your role does not show the record. Ask somebody who has System.Audit.Read.',
     CHANGE_UNSPECIFIED: 'Unknown', GENESIS: 'Record begun', APPLIED: 'Applied', SCHEDULED: 'Scheduled', STARTED: 'Started', ENDED: 'Ended', CANCELLED: 'Cancelled',
-    SHORTENED: 'Shortened', POLICY_CHANGED: 'Policy changed', ACT: 'Guarded act', KEY_ROTATED: 'Key rotated', RESTORED: 'Restored from a backup', DRILL_STARTED: 'Drill started', DRILL_ENDED: 'Drill ended', DRILL_SCHEDULE_CHANGED: 'Drill schedule changed',
+    SHORTENED: 'Shortened', POLICY_CHANGED: 'Policy changed', ACT: 'Guarded act', APPROVAL_REQUESTED: 'Approval requested', APPROVAL_GRANTED: 'Approved', APPROVAL_DENIED: 'Denied', approval: 'Approval', notChecked: 'not looked up: {{why}}', unchecked: 'not looked up', KEY_ROTATED: 'Key rotated', RESTORED: 'Restored from a backup', DRILL_STARTED: 'Drill started', DRILL_ENDED: 'Drill ended', DRILL_SCHEDULE_CHANGED: 'Drill schedule changed',
   },
   {
     title: 'Auditoria', evidence: 'Evidências', text: 'Cada emergência, mudança de política e ato protegido, em uma cadeia de hashes.',
@@ -30,6 +30,6 @@ export const words = texts(
     verify: 'Verificar offline', verifyText: 'Baixe o registro assinado e execute isto em uma máquina de confiança. Com --key ARQUIVO usa uma chave guardada por você; com --checkpoint ARQUIVO o registro precisa conter uma ponta guardada por você.',
     copyCommand: 'Copiar o comando', copyHash: 'Copiar o hash', downloadRecord: 'Baixar o registro assinado', mayNot: 'Seu papel não mostra o registro. Peça a quem tem System.Audit.Read.',
     CHANGE_UNSPECIFIED: 'Desconhecido', GENESIS: 'Registro iniciado', APPLIED: 'Aplicado', SCHEDULED: 'Agendado', STARTED: 'Iniciado', ENDED: 'Terminado', CANCELLED: 'Cancelado',
-    SHORTENED: 'Encurtado', POLICY_CHANGED: 'Política alterada', ACT: 'Ato protegido', KEY_ROTATED: 'Chave trocada', RESTORED: 'Restaurado de um backup', DRILL_STARTED: 'Simulado iniciado', DRILL_ENDED: 'Simulado encerrado', DRILL_SCHEDULE_CHANGED: 'Agenda de simulados alterada',
+    SHORTENED: 'Encurtado', POLICY_CHANGED: 'Política alterada', ACT: 'Ato protegido', APPROVAL_REQUESTED: 'Aprovação pedida', APPROVAL_GRANTED: 'Aprovado', APPROVAL_DENIED: 'Negado', approval: 'Aprovação', notChecked: 'não consultado: {{why}}', unchecked: 'não consultado', KEY_ROTATED: 'Chave trocada', RESTORED: 'Restaurado de um backup', DRILL_STARTED: 'Simulado iniciado', DRILL_ENDED: 'Simulado encerrado', DRILL_SCHEDULE_CHANGED: 'Agenda de simulados alterada',
   },
 )

@@ -5,6 +5,7 @@ import { useNow } from '../../app/clock'
 import { time } from '../../app/format'
 import { useTitle } from '../../app/title'
 import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
+import { Approvals } from '../approvals/Approvals'
 import { asOf, kindOf } from '../reports/emergency'
 import { Facts } from '../reports/Facts'
 import { paths } from '../reports/search'
@@ -54,6 +55,7 @@ function Page({ of, stale }: { of: Snapshot; stale: boolean }) {
       <Heading of={e} title={title} />
       <Say text={spoken} />
       {stale && <p className="note" role="status">{t('stale', { time: time(of.time) })}</p>}
+      <Approvals target={e.id} />
       <Progress of={e} figures={figures} receipts={of.receipts} />
       <div className="grid g2">
         <div className="col">

@@ -1,4 +1,5 @@
 import { startTransition, useEffect, useState } from 'react'
+import { Approvals } from '../approvals/Approvals'
 import { Enforcers } from './Enforcers'
 import { Hero } from './Hero'
 import { HistoryCard } from './HistoryCard'
@@ -17,6 +18,7 @@ export function Overview() {
   return (
     <div className="overview">
       <Hero />
+      <Approvals />
       {rest && (
         <>
           <div className="grid g2">

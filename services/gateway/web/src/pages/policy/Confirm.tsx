@@ -78,7 +78,8 @@ function useSave({ policy, why, grant, done, refuse, spent }: { policy: Draft; w
     onSuccess: done,
     onError: (error) => {
       if (!(error instanceof Refusal)) return
-      if (/^(GRANT|MFA)/.test(error.reason)) spent()
+      if (/^(GRANT|MFA|APPROVAL)/.test(error.reason)) spent()
+      if (error.reason === 'APPROVAL_REQUIRED') intent.current = { of: '', requestId: '' }
       refuse(error)
     },
   })
@@ -106,5 +107,7 @@ function linesOf(policy: Policy, d: Draft, t: ReturnType<typeof words.useTexts>,
     : []))
   if (d.governancePattern !== undefined) lines.unshift(t('fromTo', { name: t('pattern'), from: policy.governancePattern || t('emptyPattern'), to: d.governancePattern || t('emptyPattern') }))
   if (d.governanceCode) lines.unshift(t('fromTo', { name: t('governance'), from: t(policy.governanceCode ?? 'OPTIONAL'), to: t(d.governanceCode) }))
+  if (d.ticketCheck) lines.push(t('fromTo', { name: t('ticketCheck'), from: t(policy.ticketCheck === 'ON' ? 'on' : 'off'), to: t(d.ticketCheck === 'ON' ? 'on' : 'off') }))
+  if (d.secondAdministrator !== undefined) lines.push(t('fromTo', { name: t('secondAdministrator'), from: t(policy.secondAdministrator ? 'on' : 'off'), to: t(d.secondAdministrator ? 'on' : 'off') }))
   return lines
 }

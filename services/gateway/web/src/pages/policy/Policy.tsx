@@ -11,6 +11,7 @@ import { Confirm } from './Confirm'
 import { changed, type Draft, type Policy as Policy_ } from './draft'
 import { Governance } from './Governance'
 import './policy.css'
+import { Second } from './Second'
 import { words } from './text'
 
 /** The one policy: what an emergency asks for, and whom a lockdown lets through. */
@@ -53,6 +54,7 @@ function Editor({ policy, changes }: { policy: Policy_; changes: boolean }) {
       {!changes && <p className="note" role="note">{t('readOnly')}</p>}
       <div className="pgrid">
         <Governance policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'governancePattern')} />
+        <Second policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'ticketCheck')} />
         <BreakGlass policy={shown} before={policy} set={set} disabled={!changes} refused={refused} />
       </div>
       {Object.keys(difference).length > 0 && (

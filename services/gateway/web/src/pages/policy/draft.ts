@@ -1,7 +1,7 @@
 import type { Schemas } from '../../api/client'
 
 export type Policy = Schemas['Policy']
-export type Draft = Partial<Pick<Policy, 'governanceCode' | 'governancePattern' | 'breakGlassUsers' | 'breakGlassTokens'>>
+export type Draft = Partial<Pick<Policy, 'governanceCode' | 'governancePattern' | 'breakGlassUsers' | 'breakGlassTokens' | 'secondAdministrator' | 'ticketCheck'>>
 export type Lists = 'breakGlassUsers' | 'breakGlassTokens'
 
 export const mostNames = 50

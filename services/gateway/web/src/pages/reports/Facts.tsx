@@ -37,7 +37,7 @@ export function Facts({ of }: { of: Emergency }) {
   const facts: Fact[] = [
     [t('why'), <Long key="why" text={of.justification || '–'} />],
     [t('who'), <bdi key="who">{of.createdBy}</bdi>],
-    [t('ticket'), of.governanceCode ? mono(of.governanceCode) : t('noTicket')],
+    [t('ticket'), of.governanceCode ? <Checked key="ticket" code={of.governanceCode} check={of.ticketCheck} /> : t('noTicket')],
     ...useTimes(of),
     ...useReach(of),
     [t('public'), of.justificationPublic ? t('yes') : t('no')],
@@ -91,13 +91,20 @@ function useReach(of: Emergency): Fact[] {
 
 function useCancelled(of: Emergency): Fact[] {
   const t = reports.useTexts()
-  if (!of.cancelTime) return []
+  const approved: Fact[] = of.approvedBy ? [[t('approvedBy'), <bdi key="approved">{of.approvedBy}</bdi>]] : []
+  if (!of.cancelTime) return approved
   const facts: Fact[] = [
     [t('cancelled'), <span key="cancelled"><bdi>{of.cancelledBy}</bdi>, {moment(of.cancelTime)}</span>],
     [t('cancelWhy'), <Long key="why" text={of.cancelJustification || '–'} />],
   ]
-  if (of.cancelGovernanceCode) facts.push([t('cancelTicket'), mono(of.cancelGovernanceCode)])
-  return facts
+  if (of.cancelGovernanceCode) facts.push([t('cancelTicket'), <Checked key="cancelTicket" code={of.cancelGovernanceCode} check={of.cancelTicketCheck} />])
+  return [...facts, ...approved]
+}
+
+/** A governance code, with what the ticket system said of it. */
+function Checked({ code, check }: { code: string; check: Emergency['ticketCheck'] }) {
+  const t = reports.useTexts()
+  return <>{mono(code)} <bdi>{check?.title}</bdi>{check?.state === 'NOT_CHECKED' && <b>{t('notChecked', { why: check.why })}</b>}</>
 }
 
 /** Whom a lockdown lets through: its own, and while it is on or to come the policy's of now. */

@@ -1,0 +1,25 @@
+import { texts } from '../../app/language'
+
+export const words = texts(
+  'approvals',
+  {
+    title: 'Waiting for a second administrator', text: 'Nothing is done until somebody else approves it.',
+    cancel: 'Cancel {{target}}', shorten: 'Let {{target}} end at {{time}}', policy: 'Loosen the policy', act: 'Open what is closed: {{detail}}',
+    by: 'Asked by', why: 'Justification', ticket: 'Ticket', left: 'Time left', policyOff: 'Opening early takes one administrator again.', policyMore: 'More get through every lockdown: {{names}}.',
+    approve: 'Approve', deny: 'Deny', takeBack: 'Take back', keep: 'Not now', sending: 'Sending',
+    mine: 'You have asked for this. Another administrator has to approve it.', mayNot: 'A System Administrator decides.',
+    approveText: 'With a fresh code of your own MFA app. It is done at once.', approveAct: 'With a fresh code of your own MFA app. {{name}} then does it, by sending the same again.',
+    denyText: 'Nothing changes, and {{name}} is told why.', whyNot: 'Why', approved: '{{id}} is approved.', denied: '{{id}} is denied.',
+    unchecked: 'not looked up: {{why}}',
+  },
+  {
+    title: 'À espera de mais um administrador', text: 'Nada é feito até que outra pessoa aprove.',
+    cancel: 'Cancelar {{target}}', shorten: 'Fazer {{target}} terminar em {{time}}', policy: 'Afrouxar a política', act: 'Abrir o que está fechado: {{detail}}',
+    by: 'Pedido por', why: 'Justificativa', ticket: 'Chamado', left: 'Tempo restante', policyOff: 'Abrir antes da hora volta a exigir um só administrador.', policyMore: 'Mais acessos passam por todo lockdown: {{names}}.',
+    approve: 'Aprovar', deny: 'Negar', takeBack: 'Retirar', keep: 'Agora não', sending: 'Enviando',
+    mine: 'Você pediu isto. Outro administrador precisa aprovar.', mayNot: 'Um System Administrator decide.',
+    approveText: 'Com um código novo do seu próprio app de MFA. É feito na hora.', approveAct: 'Com um código novo do seu próprio app de MFA. Depois {{name}} executa, enviando o mesmo de novo.',
+    denyText: 'Nada muda, e {{name}} fica sabendo por quê.', whyNot: 'Por quê', approved: '{{id}} foi aprovado.', denied: '{{id}} foi negado.',
+    unchecked: 'não consultado: {{why}}',
+  },
+)
