@@ -83,6 +83,9 @@ type Connector struct {
 	progress   map[string]*progress
 	recent     []string // the keys of progress, the oldest first
 	held       emergency.Revision
+	heldAt     time.Time // when it took hold of that, zero for what was there at the start
+	admitted   time.Time // when it last let a session in
+	before     time.Time // and when it did before it held that; zero for never
 	version    uint64
 	generation uint64
 	stood      bool

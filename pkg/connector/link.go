@@ -49,9 +49,11 @@ func (c *Connector) stayAttached(ctx context.Context) {
 }
 
 // attach lives as long as one stream, and reports whether the broker was heard on it.
-func (c *Connector) attach(ctx context.Context) (heard bool, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (c *Connector) attach(run context.Context) (heard bool, err error) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(run)) // who ends says so on it
 	defer cancel(nil)
+	unheard := context.AfterFunc(run, func() { cancel(nil) })
+	defer unheard()
 	deaf := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer deaf.Stop()
 	stream, err := c.deps.Broker.Attach(ctx)
@@ -64,15 +66,54 @@ func (c *Connector) attach(ctx context.Context) (heard bool, err error) {
 			return false, fmt.Errorf("saying hello: %w", err)
 		}
 	}
+	unheard()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		cancel(c.listen(stream, deaf, &heard))
 	}()
-	err = c.speak(ctx, stream)
+	if err = c.speak(ctx, run, stream); run.Err() != nil {
+		c.leave(stream, done)
+	}
 	cancel(err)
 	<-done
 	return heard, context.Cause(ctx)
+}
+
+// goodbye is how long a broker has to take in that a connector ends.
+const goodbye = 300 * time.Millisecond
+
+// leave says that the connector ends, so that nobody misses it; not while sessions are open, which somebody must look for.
+func (c *Connector) leave(stream sessionv1.Connectors_AttachClient, heard <-chan struct{}) {
+	c.mu.Lock()
+	last := c.heartbeat(true)
+	c.mu.Unlock()
+	if last.Leaving = last.GetOpenSessions() == 0; !last.GetLeaving() {
+		return
+	}
+	m := &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Heartbeat{Heartbeat: last}}
+	if stream.Send(m) != nil || stream.CloseSend() != nil {
+		return
+	}
+	select {
+	case <-heard:
+	case <-time.After(goodbye):
+	}
+}
+
+// heartbeat is how it is. Callers hold the lock.
+func (c *Connector) heartbeat(anew bool) *sessionv1.Heartbeat {
+	h := &sessionv1.Heartbeat{
+		HeldRevision: c.held.String(), OpenSessions: uint32(c.live), OldestAdmission: c.oldestAdmission(anew),
+		Cuts: c.cutProgress(), Standing: c.version, Time: timestamppb.New(c.config.Now()),
+	}
+	if !c.heldAt.IsZero() {
+		h.HeldTime = timestamppb.New(c.heldAt)
+	}
+	if !c.before.IsZero() {
+		h.LastAllowedTime = timestamppb.New(c.before)
+	}
+	return h
 }
 
 // unlink forgets what was to be told: the next hello tells all.
@@ -108,8 +149,8 @@ func (c *Connector) listen(stream sessionv1.Connectors_AttachClient, deaf *time.
 	}
 }
 
-// speak sends what has changed, and a heartbeat at each tick.
-func (c *Connector) speak(ctx context.Context, stream sessionv1.Connectors_AttachClient) error {
+// speak sends what has changed, and a heartbeat at each tick, until the connector ends or the stream does.
+func (c *Connector) speak(ctx, run context.Context, stream sessionv1.Connectors_AttachClient) error {
 	tick := time.NewTicker(c.config.Heartbeat)
 	defer tick.Stop()
 	ids := time.NewTimer(0)
@@ -120,6 +161,8 @@ func (c *Connector) speak(ctx context.Context, stream sessionv1.Connectors_Attac
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-run.Done():
+			return context.Cause(run)
 		case <-c.wake:
 		case <-tick.C:
 			beat = true
@@ -150,10 +193,7 @@ func (c *Connector) outbox(beat, flush bool) (out []*sessionv1.ConnectorMessage,
 	}
 	if beat || c.urgent || flush && c.changed {
 		c.changed, c.urgent = false, false
-		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Heartbeat{Heartbeat: &sessionv1.Heartbeat{
-			HeldRevision: c.held.String(), OpenSessions: uint32(c.live), OldestAdmission: c.oldestAdmission(beat),
-			Cuts: c.cutProgress(), Standing: c.version, Time: timestamppb.New(c.config.Now()),
-		}}})
+		out = append(out, &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Heartbeat{Heartbeat: c.heartbeat(beat)}})
 	}
 	if !flush {
 		return out, c.changed || len(c.ended) > 0

@@ -132,6 +132,7 @@ func (s *Session) Admit(ctx context.Context) error {
 		return err
 	}
 	s.state, s.let = sessionv1.Session_OPEN, true
+	s.c.admitted = s.c.config.Now()
 	s.c.tell(s)
 	s.follow()
 	return nil

@@ -47,6 +47,9 @@ func (c *Connector) stand(st *sessionv1.Standing) error {
 	for _, old := range c.cuts {
 		old.disarm()
 	}
+	if c.stood && c.held.Less(revision) {
+		c.heldAt, c.before = c.config.Now(), c.admitted
+	}
 	c.cuts, c.held, c.stood = next, revision, true
 	// What ends sessions is acknowledged when the last of them is over, or as soon as it takes a while.
 	c.urgent = !c.biteAll() || c.urgent

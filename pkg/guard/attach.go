@@ -59,9 +59,11 @@ func (g *Guard) stayAttached(ctx context.Context) {
 }
 
 // attach lives as long as one stream, and reports whether a gate was heard on it.
-func (g *Guard) attach(ctx context.Context) (heard bool, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (g *Guard) attach(run context.Context) (heard bool, err error) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(run)) // who ends says so on it
 	defer cancel(nil)
+	unheard := context.AfterFunc(run, func() { cancel(nil) })
+	defer unheard()
 	deaf := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer deaf.Stop()
 	outgoing := metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+g.config.Token)
@@ -72,12 +74,15 @@ func (g *Guard) attach(ctx context.Context) (heard bool, err error) {
 	if err := stream.Send(g.hello()); err != nil {
 		return false, fmt.Errorf("saying hello: %w", err)
 	}
+	unheard()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		cancel(g.listen(stream, deaf, &heard))
 	}()
-	err = g.report(ctx, stream)
+	if err = g.report(ctx, run, stream); run.Err() != nil {
+		g.depart(stream, done)
+	}
 	cancel(err)
 	<-done
 	return heard, context.Cause(ctx)
@@ -103,18 +108,37 @@ func (g *Guard) state() *gatev1.GuardReport {
 		if old := g.age(v); old != never {
 			r.Age = durationpb.New(old)
 		}
+		v.tellHold(r)
 	}
 	return r
 }
 
-// report says how the guard is, at every change and twice a second.
-func (g *Guard) report(ctx context.Context, stream gatev1.Guards_AttachClient) error {
+// goodbye is how long a gate has to take in that a guard ends.
+const goodbye = 300 * time.Millisecond
+
+// depart says how the guard was last, and that it ends, so that nobody misses it.
+func (g *Guard) depart(stream gatev1.Guards_AttachClient, heard <-chan struct{}) {
+	last := g.state()
+	last.Leaving = true
+	if stream.Send(last) != nil || stream.CloseSend() != nil {
+		return
+	}
+	select {
+	case <-heard:
+	case <-time.After(goodbye):
+	}
+}
+
+// report says how the guard is, at every change and twice a second, until it ends or the stream does.
+func (g *Guard) report(ctx, run context.Context, stream gatev1.Guards_AttachClient) error {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-run.Done():
+			return context.Cause(run)
 		case <-g.changed:
 		case <-tick.C:
 		}
@@ -162,6 +186,7 @@ func (g *Guard) learn(f *folder, c emergency.Change, fresh bool, until age.Momen
 		if v != nil {
 			next.heard.Store(v.heard.Load())
 		}
+		next.follows(v, len(c.Emergencies) > 0, now)
 		v = next
 	}
 	if fresh {

@@ -181,6 +181,7 @@ func (g *Guard) Check(c Caller) error {
 	if verdict.Allowed() {
 		g.count.allowed.Add(1)
 		g.practise(v, &c, now)
+		v.pass(now)
 		return nil
 	}
 	g.count.refused.Add(1)

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"portcullis.dev/pkg/age"
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -18,6 +20,43 @@ type view struct {
 	snapshot *emergency.Snapshot
 	cuts     []emergency.Cut
 	heard    atomic.Pointer[age.Moment]
+	// held is when the newest emergency took hold, zero for those that were there at the start. Passed is when something was last
+	// let through since, and before when it was before that, in Unix milliseconds; views with the same emergencies share them.
+	held   time.Time
+	passed *atomic.Int64
+	before *atomic.Int64
+}
+
+// follows takes over what it can of the view before it, nil if there was none.
+func (v *view) follows(before *view, emergencies bool, now time.Time) {
+	switch {
+	case before == nil:
+		v.passed = new(atomic.Int64)
+	case !emergencies:
+		v.held, v.passed, v.before = before.held, before.passed, before.before
+	default:
+		v.held, v.passed, v.before = now, new(atomic.Int64), before.passed
+	}
+}
+
+// pass notes that something was let through by this view.
+func (v *view) pass(now time.Time) {
+	if ms := now.UnixMilli(); v.passed != nil && v.passed.Load() < ms {
+		v.passed.Store(ms)
+	}
+}
+
+// tellHold says when the newest emergency took hold, and what was the last to get through before.
+func (v *view) tellHold(r *gatev1.GuardReport) {
+	if v.held.IsZero() {
+		return
+	}
+	r.HeldTime = timestamppb.New(v.held)
+	if v.before != nil {
+		if ms := v.before.Load(); ms > 0 {
+			r.LastAllowedTime = timestamppb.New(time.UnixMilli(ms))
+		}
+	}
 }
 
 // vouch notes a moment until which nothing was missed, as a gate has just said. One that knows less than another has said

@@ -77,19 +77,32 @@ func guardedService(w *world) {
 // guarded starts the example in front of a device, and answers its address.
 func (w *world) guarded(device string) string {
 	w.Helper()
-	binary := filepath.Join(w.door.Folder, "guarded")
+	token := w.must(w.first.Call(http.MethodPost, "/v1/tokens", object{"name": "guarded", "channel": "ENFORCER"})).Text("token")
+	_, address := w.guardedAs(w.example(), "guarded", device, w.GRPC, token)
+	return address
+}
+
+// example builds it.
+func (w *world) example() (binary string) {
+	w.Helper()
+	binary = filepath.Join(w.door.Folder, "guarded")
 	build := exec.Command("go", "build", "-o", binary, "./deploy/examples/guarded")
 	build.Dir, build.Env = stack.Root(), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		w.Fatalf("building the example: %v\n%s", err, out)
 	}
-	token := w.must(w.first.Call(http.MethodPost, "/v1/tokens", object{"name": "guarded", "channel": "ENFORCER"})).Text("token")
+	return binary
+}
+
+// guardedAs starts it under a name, at a gate.
+func (w *world) guardedAs(binary, name, device, gate, token string) (*os.Process, string) {
+	w.Helper()
 	port, err := stack.FreePort()
 	if err != nil {
 		w.Fatal(err)
 	}
 	at := "127.0.0.1:" + strconv.Itoa(port)
-	cmd := exec.Command(binary, "-gate", w.GRPC, "-device", device, "-listen", at)
+	cmd := exec.Command(binary, "-gate", gate, "-name", name, "-device", device, "-listen", at)
 	cmd.Env = append(os.Environ(), "PORTCULLIS_TOKEN="+token, "GUARDED_PASSWORD="+password)
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -100,8 +113,8 @@ func (w *world) guarded(device string) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if w.Failed() {
-			w.Logf("the guarded service said: %s", said.String())
+			w.Logf("the guarded service %s said: %s", name, said.String())
 		}
 	})
-	return "http://" + at + "/"
+	return cmd.Process, "http://" + at + "/"
 }

@@ -57,6 +57,7 @@ var scenarios = []struct {
 	{"ProxiesAskTheGateAndTellTheirClients", proxiesAsk, together, 2, false},
 	{"KubernetesIsToldNoOrNothing", kubernetesIsTold, together, 2, false},
 	{"AGuardedServiceIsShutInProcess", guardedService, anywhere, 1, false},
+	{"TheBoardSaysWhichDoorsHaveNotConfirmed", boardSays, together, 1, false},
 	{"OneSwitchEndsAllThatIsLive", oneSwitch, together, 1, false},
 	{"ABackupBringsBackAllThatWasAnswered", backupRestored, anywhere, 3, true},
 	{"OnlyWhatWasAdmittedBelowACutEnds", cutsHold, anywhere, 2, true},

@@ -18,10 +18,11 @@ import (
 
 func main() {
 	gate := flag.String("gate", "127.0.0.1:9090", "the gate's gRPC address")
+	name := flag.String("name", "guarded", "what this guard is called, the same at each start")
 	device := flag.String("device", "web-1", "what this service is in the directory")
 	listen := flag.String("listen", "127.0.0.1:8000", "where to serve")
 	flag.Parse()
-	g, err := guard.New(guard.Config{Address: *gate, Token: os.Getenv("PORTCULLIS_TOKEN"), Name: "guarded", Devices: []string{*device}})
+	g, err := guard.New(guard.Config{Address: *gate, Token: os.Getenv("PORTCULLIS_TOKEN"), Name: *name, Devices: []string{*device}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -86,6 +86,7 @@ func (s *Service) decide(state *watch.State, a asked, err error, address string,
 	}
 	if v.Allowed() {
 		s.practise(state.Emergency, a.Request, now)
+		state.Passed(now)
 		return a, v, nil
 	}
 	s.note(a, v, address)

@@ -114,6 +114,9 @@ func (s *Service) decide(a *asker, r *gatev1.CheckRequest) (emergency.Request, e
 	if v.Allowed() {
 		s.watch.Practise(a.state.Emergency, q, now)
 	}
+	if v.Allowed() && a.door() {
+		a.state.Passed(now)
+	}
 	return q, v, nil
 }
 

@@ -70,7 +70,7 @@ func New(c Config, d Deps) *Service {
 		journal: d.Journal, watch: d.Watch, acts: d.Acts, users: d.Users, bastions: d.Bastions, enforce: d.Enforce, drive: d.Drive, attempts: d.Attempts,
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
 		ready: make(chan struct{}), haproxy: c.HAProxy,
-		guards: guards.New(guards.Deps{Watch: d.Watch, Beat: d.Journal.Beat, Now: d.Now, Log: d.Log}),
+		guards: guards.New(guards.Deps{Watch: d.Watch, Beat: d.Journal.Beat, Instance: d.Instance, Now: d.Now, Log: d.Log}),
 		doors:  door.New(door.Deps{View: d.Watch, Stale: d.Watch.Stale, Texts: c.Texts, Attempts: d.Attempts, Now: d.Now}),
 	}
 	d.Watch.Tap(watch.Directory, s.seen.directory)
@@ -109,6 +109,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.drive(ctx) })
 	}
 	g.Go(func() error { return s.tidy(ctx) })
+	g.Go(func() error { return s.guards.Run(ctx) })
 	g.Go(func() error { return s.attempts.Run(ctx) })
 	g.Go(func() error { return s.answerHAProxy(ctx) })
 	return g.Wait()

@@ -56,6 +56,8 @@ type Deps struct {
 	Enforce func(ctx context.Context) error
 	// Drive keeps other products as the emergencies are, until the context ends. Optional.
 	Drive func(ctx context.Context) error
+	// Instance tells this gate from the others.
+	Instance string
 	// Attempts is told who was refused, and run. Optional.
 	Attempts *attempt.Recorder
 	Now      func() time.Time
@@ -98,7 +100,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		return nil, err
 	}
 	return New(Config{Sealer: sealer, Texts: h.Texts, HAProxy: haproxy}, Deps{
-		Journal: h.Journal, Watch: h.Watch, Now: h.Now, Log: h.Log, Attempts: attempts, Drive: cluster.Run,
+		Journal: h.Journal, Watch: h.Watch, Instance: h.Instance, Now: h.Now, Log: h.Log, Attempts: attempts, Drive: cluster.Run,
 		Enforce: func(ctx context.Context) error { return h.Enforce(ctx, nil) },
 		Acts:    emergencyv1.NewActsClient(control), Users: identityv1.NewDoorsClient(identity), Bastions: sessionv1.NewBastionsClient(bastion),
 	}), nil

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -35,18 +34,23 @@ type Deps struct {
 	Watch *watch.Watcher
 	// Beat tells control how a guard is: a subject, and an emergencyv1.Beat.
 	Beat func(subject string, data []byte) error
-	Now  func() time.Time
-	Log  *slog.Logger
+	// Instance names this gate, without dots.
+	Instance string
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Service serves guards.
 type Service struct {
 	gatev1.UnimplementedGuardsServer
-	deps Deps
+	deps  Deps
+	crowd *crowd
 }
 
 // New answers the service.
-func New(d Deps) *Service { return &Service{deps: d} }
+func New(d Deps) *Service {
+	return &Service{deps: d, crowd: newCrowd()}
+}
 
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
@@ -66,6 +70,8 @@ func (s *Service) Attach(stream gatev1.Guards_AttachServer) error {
 	l := &link{service: s, stream: stream, hello: hello, once: held, id: hello.GetName() + "@" + who.FromContext(stream.Context()).Token}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
+	s.crowd.attached.Add(1)
+	defer s.crowd.attached.Add(-1)
 	var listening sync.WaitGroup
 	listening.Go(func() { cancel(l.listen(ctx)) })
 	err = l.tell(ctx)
@@ -82,6 +88,7 @@ type link struct {
 	id      string
 	once    emergency.Revision
 	told    *emergency.Snapshot
+	said    *emergencyv1.Beat // of it, by itself
 }
 
 var errSilent = fault.New(fault.Unavailable, "The guard has not been heard for a while. Attach again")
@@ -107,7 +114,11 @@ func (l *link) listen(ctx context.Context) error {
 	deaf := time.NewTimer(silence)
 	defer deaf.Stop()
 	for r := l.hello; ; {
-		l.service.beat(ctx, l.id, l.hello, r)
+		if r.GetLeaving() {
+			l.leave(ctx, r)
+			return nil
+		}
+		l.beat(ctx, r)
 		select {
 		case r = <-reports:
 			deaf.Reset(silence)
@@ -118,21 +129,6 @@ func (l *link) listen(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-	}
-}
-
-// beat tells control how a guard is, as the guard says it. What gets lost is said again.
-func (s *Service) beat(ctx context.Context, id string, hello, r *gatev1.GuardReport) {
-	data, err := proto.Marshal(&emergencyv1.Beat{
-		Enforcer: id, Service: service, BootId: hello.GetBootId(), Revision: r.GetHeldRevision(), Mode: hello.GetMode(),
-		OpenSessions: proto.Uint32(r.GetLive()), OldestAdmission: r.GetOldestAdmission(), Cuts: r.GetCuts(),
-		Age: r.GetAge(), Bound: hello.GetBound(), Drills: r.GetDrills(),
-	})
-	if err == nil {
-		err = s.deps.Beat("beat."+service+"."+id, data)
-	}
-	if err != nil {
-		s.deps.Log.DebugContext(ctx, "a guard's receipt was not sent; the next one says the same", "guard", id, "error", err)
 	}
 }
 

@@ -143,7 +143,7 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	s.receipts.settle(ctx, revisionOf(entry))
+	s.receipts.Settle(ctx, revisionOf(entry))
 	return s.witnessed(s.shown(entry.GetEmergency())), nil
 }
 

@@ -127,7 +127,7 @@ func (s *Service) lift(ctx context.Context, a asked, l lifting) (*emergencyv1.Em
 	if err := s.waits(entry, a); err != nil {
 		return nil, err
 	}
-	s.receipts.settle(ctx, revisionOf(entry))
+	s.receipts.Settle(ctx, revisionOf(entry))
 	return s.witnessed(s.shown(entry.GetEmergency())), nil
 }
 
@@ -217,7 +217,7 @@ func (s *Service) DecideApproval(ctx context.Context, r *emergencyv1.DecideAppro
 	if err != nil {
 		return nil, err
 	}
-	s.receipts.settle(ctx, revisionOf(entry))
+	s.receipts.Settle(ctx, revisionOf(entry))
 	return s.decided(cmp.Or(entry.GetApproval(), entry.GetApprovalRecord().GetId())), nil
 }
 

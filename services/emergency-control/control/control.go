@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,8 @@ import (
 	"portcullis.dev/services/emergency-control/drift"
 	"portcullis.dev/services/emergency-control/drill"
 	"portcullis.dev/services/emergency-control/hold"
-	"portcullis.dev/services/emergency-control/measure"
+	"portcullis.dev/services/emergency-control/receipt"
+	"portcullis.dev/services/emergency-control/roster"
 	"portcullis.dev/services/emergency-control/ticket"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
@@ -45,7 +47,8 @@ type Service struct {
 	journal  *journal.Journal
 	ledger   *ledger
 	watch    *watch.Watcher
-	receipts *receipts
+	receipts *receipt.Fold
+	roster   *roster.Roster
 	blocked  blocked
 	sessions sessionv1.SessionsClient
 	identity identityv1.DoorsClient
@@ -67,16 +70,18 @@ type Service struct {
 // New answers the service; Run starts it.
 func New(c Config, d Deps) *Service {
 	s := &Service{
-		journal: d.Journal, watch: d.Watch, receipts: newReceipts(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
+		journal: d.Journal, watch: d.Watch, receipts: receipt.New(d.Now), sessions: d.Sessions, identity: d.Identity, now: d.Now, log: d.Log,
 		instance: d.Instance, ready: make(chan struct{}), condition: condition.New(rpc.Control, d.Now, d.Log), tickets: d.Tickets, previews: drift.NewSealer(c.Key),
 	}
 	s.ledger = newLedger(c, d.Now, d.Log)
 	s.signer = checkpoint.NewSigner(c.Checkpoints, c.Key, d.Journal, d.Now, d.Log)
-	s.ledger.written = s.receipts.durable
+	s.ledger.written = s.receipts.Durable
 	s.reports = afteraction.New(afteraction.Deps{
 		Journal: d.Journal, Emergency: s.known, Receipts: s.ListReceipts, Entry: readEntry, Checkpoint: s.GetCheckpoint, Clock: clockActor,
 		Sessions: d.Sessions, Outbox: d.Outbox, Texts: d.Texts, Now: d.Now, Log: d.Log,
 	})
+	s.roster = roster.New(roster.Deps{Journal: d.Journal, Kept: s.receipts.Kept, Forgotten: s.receipts.Forgotten, Now: d.Now, Log: d.Log})
+	s.receipts.Roster, s.receipts.Log = s.roster, d.Log
 	s.holds = hold.New(hold.Deps{
 		Watch: d.Watch, Identity: d.Identity, Doors: d.Doors, Record: s.recordHold, Now: d.Now, Log: d.Log,
 		Reasons: func(justification, governance string) error {
@@ -100,6 +105,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	s.holds.Register(r)
 	s.reports.Register(r)
 	s.drills.Register(r)
+	s.roster.Register(r)
 }
 
 // Ready is closed once the record has been read and can be appended to.
@@ -118,6 +124,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.condition.Run(ctx, stream.Takes) })
 	g.Go(func() error { return s.beacon().Run(ctx) })
 	g.Go(func() error { return s.holds.Run(ctx) })
+	g.Go(func() error { return s.roster.Run(ctx) })
+	g.Go(func() error { return s.receipts.Keep(ctx, s.roster.Keep) })
 	g.Go(func() error {
 		select {
 		case <-s.ledger.ready:
@@ -154,44 +162,35 @@ func (s *Service) beacon() condition.Beacon {
 func (s *Service) hear(ctx context.Context) error {
 	return s.journal.Beats(ctx, "beat.>", func(subject string, data []byte) {
 		if name, ok := strings.CutPrefix(subject, "beat."); ok && len(data) == 0 {
-			s.receipts.leaves(strings.Replace(name, ".", "/", 1))
+			key := strings.Replace(name, ".", "/", 1)
+			s.receipts.Leaves(key)
+			s.roster.Leaves(key)
 			return
 		}
 		if beat := readBeat(subject, data); beat != nil {
 			s.condition.Hear(beat)
-			s.receipts.take(beat)
-			s.drills.Hear(beat)
+			s.receipts.Take(beat)
+			for _, one := range append(beat.GetFolded(), beat) {
+				s.drills.Hear(one)
+			}
 		}
 	})
 }
 
 // readBeat reads a beat and believes its subject, which the journal's rights guard, about who it is from:
-// no service can speak for another's.
+// no service can speak for another's. Under beat.guard.<gate>.folded a gate tells of many guards at once.
 func readBeat(subject string, data []byte) *emergencyv1.Beat {
 	beat := new(emergencyv1.Beat)
-	if proto.Unmarshal(data, beat) != nil || subject != "beat."+beat.GetService()+"."+beat.GetEnforcer() {
+	if proto.Unmarshal(data, beat) != nil {
 		return nil
 	}
-	return beat
-}
-
-// shownAges is how many enforcers have their age measured: a token can make up any number of guards.
-const shownAges = 1000
-
-// ages are how old the views are of those that are heard.
-func (r *receipts) ages() []measure.Age {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now()
-	var all []measure.Age
-	for _, e := range r.enforcers {
-		age, known := measure.AgeOf(e.beat, e.seen, now)
-		if !known {
-			age = measure.Never
-		}
-		if e.beat.GetBound() != nil && e.reachable(now) && len(all) < shownAges {
-			all = append(all, measure.Age{Kind: e.beat.GetService(), Enforcer: e.beat.GetEnforcer(), Age: age})
-		}
+	if strings.HasPrefix(subject, "beat.guard.") && strings.HasSuffix(subject, ".folded") && beat.GetEnforcer() == "" {
+		beat.Folded = slices.DeleteFunc(beat.GetFolded(), func(b *emergencyv1.Beat) bool { return b.GetService() != "guard" || len(b.GetFolded()) > 0 })
+		return beat
 	}
-	return all
+	if subject != "beat."+beat.GetService()+"."+beat.GetEnforcer() {
+		return nil
+	}
+	beat.Folded = nil
+	return beat
 }

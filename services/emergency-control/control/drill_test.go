@@ -26,7 +26,7 @@ func (p *platform) tells(s *Service, door, boot, revision, drill string, refuses
 	if drill != "" {
 		b.Drills = []*emergencyv1.DrillProgress{{Drill: drill, WouldRefuse: refuses}}
 	}
-	s.receipts.take(b)
+	s.receipts.Take(b)
 	s.drills.Hear(b)
 }
 

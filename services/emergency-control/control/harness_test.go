@@ -33,7 +33,7 @@ import (
 
 // platform is a real journal with an administrator in it, and what is needed to act in their name.
 type platform struct {
-	t       *testing.T
+	t       testing.TB
 	journal *journal.Journal
 	signer  who.Signer
 	key     ed25519.PrivateKey
@@ -72,7 +72,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func newPlatform(t *testing.T) *platform {
+func newPlatform(t testing.TB) *platform {
 	t.Helper()
 	p := &platform{t: t, dir: t.TempDir(), clock: &clock{}, people: &fakeIdentity{names: []string{"admin", "second"}}}
 	p.boot()

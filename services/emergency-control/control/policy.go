@@ -16,6 +16,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/emergency-control/approval"
+	"portcullis.dev/services/emergency-control/roster"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -127,6 +128,12 @@ func merged(before *emergencyv1.Policy, r *emergencyv1.UpdatePolicyRequest) (*em
 	}
 	if named("ticket_check") {
 		p.TicketCheck = r.GetPolicy().GetTicketCheck()
+	}
+	if named("expected_enforcers") {
+		p.ExpectedEnforcers = r.GetPolicy().GetExpectedEnforcers()
+		if err := roster.Expectable(p.GetExpectedEnforcers()); err != nil {
+			return nil, err
+		}
 	}
 	if p.GetGovernanceCode() == emergencyv1.Policy_GOVERNANCE_UNSPECIFIED {
 		return nil, fault.New(fault.InvalidArgument, "governanceCode is OPTIONAL, REQUIRED or PATTERN").With("field", "governanceCode")

@@ -315,7 +315,7 @@ func (s *Service) shown(e *emergencyv1.Emergency) *emergencyv1.Emergency {
 	now := s.now()
 	e.Status = emergency.StatusOf(e, now)
 	if _, cuts := emergency.CutOf(e); cuts && e.GetStatus() != emergencyv1.Emergency_PENDING {
-		s.receipts.progress(e, now)
+		s.receipts.Progress(e, now)
 	}
 	return e
 }

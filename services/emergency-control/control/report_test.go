@@ -11,11 +11,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/audit"
-	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	"portcullis.dev/services/emergency-control/receipt"
 )
 
 func TestListsAreNewestFirstAndPaged(t *testing.T) {
@@ -163,49 +163,23 @@ func TestReceiptsSayWhoHoldsAnEmergencyAndWhoIsSilent(t *testing.T) {
 	p := newPlatform(t)
 	s := p.replica()
 	old := &emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", BootId: "b"}
-	s.receipts.take(old)
-	s.receipts.take(&emergencyv1.Beat{Enforcer: "gate-2", Service: "access-gate", BootId: "b"})
+	s.receipts.Take(old)
+	s.receipts.Take(&emergencyv1.Beat{Enforcer: "gate-2", Service: "access-gate", BootId: "b"})
 	f := must(s.ApplyFreeze(p.as("admin"), p.freeze()))
-	s.receipts.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", BootId: "b", Revision: f.GetRevision()})
+	s.receipts.Take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", BootId: "b", Revision: f.GetRevision()})
 	receipts := must(s.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: f.GetId()})).GetReceipts()
 	if receipts[0].GetState() != emergencyv1.Receipt_CONFIRMED || receipts[0].HeldMs == nil || receipts[1].GetState() != emergencyv1.Receipt_WAITING {
 		t.Fatalf("receipts %v", receipts)
 	}
-	p.clock.advance(silence + time.Second)
+	p.clock.advance(receipt.Silence + time.Second)
 	receipts = must(s.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: f.GetId()})).GetReceipts()
 	if receipts[1].GetState() != emergencyv1.Receipt_UNREACHABLE || receipts[0].GetState() != emergencyv1.Receipt_CONFIRMED {
 		t.Fatalf("receipts %v", receipts)
 	}
 }
 
-func TestAnEnforcerFasterThanTheAcknowledgementHoldsItAtOnce(t *testing.T) {
-	r := newReceipts(time.Now)
-	e := &emergencyv1.Emergency{Id: "F-0002", CutoffRevision: "7-2"}
-	r.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", Revision: "7-2"})
-	r.durable(e)
-	if got := r.of(e, time.Now())[0]; got.HeldMs == nil || got.GetHeldMs() != 0 {
-		t.Fatalf("receipt %v", got)
-	}
-}
-
-func TestAnAnswerWaitsForTheDoorsThatAreThereAndNotForTheOthers(t *testing.T) {
-	c := &clock{}
-	r := newReceipts(c.now)
-	r.take(&emergencyv1.Beat{Enforcer: "gone", Service: "access-gate", Revision: "7-1"})
-	c.advance(silence + time.Second)
-	r.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", Revision: "7-1"})
-	two := must(emergency.ParseRevision("7-2"))
-	if behind, _ := r.behind(two); !behind {
-		t.Fatal("a door that is there does not hold it yet")
-	}
-	r.take(&emergencyv1.Beat{Enforcer: "gate-1", Service: "access-gate", Revision: "7-2"})
-	if behind, _ := r.behind(two); behind {
-		t.Fatal("every door that can be reached holds it")
-	}
-}
-
 func TestABeatSpeaksForWhomItsSubjectNamesAlone(t *testing.T) {
-	data := must(proto.Marshal(&emergencyv1.Beat{Enforcer: "bastion-1", Service: connectorService}))
+	data := must(proto.Marshal(&emergencyv1.Beat{Enforcer: "bastion-1", Service: receipt.Connector}))
 	for subject, believed := range map[string]bool{
 		"beat.connector.bastion-1": true, "beat.access-gate.bastion-1": false, "beat.connector.bastion-2": false, "beat.access-gate.gate-1": false,
 	} {
@@ -217,27 +191,27 @@ func TestABeatSpeaksForWhomItsSubjectNamesAlone(t *testing.T) {
 
 func TestNothingIsDoneBeforeConnectorsHadTheTimeToSpeak(t *testing.T) {
 	c := &clock{}
-	r := newReceipts(c.now)
-	r.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService})
+	r := receipt.New(c.now)
+	r.Take(&emergencyv1.Beat{Enforcer: "broker", Service: receipt.Broker})
 	e := &emergencyv1.Emergency{Id: "T-0002", CutoffRevision: "7-2", CreateTime: timestamppb.New(c.now())}
-	if r.progress(e, c.now()); e.GetStatus() == emergencyv1.Emergency_DONE {
+	if r.Progress(e, c.now()); e.GetStatus() == emergencyv1.Emergency_DONE {
 		t.Fatal("the first beat of a broker made a termination done")
 	}
-	c.advance(silence)
-	r.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService})
-	if r.progress(e, c.now()); e.GetStatus() != emergencyv1.Emergency_DONE {
+	c.advance(receipt.Silence)
+	r.Take(&emergencyv1.Beat{Enforcer: "broker", Service: receipt.Broker})
+	if r.Progress(e, c.now()); e.GetStatus() != emergencyv1.Emergency_DONE {
 		t.Fatalf("nobody has anything open, and it is %v", e.GetStatus())
 	}
 }
 
 func TestWhatEndedStaysCountedWhenItsConnectorStartsAgain(t *testing.T) {
-	r := newReceipts(time.Now)
+	r := receipt.New(time.Now)
 	e := &emergencyv1.Emergency{Id: "T-0002", CutoffRevision: "7-2", CreateTime: timestamppb.Now()}
-	r.durable(e)
-	beat := &emergencyv1.Beat{Enforcer: "c1", Service: connectorService, BootId: "one", Revision: "7-2", Cuts: []*emergencyv1.CutProgress{{Emergency: "T-0002", Ended: 3}}}
-	r.take(beat)
-	r.take(&emergencyv1.Beat{Enforcer: "c1", Service: connectorService, BootId: "two", Revision: "7-2"})
-	if r.progress(e, time.Now()); e.GetEnded() != 3 {
+	r.Durable(e)
+	beat := &emergencyv1.Beat{Enforcer: "c1", Service: receipt.Connector, BootId: "one", Revision: "7-2", Cuts: []*emergencyv1.CutProgress{{Emergency: "T-0002", Ended: 3}}}
+	r.Take(beat)
+	r.Take(&emergencyv1.Beat{Enforcer: "c1", Service: receipt.Connector, BootId: "two", Revision: "7-2"})
+	if r.Progress(e, time.Now()); e.GetEnded() != 3 {
 		t.Fatalf("%d ended, of 3 that were confirmed", e.GetEnded())
 	}
 }
@@ -246,13 +220,13 @@ func TestATerminationIsDoneOnlyWhenEveryConnectorHasSaidSo(t *testing.T) {
 	p := newPlatform(t)
 	s := p.replica()
 	beat := func(connector, revision string, open, ended uint32, unreachable bool, id string) {
-		b := &emergencyv1.Beat{Enforcer: connector, Service: connectorService, BootId: "b", Revision: revision, OpenSessions: &open, Unreachable: unreachable}
+		b := &emergencyv1.Beat{Enforcer: connector, Service: receipt.Connector, BootId: "b", Revision: revision, OpenSessions: &open, Unreachable: unreachable}
 		if id != "" {
 			b.Cuts = []*emergencyv1.CutProgress{{Emergency: id, Open: open, Ended: ended}}
 		}
-		s.receipts.take(b)
+		s.receipts.Take(b)
 	}
-	s.receipts.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService, BootId: "b"})
+	s.receipts.Take(&emergencyv1.Beat{Enforcer: "broker", Service: receipt.Broker, BootId: "b"})
 	beat("c1", "", 3, 0, false, "")
 	beat("c2", "", 2, 0, true, "")
 	e := must(s.ApplyTermination(p.as("admin"), &emergencyv1.ApplyTerminationRequest{Selector: &emergencyv1.Selector{All: true}, Justification: "x", Grant: p.grant("admin")}))
@@ -266,11 +240,11 @@ func TestATerminationIsDoneOnlyWhenEveryConnectorHasSaidSo(t *testing.T) {
 	if got := get(); got.GetEnded() != 3 || got.GetStatus() == emergencyv1.Emergency_DONE || got.LastEndedMs == nil {
 		t.Fatalf("one connector is silent, and it is %v", got)
 	}
-	p.clock.advance(partialAfter + time.Second)
+	p.clock.advance(10*time.Second + time.Second)
 	if got := get(); got.GetStatus() != emergencyv1.Emergency_PARTIAL {
 		t.Fatalf("after a while it is %v", got.GetStatus())
 	}
-	s.receipts.take(&emergencyv1.Beat{Enforcer: "broker", Service: brokerService, BootId: "b"})
+	s.receipts.Take(&emergencyv1.Beat{Enforcer: "broker", Service: receipt.Broker, BootId: "b"})
 	beat("c1", e.GetRevision(), 0, 3, false, e.GetId())
 	beat("c2", e.GetRevision(), 0, 2, false, e.GetId())
 	if got := get(); got.GetStatus() != emergencyv1.Emergency_DONE || got.GetEnded() != 5 || got.GetUnreachable() != 0 {

@@ -67,7 +67,7 @@ func (s *Service) drillDeps(d Deps) drill.Deps {
 	return drill.Deps{
 		Book: s.ledger.drills, Once: s.drillOnce, Check: s.checked, Moved: s.ledger.next, Arrive: s.arrive, Now: d.Now, Log: d.Log,
 		Revision:      func(sequence uint64) string { return s.ledger.revision(sequence).String() },
-		Receipts:      func(e *emergencyv1.Emergency) []*emergencyv1.Receipt { return s.receipts.of(e, s.now()) },
+		Receipts:      func(e *emergencyv1.Emergency) []*emergencyv1.Receipt { return s.receipts.Of(e, s.lacking(), s.now()) },
 		Administrator: func(user string) bool { return s.watch.State().Emergency.Administrator(user) },
 		Append: func(ctx context.Context, make func(uint64) ([]*emergencyv1.Entry, error)) error {
 			_, err := s.ledger.append(ctx, make)
@@ -98,7 +98,7 @@ func (s *Service) drillOnce(ctx context.Context, ask drill.Ask, make drill.Draft
 		return make(next, envelope)
 	})
 	if err == nil {
-		s.receipts.settle(ctx, revisionOf(entry))
+		s.receipts.Settle(ctx, revisionOf(entry))
 	}
 	return entry, err
 }

@@ -105,7 +105,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
 		Outbox: notificationv1.NewOutboxClient(notifier), Texts: h.Texts,
 	})
-	s.receipts.measure, err = measure.New(h.Metrics, s.receipts.stale, s.receipts.ages)
+	s.receipts.Measure, err = measure.New(h.Metrics, s.receipts.Stale, s.receipts.Ages, s.missing)
 	return s, err
 }
 

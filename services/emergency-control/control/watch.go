@@ -10,11 +10,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/receipt"
 )
 
 const (
 	// watchPace is how far apart a watch's looks are, and so its messages: ten a second.
 	watchPace = 100 * time.Millisecond
+	// watchShare is how many times as long as a look takes a watch rests after it: of ten thousand enforcers each costs something.
+	watchShare = 30
 	// watchAgain is how often it looks while nothing is heard: what falls silent or becomes due says nothing.
 	watchAgain = 500 * time.Millisecond
 	// watchSilence is how long it says nothing at most, so that who reads it knows a lost stream from a quiet one.
@@ -24,7 +27,8 @@ const (
 )
 
 // WatchEmergency answers one emergency and its receipts as they are now, and again at every change. What
-// is sent is made when the reader can take it, so a slow one is told less often, and always the latest.
+// is sent is made when the reader can take it, so a slow one is told less often, and always the latest. Of many receipts it
+// tells those that matter, and all in figures.
 func (s *Service) WatchEmergency(r *emergencyv1.WatchEmergencyRequest, stream grpc.ServerStreamingServer[emergencyv1.WatchEmergencyResponse]) error {
 	ctx := stream.Context()
 	s.arrive(ctx, r.GetId())
@@ -33,14 +37,17 @@ func (s *Service) WatchEmergency(r *emergencyv1.WatchEmergencyRequest, stream gr
 	}
 	var told *emergencyv1.WatchEmergencyResponse
 	for {
-		moved, heard := s.ledger.next(), s.receipts.next()
-		if now := s.picture(r.GetId()); told == nil || worthTelling(told, now) {
+		moved, heard := s.ledger.next(), s.receipts.Next()
+		began := time.Now()
+		now := s.picture(r.GetId())
+		pace := max(watchPace, watchShare*time.Since(began))
+		if told == nil || worthTelling(told, now) {
 			if err := stream.Send(now); err != nil {
 				return err
 			}
 			told = now
 		}
-		if !rest(ctx, watchPace, nil, nil) || !rest(ctx, watchAgain, moved, heard) {
+		if !rest(ctx, pace, nil, nil) || !rest(ctx, watchAgain, moved, heard) {
 			return context.Cause(ctx)
 		}
 	}
@@ -75,9 +82,12 @@ func (s *Service) known(ctx context.Context, id string) (*emergencyv1.Emergency,
 // picture is what a watch tells of an emergency.
 func (s *Service) picture(id string) *emergencyv1.WatchEmergencyResponse {
 	e, now := s.ledger.record(id), s.now()
-	return &emergencyv1.WatchEmergencyResponse{
-		Emergency: s.shown(e), Receipts: s.receipts.of(e, now), SilentEnforcers: s.receipts.silent(now), Time: timestamppb.New(now),
+	all, silent := s.receipts.Of(e, s.lacking(), now), s.receipts.Silent(now)
+	told := &emergencyv1.WatchEmergencyResponse{
+		Emergency: s.shown(e), SilentEnforcers: silent[:min(len(silent), receipt.Told)], Time: timestamppb.New(now), Summary: receipt.Summary(all),
 	}
+	told.Receipts, told.OmittedReceipts = receipt.First(all)
+	return told
 }
 
 // worthTelling reports whether anything but the time differs, or enough time has passed.

@@ -3,14 +3,17 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/receipt"
 )
 
 type told = emergencyv1.WatchEmergencyResponse
@@ -18,7 +21,7 @@ type told = emergencyv1.WatchEmergencyResponse
 // watching is a reader of a watch. It takes a message only when the test asks for one.
 type watching struct {
 	grpc.ServerStream
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context
 	told  chan *told
 	cut   context.CancelCauseFunc
@@ -82,9 +85,9 @@ func TestAWatchTellsAtOnceAndOfEachReceiptTheCancelAndTheEnd(t *testing.T) {
 		t.Fatalf("at once it tells %v", first)
 	}
 	open := uint32(1)
-	beat := must(proto.Marshal(&emergencyv1.Beat{Enforcer: "c1", Service: connectorService, BootId: "b", Revision: l.GetRevision(), OpenSessions: &open,
+	beat := must(proto.Marshal(&emergencyv1.Beat{Enforcer: "c1", Service: receipt.Connector, BootId: "b", Revision: l.GetRevision(), OpenSessions: &open,
 		Cuts: []*emergencyv1.CutProgress{{Emergency: l.GetId(), Open: 1, Ended: 2}}}))
-	if err := p.journal.Beat("beat."+connectorService+".c1", beat); err != nil {
+	if err := p.journal.Beat("beat."+receipt.Connector+".c1", beat); err != nil {
 		t.Fatal(err)
 	}
 	heard, _ := w.until("the receipt", func(m *told) bool { return m.GetReceipts()[0].GetState() == emergencyv1.Receipt_CONFIRMED })
@@ -123,7 +126,7 @@ func TestAQuietWatchSaysTheSameAgainAndOfWhomNothingIsHeard(t *testing.T) {
 	if first := w.next(); len(first.GetSilentEnforcers()) > 0 {
 		t.Fatalf("it has just spoken, and it is told %v", first)
 	}
-	p.clock.advance(silence + time.Second)
+	p.clock.advance(receipt.Silence + time.Second)
 	quiet, _ := w.until("the silence", func(m *told) bool { return len(m.GetSilentEnforcers()) == 1 })
 	progressOf(t, quiet.GetEmergency(), 0, 0, 2)
 	// A broker that speaks for it does not make it heard.
@@ -177,4 +180,39 @@ func TestAWatchWaitsForWhatAnotherReplicaHasJustWritten(t *testing.T) {
 	if got := w.next().GetEmergency().GetId(); got != f.GetId() || got != "F-0002" {
 		t.Errorf("%s is told of, and %s was applied", got, f.GetId())
 	}
+}
+
+// BenchmarkTenThousandGuards is a second of their beats, and one look of a watch at them: an operation that takes 100 ms, once a second, is a
+// tenth of a core.
+func BenchmarkTenThousandGuards(b *testing.B) {
+	p := newPlatform(b)
+	s := p.replica()
+	var messages [][]byte
+	for part := range 20 {
+		folded := &emergencyv1.Beat{}
+		for i := range 500 {
+			folded.Folded = append(folded.Folded, &emergencyv1.Beat{Service: "guard", Enforcer: fmt.Sprintf("orders-%05d@tok_0123456789", part*500+i), BootId: "BOOTBOOTBOOTBOOTBOOTBOOT",
+				Mode: emergencyv1.Enforcer_STRICT, OpenSessions: new(uint32(3)), Age: durationpb.New(time.Second), Bound: durationpb.New(10 * time.Second)})
+		}
+		messages = append(messages, must(proto.Marshal(folded)))
+	}
+	l := must(s.ApplyLockdown(p.as("admin"), p.lockdown(0, time.Hour)))
+	second := func() {
+		for _, data := range messages {
+			s.receipts.Take(readBeat("beat.guard.gate-1.folded", data))
+		}
+	}
+	second()
+	b.Run("beats", func(b *testing.B) {
+		for b.Loop() {
+			second()
+		}
+	})
+	b.Run("look", func(b *testing.B) {
+		for b.Loop() {
+			if n := len(s.picture(l.GetId()).GetReceipts()); n == 0 {
+				b.Fatal(n)
+			}
+		}
+	})
 }

@@ -16,7 +16,7 @@ func TestWhatIsStaleIsAskedEachTimeAndMadeUpKindsShareASeries(t *testing.T) {
 	for range 2 { // the service starts again
 		m, err := New(r, func() []Stale { return stale }, func() []Age {
 			return []Age{{"access-gate", "g1", 1500 * time.Millisecond}, {"guard", "g1", 2 * time.Second}, {"guard", "g2", Never}}
-		})
+		}, func() map[string]int { return map[string]int{"connector": 2, "made-up-1": 1, "made-up-2": 1} })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,6 +40,7 @@ func TestWhatIsStaleIsAskedEachTimeAndMadeUpKindsShareASeries(t *testing.T) {
 		`portcullis_enforce_seconds_count{kind="other"} 2`, `portcullis_enforcers_stale{kind="access-gate",why="silent"} 2`,
 		`portcullis_enforcers_stale{kind="access-gate",why="behind"} 0`, `portcullis_enforcers_stale{kind="other",why="behind"} 1`,
 		`portcullis_enforcer_age_seconds{enforcer="g1",kind="access-gate"} 1.5`, `portcullis_enforcer_age_seconds{enforcer="g1",kind="guard"} 2`,
+		`portcullis_enforcers_missing{kind="connector"} 2`, `portcullis_enforcers_missing{kind="access-gate"} 0`, `portcullis_enforcers_missing{kind="other"} 2`,
 		`portcullis_enforcer_age_seconds{enforcer="g2",kind="guard"} +Inf`,
 	} {
 		if !strings.Contains(text, want+"\n") {

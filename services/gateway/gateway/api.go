@@ -67,6 +67,7 @@ func register(mux *runtime.ServeMux, dial func(string) (grpc.ClientConnInterface
 			return errors.Join(
 				emergencyv1.RegisterEmergenciesHandlerClient(ctx, mux, emergencyv1.NewEmergenciesClient(c)),
 				emergencyv1.RegisterDrillsHandlerClient(ctx, mux, emergencyv1.NewDrillsClient(c)),
+				emergencyv1.RegisterRostersHandlerClient(ctx, mux, emergencyv1.NewRostersClient(c)),
 				emergencyv1.RegisterHoldsHandlerClient(ctx, mux, emergencyv1.NewHoldsClient(c)),
 				emergencyv1.RegisterApprovalsHandlerClient(ctx, mux, emergencyv1.NewApprovalsClient(c)),
 				emergencyv1.RegisterTicketsHandlerClient(ctx, mux, emergencyv1.NewTicketsClient(c)),

@@ -246,6 +246,7 @@ type fakeControl struct {
 	emergencyv1.UnimplementedApprovalsServer
 	emergencyv1.UnimplementedTicketsServer
 	emergencyv1.UnimplementedDrillsServer
+	emergencyv1.UnimplementedRostersServer
 	auditv1.UnimplementedAuditServer
 	*world
 }
@@ -335,6 +336,7 @@ func (w *world) serve(t testing.TB) *grpc.ClientConn {
 	emergencyv1.RegisterApprovalsServer(server, control)
 	emergencyv1.RegisterTicketsServer(server, control)
 	emergencyv1.RegisterDrillsServer(server, control)
+	emergencyv1.RegisterRostersServer(server, control)
 	auditv1.RegisterAuditServer(server, control)
 	auditv1.RegisterReportsServer(server, auditv1.UnimplementedReportsServer{})
 	notifier := fakeNotifier{world: w}

@@ -136,6 +136,7 @@ func openGuarded(t testing.TB, n network, change ...func(*Deps)) (p *public, r *
 			emergencyv1.RegisterApprovalsServer(s, emergencyv1.UnimplementedApprovalsServer{})
 			emergencyv1.RegisterTicketsServer(s, emergencyv1.UnimplementedTicketsServer{})
 			emergencyv1.RegisterDrillsServer(s, emergencyv1.UnimplementedDrillsServer{})
+			emergencyv1.RegisterRostersServer(s, emergencyv1.UnimplementedRostersServer{})
 			auditv1.RegisterAuditServer(s, fakeControl{world: w})
 		},
 	} {

@@ -82,7 +82,7 @@ func (m *Manifest) Entries() (n uint64) {
 // The keys come just before EMERGENCY: after all that is sealed with them, and not after the entry by which a new
 // key begins to sign: with an older key the record goes on, with one that it doesn't know it would not.
 func order() []journal.StreamConfig {
-	named := []string{"EVENT", "OUTBOX", "NOTIFICATION", "SESSION", "ATTEMPT", "CREDENTIAL", "IDENTITY", "IDENTITY_SECRET", directory, emergency}
+	named := []string{"EVENT", "OUTBOX", "NOTIFICATION", "SESSION", "ATTEMPT", "ROSTER", "CREDENTIAL", "IDENTITY", "IDENTITY_SECRET", directory, emergency}
 	all := journal.Streams(1)
 	slices.SortStableFunc(all, func(a, b journal.StreamConfig) int {
 		return cmp.Compare(slices.Index(named, a.Name), slices.Index(named, b.Name))

@@ -43,7 +43,7 @@ const (
 
 // Streams are the product's. EMERGENCY and what a grant for it takes, IDENTITY
 // and IDENTITY_SECRET, have no limit. The limits of all the others add up to
-// 3.3 GiB, so that none can keep EMERGENCY from appending. IDENTITY_SECRET
+// 3.4 GiB, so that none can keep EMERGENCY from appending. IDENTITY_SECRET
 // keeps a few entries for each person and no more.
 func Streams(replicas int) []StreamConfig {
 	all := []StreamConfig{
@@ -56,6 +56,8 @@ func Streams(replicas int) []StreamConfig {
 		{Name: "OUTBOX", Subjects: []string{"outbox.>"}, MaxBytes: 1024 * mib, MaxAge: 90 * day},
 		{Name: "SESSION", Subjects: []string{"session.>"}, MaxBytes: 512 * mib, MaxAge: 365 * day, DropOldest: true},
 		{Name: "ATTEMPT", Subjects: []string{"attempt.>"}, MaxBytes: 128 * mib, MaxAge: 90 * day, DropOldest: true},
+		// Whoever is there is written anew every few minutes, so that what is dropped is of those who left long ago.
+		{Name: "ROSTER", Subjects: []string{"roster.>", "receipt.>"}, MaxBytes: 128 * mib, MaxAge: 365 * day, DropOldest: true, Latest: true},
 		{Name: "EVENT", Subjects: []string{"event.>"}, MaxBytes: 128 * mib, WorkQueue: true},
 	}
 	for i := range all {

@@ -46,6 +46,7 @@ var everything = map[string]func(grpc.ServiceRegistrar){
 		emergencyv1.RegisterApprovalsServer(r, emergencyv1.UnimplementedApprovalsServer{})
 		emergencyv1.RegisterTicketsServer(r, emergencyv1.UnimplementedTicketsServer{})
 		emergencyv1.RegisterDrillsServer(r, emergencyv1.UnimplementedDrillsServer{})
+		emergencyv1.RegisterRostersServer(r, emergencyv1.UnimplementedRostersServer{})
 		auditv1.RegisterAuditServer(r, auditv1.UnimplementedAuditServer{})
 		auditv1.RegisterReportsServer(r, auditv1.UnimplementedReportsServer{})
 		auditv1.RegisterCheckpointsServer(r, auditv1.UnimplementedCheckpointsServer{})

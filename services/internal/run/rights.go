@@ -37,7 +37,7 @@ func rights(service string) (right, error) {
 	switch service {
 	case rpc.Control:
 		// Of ATTEMPT it tells in a report whom an emergency refused.
-		return right{write: []string{"emergency.>", "beacon.>"}, read: []string{emergency, identity, directory, "ATTEMPT"}, hear: []string{"beat.>"},
+		return right{write: []string{"emergency.>", "beacon.>", "roster.>", "receipt.>"}, read: []string{emergency, identity, directory, "ATTEMPT", "ROSTER"}, hear: []string{"beat.>"},
 			keys: []string{seal.TrustFile, seal.SignerFile, seal.CheckpointFile}}, nil
 	case rpc.Identity:
 		return right{write: []string{"identity.>", "secret.>", "attempt.>"}, read: []string{emergency, identity, "IDENTITY_SECRET"}, blind: []string{"ATTEMPT"},

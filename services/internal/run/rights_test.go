@@ -46,6 +46,7 @@ var streams = []struct {
 	{"CREDENTIAL", "credential.x", []string{rpc.Gate}, []string{rpc.Bastion}},
 	{"SESSION", "session.x", []string{rpc.Broker}, []string{rpc.Broker}},
 	{"ATTEMPT", "attempt.x", []string{rpc.Identity, rpc.Gate, rpc.Gateway}, []string{rpc.Control, rpc.Notifier}},
+	{"ROSTER", "roster.x", []string{rpc.Control}, []string{rpc.Control}},
 	{"NOTIFICATION", "notification.x", []string{rpc.Notifier}, []string{rpc.Notifier}},
 	{"OUTBOX", "outbox.x", []string{rpc.Notifier}, []string{rpc.Notifier}},
 	{"EVENT", "event.x", []string{rpc.Notifier}, []string{rpc.Notifier}},

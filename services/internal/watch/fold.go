@@ -28,6 +28,8 @@ type fold struct {
 	carried map[string]*emergencyv1.Emergency
 	// recorded are the holds that the journal has as lockdowns.
 	recorded map[string]bool
+	// emergencies counts the entries about one.
+	emergencies uint64
 }
 
 // newFold starts over. What was on record in the fold before stays, under names of its own, until the
@@ -99,6 +101,7 @@ func (f *fold) putEmergency(e journal.Entry) error {
 			f.release(id)
 		}
 		f.emergency.PutEmergency(entry.GetEmergency())
+		f.emergencies++
 	case entry.GetDrill() != nil:
 		f.emergency.PutDrill(entry.GetDrill())
 	case entry.GetPolicy() != nil:

@@ -72,7 +72,7 @@ func (w *Watcher) Vouch() (old time.Duration, ok bool) {
 	return 0, unlit && state != nil && state.Fresh
 }
 
-// Tell adds to a beat how fresh the view is.
+// Tell adds to a beat how fresh the view is, and when it took hold of the newest emergency.
 func (w *Watcher) Tell(b *emergencyv1.Beat) {
 	if state := w.State(); state != nil {
 		if p := state.Emergency.Practised(w.config.Now()); p != nil {
@@ -87,6 +87,7 @@ func (w *Watcher) Tell(b *emergencyv1.Beat) {
 	if old := w.Age(); old != never {
 		b.Age = durationpb.New(old)
 	}
+	w.State().tellHold(b)
 }
 
 // lookOut looks for beacons until the context ends.

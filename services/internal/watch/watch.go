@@ -38,6 +38,8 @@ type State struct {
 	Fresh bool
 	// Since is when Fresh last changed.
 	Since time.Time
+	// hold is when the newest emergency in it took hold.
+	hold *hold
 }
 
 // Config is what a Watcher needs.
@@ -308,6 +310,7 @@ func (w *Watcher) replace() error {
 		return err
 	}
 	state.Fresh, state.Since = true, w.since
+	state.hold = w.state.Load().next(w.fold.emergencies, w.config.Now())
 	for _, stale := range w.stale {
 		state.Fresh = state.Fresh && !stale
 	}

@@ -105,6 +105,7 @@ func (b *Broker) take(hello *sessionv1.Hello, stop context.CancelCauseFunc) (l *
 	}
 	before, newBoot := h.sessions, h.boot != hello.GetBootId()
 	h.generation = max(h.generation+1, hello.GetGeneration()+1, h.elsewhere.GetGeneration()+1, uint64(now.UnixMilli()))
+	h.left = false
 	h.boot, h.protocols, h.heard = hello.GetBootId(), hello.GetProtocols(), now
 	h.beat = &sessionv1.Heartbeat{HeldRevision: hello.GetHeldRevision(), OpenSessions: uint32(len(hello.GetSessions())), Cuts: hello.GetCuts()}
 	h.sessions = make(map[string]*sessionv1.Session, len(hello.GetSessions()))
@@ -203,6 +204,10 @@ func (b *Broker) hear(l *link, m *sessionv1.ConnectorMessage) error {
 		b.ended(h, append(inFull(m.Ended.GetSessions()), inShort(m.Ended)...), nil)
 	case *sessionv1.ConnectorMessage_Heartbeat:
 		h.beat, l.acked = m.Heartbeat, m.Heartbeat.GetStanding()
+		if h.left = m.Heartbeat.GetLeaving() && m.Heartbeat.GetOpenSessions() == 0; h.left {
+			b.sendBye(subjectHosts + h.id)
+			break
+		}
 		b.publish(h, false)
 	case *sessionv1.ConnectorMessage_Hello:
 		return fault.New(fault.InvalidArgument, "A hello comes once")

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -27,7 +28,7 @@ const (
 func (b *Broker) beat(ctx context.Context) error {
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	defer b.bye(ctx)
+	defer b.sendBye(subjectBeat + b.config.Instance)
 	for {
 		b.beatOwn()
 		now := b.config.Now()
@@ -38,7 +39,9 @@ func (b *Broker) beat(ctx context.Context) error {
 			}
 			b.remember(ctx, h)
 			h.mu.Lock()
-			b.publish(h, true)
+			if !h.left || len(h.sessions) > 0 {
+				b.publish(h, true)
+			}
 			h.mu.Unlock()
 		}
 		select {
@@ -49,10 +52,10 @@ func (b *Broker) beat(ctx context.Context) error {
 	}
 }
 
-// bye says that this replica ends: with an empty beat.
-func (b *Broker) bye(ctx context.Context) {
-	if err := b.deps.Pulse.Beat(subjectBeat+b.config.Instance, nil); err != nil {
-		b.deps.Log.DebugContext(ctx, "the last beat was not sent", "error", err)
+// sendBye says that this replica ends, or a connector: with an empty beat.
+func (b *Broker) sendBye(subject string) {
+	if err := b.deps.Pulse.Beat(subject, nil); err != nil {
+		b.deps.Log.Debug("the last beat was not sent", "subject", subject, "error", err)
 	}
 }
 
@@ -91,6 +94,7 @@ func (b *Broker) publish(h *host, unreachable bool) {
 func (b *Broker) tellOf(h *host, beat *emergencyv1.Beat) {
 	b.deps.Tell(beat)
 	beat.Mode, beat.Drills = emergencyv1.Enforcer_BEST_EFFORT, b.practised(h)
+	beat.HeldTime, beat.LastAllowedTime = h.beat.GetHeldTime(), h.beat.GetLastAllowedTime()
 	if beat.Age != nil {
 		beat.Age = durationpb.New(beat.GetAge().AsDuration() + max(0, b.config.Now().Sub(h.heard)))
 	}
@@ -209,13 +213,25 @@ func (b *Broker) send(subject string, beat *emergencyv1.Beat) {
 
 // hearOthers follows what the other replicas say of their connectors.
 func (b *Broker) hearOthers(ctx context.Context) error {
-	return b.deps.Pulse.Beats(ctx, subjectHosts+">", func(_ string, data []byte) {
+	return b.deps.Pulse.Beats(ctx, subjectHosts+">", func(subject string, data []byte) {
+		if len(data) == 0 {
+			b.hearBye(strings.TrimPrefix(subject, subjectHosts))
+			return
+		}
 		beat := new(emergencyv1.Beat)
 		if proto.Unmarshal(data, beat) != nil || beat.GetService() != serviceHosts || beat.GetUnreachable() || beat.GetEnforcer() == "" {
 			return
 		}
 		b.hearOf(beat)
 	})
+}
+
+// hearBye takes from another replica that a connector has said that it ends.
+func (b *Broker) hearBye(id string) {
+	h := b.host(id)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.left = h.link == nil
 }
 
 func (b *Broker) hearOf(beat *emergencyv1.Beat) {
@@ -229,7 +245,7 @@ func (b *Broker) hearOf(beat *emergencyv1.Beat) {
 		h.link.stop(errSuperseded)
 		h.link = nil
 	}
-	h.elsewhere, h.told = beat, b.config.Now()
+	h.elsewhere, h.told, h.left = beat, b.config.Now(), false
 	h.boot = beat.GetBootId()
 	h.beat = &sessionv1.Heartbeat{HeldRevision: beat.GetRevision(), OpenSessions: beat.GetOpenSessions(),
 		OldestAdmission: beat.GetOldestAdmission(), Cuts: beat.GetCuts()}

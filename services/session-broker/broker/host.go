@@ -34,6 +34,7 @@ type host struct {
 	told      time.Time
 
 	remembered bool // what the index had of it was read
+	left       bool // it has said that it ends, with nothing open, and was not heard since
 }
 
 func newHost(id string) *host {

@@ -36,6 +36,8 @@ const (
 	Receipt_CONFIRMED Receipt_State = 2
 	// It has not been heard for a while: what it does is not known.
 	Receipt_UNREACHABLE Receipt_State = 3
+	// The policy expects it, and it never came: enforcer is the pattern, lacking says how many.
+	Receipt_MISSING Receipt_State = 4
 )
 
 // Enum value maps for Receipt_State.
@@ -45,12 +47,14 @@ var (
 		1: "WAITING",
 		2: "CONFIRMED",
 		3: "UNREACHABLE",
+		4: "MISSING",
 	}
 	Receipt_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"WAITING":           1,
 		"CONFIRMED":         2,
 		"UNREACHABLE":       3,
+		"MISSING":           4,
 	}
 )
 
@@ -78,7 +82,7 @@ func (x Receipt_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Receipt_State.Descriptor instead.
 func (Receipt_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24, 0}
 }
 
 type JournalHealth_State int32
@@ -132,7 +136,7 @@ func (x JournalHealth_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JournalHealth_State.Descriptor instead.
 func (JournalHealth_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27, 0}
 }
 
 type Enforcer_Mode int32
@@ -181,7 +185,66 @@ func (x Enforcer_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Enforcer_Mode.Descriptor instead.
 func (Enforcer_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28, 0}
+}
+
+type Enforcer_Presence int32
+
+const (
+	Enforcer_PRESENCE_UNSPECIFIED Enforcer_Presence = 0
+	// It is heard.
+	Enforcer_JOINED Enforcer_Presence = 1
+	// It said that it ends, as in an upgrade: nobody misses it.
+	Enforcer_DRAINED Enforcer_Presence = 2
+	// It fell silent without a word, or is expected by the policy and never came.
+	Enforcer_MISSING Enforcer_Presence = 3
+	// An administrator has taken it off the roster.
+	Enforcer_FORGOTTEN Enforcer_Presence = 4
+)
+
+// Enum value maps for Enforcer_Presence.
+var (
+	Enforcer_Presence_name = map[int32]string{
+		0: "PRESENCE_UNSPECIFIED",
+		1: "JOINED",
+		2: "DRAINED",
+		3: "MISSING",
+		4: "FORGOTTEN",
+	}
+	Enforcer_Presence_value = map[string]int32{
+		"PRESENCE_UNSPECIFIED": 0,
+		"JOINED":               1,
+		"DRAINED":              2,
+		"MISSING":              3,
+		"FORGOTTEN":            4,
+	}
+)
+
+func (x Enforcer_Presence) Enum() *Enforcer_Presence {
+	p := new(Enforcer_Presence)
+	*p = x
+	return p
+}
+
+func (x Enforcer_Presence) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Enforcer_Presence) Descriptor() protoreflect.EnumDescriptor {
+	return file_portcullis_emergency_v1_emergencies_proto_enumTypes[3].Descriptor()
+}
+
+func (Enforcer_Presence) Type() protoreflect.EnumType {
+	return &file_portcullis_emergency_v1_emergencies_proto_enumTypes[3]
+}
+
+func (x Enforcer_Presence) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Enforcer_Presence.Descriptor instead.
+func (Enforcer_Presence) EnumDescriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28, 1}
 }
 
 type ApplyTerminationRequest struct {
@@ -1793,6 +1856,7 @@ func (x *ListReceiptsRequest) GetId() string {
 type ListReceiptsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Receipts      []*Receipt             `protobuf:"bytes,1,rep,name=receipts,proto3" json:"receipts,omitempty"`
+	Summary       *ReceiptSummary        `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1830,6 +1894,13 @@ func (*ListReceiptsResponse) Descriptor() ([]byte, []int) {
 func (x *ListReceiptsResponse) GetReceipts() []*Receipt {
 	if x != nil {
 		return x.Receipts
+	}
+	return nil
+}
+
+func (x *ListReceiptsResponse) GetSummary() *ReceiptSummary {
+	if x != nil {
+		return x.Summary
 	}
 	return nil
 }
@@ -1885,6 +1956,11 @@ type WatchEmergencyResponse struct {
 	// The enforcers that are not heard now, as they were heard last.
 	SilentEnforcers []*Enforcer            `protobuf:"bytes,3,rep,name=silent_enforcers,json=silentEnforcers,proto3" json:"silent_enforcers,omitempty"`
 	Time            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// Of all receipts, told or left out.
+	Summary *ReceiptSummary `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
+	// How many receipts are left out of this message. Of more than a few hundred only some are told: those that are not confirmed
+	// first, then the slowest. ListReceipts has all.
+	OmittedReceipts uint32 `protobuf:"varint,6,opt,name=omitted_receipts,json=omittedReceipts,proto3" json:"omitted_receipts,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1947,6 +2023,193 @@ func (x *WatchEmergencyResponse) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *WatchEmergencyResponse) GetSummary() *ReceiptSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+func (x *WatchEmergencyResponse) GetOmittedReceipts() uint32 {
+	if x != nil {
+		return x.OmittedReceipts
+	}
+	return 0
+}
+
+// ReceiptSummary is all receipts of one emergency in a few figures.
+type ReceiptSummary struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Confirmed   uint32                 `protobuf:"varint,1,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	Waiting     uint32                 `protobuf:"varint,2,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Unreachable uint32                 `protobuf:"varint,3,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
+	// Enforcers that the policy expects and that never came.
+	Missing uint32 `protobuf:"varint,4,opt,name=missing,proto3" json:"missing,omitempty"`
+	// How many of them are timed: who was there when it was put on record, and was heard to take hold.
+	Timed uint32 `protobuf:"varint,5,opt,name=timed,proto3" json:"timed,omitempty"`
+	// Milliseconds, as held_ms: half of those that are timed were no slower, and so on. Unset if none is timed.
+	P50Ms         *uint32       `protobuf:"varint,6,opt,name=p50_ms,json=p50Ms,proto3,oneof" json:"p50_ms,omitempty"`
+	P90Ms         *uint32       `protobuf:"varint,7,opt,name=p90_ms,json=p90Ms,proto3,oneof" json:"p90_ms,omitempty"`
+	P99Ms         *uint32       `protobuf:"varint,8,opt,name=p99_ms,json=p99Ms,proto3,oneof" json:"p99_ms,omitempty"`
+	MaxMs         *uint32       `protobuf:"varint,9,opt,name=max_ms,json=maxMs,proto3,oneof" json:"max_ms,omitempty"`
+	Buckets       []*TimeBucket `protobuf:"bytes,10,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptSummary) Reset() {
+	*x = ReceiptSummary{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptSummary) ProtoMessage() {}
+
+func (x *ReceiptSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptSummary.ProtoReflect.Descriptor instead.
+func (*ReceiptSummary) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReceiptSummary) GetConfirmed() uint32 {
+	if x != nil {
+		return x.Confirmed
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetUnreachable() uint32 {
+	if x != nil {
+		return x.Unreachable
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetTimed() uint32 {
+	if x != nil {
+		return x.Timed
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetP50Ms() uint32 {
+	if x != nil && x.P50Ms != nil {
+		return *x.P50Ms
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetP90Ms() uint32 {
+	if x != nil && x.P90Ms != nil {
+		return *x.P90Ms
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetP99Ms() uint32 {
+	if x != nil && x.P99Ms != nil {
+		return *x.P99Ms
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetMaxMs() uint32 {
+	if x != nil && x.MaxMs != nil {
+		return *x.MaxMs
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetBuckets() []*TimeBucket {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+// TimeBucket counts those that took no longer than up_to_ms, and longer than the bucket before. The last has no bound.
+type TimeBucket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UpToMs        *uint32                `protobuf:"varint,1,opt,name=up_to_ms,json=upToMs,proto3,oneof" json:"up_to_ms,omitempty"`
+	Count         uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeBucket) Reset() {
+	*x = TimeBucket{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeBucket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeBucket) ProtoMessage() {}
+
+func (x *TimeBucket) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeBucket.ProtoReflect.Descriptor instead.
+func (*TimeBucket) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *TimeBucket) GetUpToMs() uint32 {
+	if x != nil && x.UpToMs != nil {
+		return *x.UpToMs
+	}
+	return 0
+}
+
+func (x *TimeBucket) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // Receipt is what one enforcer says of one emergency.
 type Receipt struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -1960,14 +2223,23 @@ type Receipt struct {
 	EndedSessions uint32        `protobuf:"varint,5,opt,name=ended_sessions,json=endedSessions,proto3" json:"ended_sessions,omitempty"`
 	State         Receipt_State `protobuf:"varint,6,opt,name=state,proto3,enum=portcullis.emergency.v1.Receipt_State" json:"state,omitempty"`
 	// Selected sessions that are still open on it, as it says.
-	OpenSessions  uint32 `protobuf:"varint,7,opt,name=open_sessions,json=openSessions,proto3" json:"open_sessions,omitempty"`
+	OpenSessions uint32 `protobuf:"varint,7,opt,name=open_sessions,json=openSessions,proto3" json:"open_sessions,omitempty"`
+	// When it took hold, by its own clock: for people to read, not to compute with.
+	HeldTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=held_time,json=heldTime,proto3" json:"held_time,omitempty"`
+	// The last request that it still let through before that, by its own clock; unset if there was none in this life of it, and by one
+	// that does not tell.
+	LastAllowedTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_allowed_time,json=lastAllowedTime,proto3" json:"last_allowed_time,omitempty"`
+	// It has begun anew, or for the first time, since: how long it took says nothing of how fast it was told.
+	BeganAfter bool `protobuf:"varint,10,opt,name=began_after,json=beganAfter,proto3" json:"began_after,omitempty"`
+	// How many of an expected group are missing.
+	Lacking       uint32 `protobuf:"varint,11,opt,name=lacking,proto3" json:"lacking,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2251,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[22]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2264,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Receipt) GetEnforcer() string {
@@ -2044,15 +2316,45 @@ func (x *Receipt) GetOpenSessions() uint32 {
 	return 0
 }
 
+func (x *Receipt) GetHeldTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldTime
+	}
+	return nil
+}
+
+func (x *Receipt) GetLastAllowedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAllowedTime
+	}
+	return nil
+}
+
+func (x *Receipt) GetBeganAfter() bool {
+	if x != nil {
+		return x.BeganAfter
+	}
+	return false
+}
+
+func (x *Receipt) GetLacking() uint32 {
+	if x != nil {
+		return x.Lacking
+	}
+	return 0
+}
+
 type ListEnforcersRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Show those, too, that have ended in good order.
+	ShowDrained   bool `protobuf:"varint,1,opt,name=show_drained,json=showDrained,proto3" json:"show_drained,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListEnforcersRequest) Reset() {
 	*x = ListEnforcersRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2366,7 @@ func (x *ListEnforcersRequest) String() string {
 func (*ListEnforcersRequest) ProtoMessage() {}
 
 func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[23]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2379,14 @@ func (x *ListEnforcersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersRequest.ProtoReflect.Descriptor instead.
 func (*ListEnforcersRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListEnforcersRequest) GetShowDrained() bool {
+	if x != nil {
+		return x.ShowDrained
+	}
+	return false
 }
 
 type ListEnforcersResponse struct {
@@ -2094,7 +2403,7 @@ type ListEnforcersResponse struct {
 
 func (x *ListEnforcersResponse) Reset() {
 	*x = ListEnforcersResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2415,7 @@ func (x *ListEnforcersResponse) String() string {
 func (*ListEnforcersResponse) ProtoMessage() {}
 
 func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[24]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2428,7 @@ func (x *ListEnforcersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnforcersResponse.ProtoReflect.Descriptor instead.
 func (*ListEnforcersResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListEnforcersResponse) GetEnforcers() []*Enforcer {
@@ -2154,7 +2463,7 @@ type JournalHealth struct {
 
 func (x *JournalHealth) Reset() {
 	*x = JournalHealth{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2475,7 @@ func (x *JournalHealth) String() string {
 func (*JournalHealth) ProtoMessage() {}
 
 func (x *JournalHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[25]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2488,7 @@ func (x *JournalHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalHealth.ProtoReflect.Descriptor instead.
 func (*JournalHealth) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JournalHealth) GetState() JournalHealth_State {
@@ -2216,14 +2525,19 @@ type Enforcer struct {
 	Age *durationpb.Duration `protobuf:"bytes,10,opt,name=age,proto3" json:"age,omitempty"`
 	// How old that may be until it is stale. Past it, a STRICT one refuses and a BEST_EFFORT one goes on. Unset by one that does
 	// not tell, of an earlier version: then fresh says only that it was heard.
-	Bound         *durationpb.Duration `protobuf:"bytes,11,opt,name=bound,proto3" json:"bound,omitempty"`
+	Bound    *durationpb.Duration `protobuf:"bytes,11,opt,name=bound,proto3" json:"bound,omitempty"`
+	Presence Enforcer_Presence    `protobuf:"varint,12,opt,name=presence,proto3,enum=portcullis.emergency.v1.Enforcer_Presence" json:"presence,omitempty"`
+	// When it was heard for the first time.
+	FirstSeenTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_seen_time,json=firstSeenTime,proto3" json:"first_seen_time,omitempty"`
+	// How many are missing of an expected group that never came; then id is the pattern of its names.
+	Lacking       uint32 `protobuf:"varint,14,opt,name=lacking,proto3" json:"lacking,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Enforcer) Reset() {
 	*x = Enforcer{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2235,7 +2549,7 @@ func (x *Enforcer) String() string {
 func (*Enforcer) ProtoMessage() {}
 
 func (x *Enforcer) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[26]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2248,7 +2562,7 @@ func (x *Enforcer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enforcer.ProtoReflect.Descriptor instead.
 func (*Enforcer) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Enforcer) GetId() string {
@@ -2328,6 +2642,27 @@ func (x *Enforcer) GetBound() *durationpb.Duration {
 	return nil
 }
 
+func (x *Enforcer) GetPresence() Enforcer_Presence {
+	if x != nil {
+		return x.Presence
+	}
+	return Enforcer_PRESENCE_UNSPECIFIED
+}
+
+func (x *Enforcer) GetFirstSeenTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstSeenTime
+	}
+	return nil
+}
+
+func (x *Enforcer) GetLacking() uint32 {
+	if x != nil {
+		return x.Lacking
+	}
+	return 0
+}
+
 // Beat is an enforcer's cumulative state, repeated twice a second and at every change.
 type Beat struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -2351,6 +2686,11 @@ type Beat struct {
 	// How old its view is, unset where it can't tell; and how old it may be, unset by an earlier version, which does not tell.
 	Age   *durationpb.Duration `protobuf:"bytes,12,opt,name=age,proto3" json:"age,omitempty"`
 	Bound *durationpb.Duration `protobuf:"bytes,13,opt,name=bound,proto3" json:"bound,omitempty"`
+	// When it took hold of the newest emergency, by its own clock, and the last request that it let through before that.
+	HeldTime        *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=held_time,json=heldTime,proto3" json:"held_time,omitempty"`
+	LastAllowedTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=last_allowed_time,json=lastAllowedTime,proto3" json:"last_allowed_time,omitempty"`
+	// Beats of many who have nothing new to say, in one message: then it says nothing else.
+	Folded []*Beat `protobuf:"bytes,16,rep,name=folded,proto3" json:"folded,omitempty"`
 	// What it would have done, had a drill that is on, or was of late, been real. Cumulative over the enforcer's life.
 	Drills        []*DrillProgress `protobuf:"bytes,30,rep,name=drills,proto3" json:"drills,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2359,7 +2699,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2711,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2724,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Beat) GetEnforcer() string {
@@ -2478,6 +2818,27 @@ func (x *Beat) GetBound() *durationpb.Duration {
 	return nil
 }
 
+func (x *Beat) GetHeldTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldTime
+	}
+	return nil
+}
+
+func (x *Beat) GetLastAllowedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAllowedTime
+	}
+	return nil
+}
+
+func (x *Beat) GetFolded() []*Beat {
+	if x != nil {
+		return x.Folded
+	}
+	return nil
+}
+
 func (x *Beat) GetDrills() []*DrillProgress {
 	if x != nil {
 		return x.Drills
@@ -2499,7 +2860,7 @@ type DrillProgress struct {
 
 func (x *DrillProgress) Reset() {
 	*x = DrillProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2872,7 @@ func (x *DrillProgress) String() string {
 func (*DrillProgress) ProtoMessage() {}
 
 func (x *DrillProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2885,7 @@ func (x *DrillProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrillProgress.ProtoReflect.Descriptor instead.
 func (*DrillProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DrillProgress) GetDrill() string {
@@ -2564,7 +2925,7 @@ type Beacon struct {
 
 func (x *Beacon) Reset() {
 	*x = Beacon{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2937,7 @@ func (x *Beacon) String() string {
 func (*Beacon) ProtoMessage() {}
 
 func (x *Beacon) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2950,7 @@ func (x *Beacon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
 func (*Beacon) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Beacon) GetEpoch() uint64 {
@@ -2625,7 +2986,7 @@ type CutProgress struct {
 
 func (x *CutProgress) Reset() {
 	*x = CutProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2998,7 @@ func (x *CutProgress) String() string {
 func (*CutProgress) ProtoMessage() {}
 
 func (x *CutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +3011,7 @@ func (x *CutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProgress.ProtoReflect.Descriptor instead.
 func (*CutProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CutProgress) GetEmergency() string {
@@ -2682,7 +3043,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2694,7 +3055,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2707,7 +3068,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{33}
 }
 
 type UpdatePolicyRequest struct {
@@ -2720,7 +3081,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2732,7 +3093,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2745,7 +3106,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -2784,7 +3145,7 @@ type RecordActRequest struct {
 
 func (x *RecordActRequest) Reset() {
 	*x = RecordActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +3157,7 @@ func (x *RecordActRequest) String() string {
 func (*RecordActRequest) ProtoMessage() {}
 
 func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +3170,7 @@ func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
 func (*RecordActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RecordActRequest) GetKind() string {
@@ -2896,7 +3257,7 @@ type RecordGroupActRequest struct {
 
 func (x *RecordGroupActRequest) Reset() {
 	*x = RecordGroupActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3269,7 @@ func (x *RecordGroupActRequest) String() string {
 func (*RecordGroupActRequest) ProtoMessage() {}
 
 func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3282,7 @@ func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordGroupActRequest.ProtoReflect.Descriptor instead.
 func (*RecordGroupActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{34}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RecordGroupActRequest) GetTarget() string {
@@ -2954,7 +3315,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3327,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3340,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{35}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -3150,16 +3511,40 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x05least\x18\x02 \x01(\rR\x05least\x126\n" +
 	"\tvalid_for\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bvalidFor\"%\n" +
 	"\x13ListReceiptsRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"T\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x97\x01\n" +
 	"\x14ListReceiptsResponse\x12<\n" +
-	"\breceipts\x18\x01 \x03(\v2 .portcullis.emergency.v1.ReceiptR\breceipts\"'\n" +
+	"\breceipts\x18\x01 \x03(\v2 .portcullis.emergency.v1.ReceiptR\breceipts\x12A\n" +
+	"\asummary\x18\x02 \x01(\v2'.portcullis.emergency.v1.ReceiptSummaryR\asummary\"'\n" +
 	"\x15WatchEmergencyRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x96\x02\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x84\x03\n" +
 	"\x16WatchEmergencyResponse\x12@\n" +
 	"\temergency\x18\x01 \x01(\v2\".portcullis.emergency.v1.EmergencyR\temergency\x12<\n" +
 	"\breceipts\x18\x02 \x03(\v2 .portcullis.emergency.v1.ReceiptR\breceipts\x12L\n" +
 	"\x10silent_enforcers\x18\x03 \x03(\v2!.portcullis.emergency.v1.EnforcerR\x0fsilentEnforcers\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xdc\x02\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12A\n" +
+	"\asummary\x18\x05 \x01(\v2'.portcullis.emergency.v1.ReceiptSummaryR\asummary\x12)\n" +
+	"\x10omitted_receipts\x18\x06 \x01(\rR\x0fomittedReceipts\"\xf5\x02\n" +
+	"\x0eReceiptSummary\x12\x1c\n" +
+	"\tconfirmed\x18\x01 \x01(\rR\tconfirmed\x12\x18\n" +
+	"\awaiting\x18\x02 \x01(\rR\awaiting\x12 \n" +
+	"\vunreachable\x18\x03 \x01(\rR\vunreachable\x12\x18\n" +
+	"\amissing\x18\x04 \x01(\rR\amissing\x12\x14\n" +
+	"\x05timed\x18\x05 \x01(\rR\x05timed\x12\x1a\n" +
+	"\x06p50_ms\x18\x06 \x01(\rH\x00R\x05p50Ms\x88\x01\x01\x12\x1a\n" +
+	"\x06p90_ms\x18\a \x01(\rH\x01R\x05p90Ms\x88\x01\x01\x12\x1a\n" +
+	"\x06p99_ms\x18\b \x01(\rH\x02R\x05p99Ms\x88\x01\x01\x12\x1a\n" +
+	"\x06max_ms\x18\t \x01(\rH\x03R\x05maxMs\x88\x01\x01\x12=\n" +
+	"\abuckets\x18\n" +
+	" \x03(\v2#.portcullis.emergency.v1.TimeBucketR\abucketsB\t\n" +
+	"\a_p50_msB\t\n" +
+	"\a_p90_msB\t\n" +
+	"\a_p99_msB\t\n" +
+	"\a_max_ms\"N\n" +
+	"\n" +
+	"TimeBucket\x12\x1d\n" +
+	"\bup_to_ms\x18\x01 \x01(\rH\x00R\x06upToMs\x88\x01\x01\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\rR\x05countB\v\n" +
+	"\t_up_to_ms\"\xa5\x04\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\benforcer\x18\x01 \x01(\tR\benforcer\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
@@ -3167,15 +3552,23 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\aheld_ms\x18\x04 \x01(\rH\x00R\x06heldMs\x88\x01\x01\x12%\n" +
 	"\x0eended_sessions\x18\x05 \x01(\rR\rendedSessions\x12<\n" +
 	"\x05state\x18\x06 \x01(\x0e2&.portcullis.emergency.v1.Receipt.StateR\x05state\x12#\n" +
-	"\ropen_sessions\x18\a \x01(\rR\fopenSessions\"K\n" +
+	"\ropen_sessions\x18\a \x01(\rR\fopenSessions\x127\n" +
+	"\theld_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bheldTime\x12F\n" +
+	"\x11last_allowed_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0flastAllowedTime\x12\x1f\n" +
+	"\vbegan_after\x18\n" +
+	" \x01(\bR\n" +
+	"beganAfter\x12\x18\n" +
+	"\alacking\x18\v \x01(\rR\alacking\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aWAITING\x10\x01\x12\r\n" +
 	"\tCONFIRMED\x10\x02\x12\x0f\n" +
-	"\vUNREACHABLE\x10\x03B\n" +
+	"\vUNREACHABLE\x10\x03\x12\v\n" +
+	"\aMISSING\x10\x04B\n" +
 	"\n" +
-	"\b_held_ms\"\x16\n" +
-	"\x14ListEnforcersRequest\"\xd4\x01\n" +
+	"\b_held_ms\"9\n" +
+	"\x14ListEnforcersRequest\x12!\n" +
+	"\fshow_drained\x18\x01 \x01(\bR\vshowDrained\"\xd4\x01\n" +
 	"\x15ListEnforcersResponse\x12?\n" +
 	"\tenforcers\x18\x01 \x03(\v2!.portcullis.emergency.v1.EnforcerR\tenforcers\x12@\n" +
 	"\ajournal\x18\x02 \x01(\v2&.portcullis.emergency.v1.JournalHealthR\ajournal\x128\n" +
@@ -3189,7 +3582,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05READY\x10\x01\x12\b\n" +
 	"\x04FULL\x10\x02\x12\x0f\n" +
-	"\vUNREACHABLE\x10\x03\"\x8c\x04\n" +
+	"\vUNREACHABLE\x10\x03\"\x8d\x06\n" +
 	"\bEnforcer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12:\n" +
@@ -3203,13 +3596,23 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"clock_skew\x18\t \x01(\v2\x19.google.protobuf.DurationR\tclockSkew\x12+\n" +
 	"\x03age\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
-	"\x05bound\x18\v \x01(\v2\x19.google.protobuf.DurationR\x05bound\"9\n" +
+	"\x05bound\x18\v \x01(\v2\x19.google.protobuf.DurationR\x05bound\x12F\n" +
+	"\bpresence\x18\f \x01(\x0e2*.portcullis.emergency.v1.Enforcer.PresenceR\bpresence\x12B\n" +
+	"\x0ffirst_seen_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\rfirstSeenTime\x12\x18\n" +
+	"\alacking\x18\x0e \x01(\rR\alacking\"9\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06STRICT\x10\x01\x12\x0f\n" +
-	"\vBEST_EFFORT\x10\x02B\x10\n" +
-	"\x0e_open_sessions\"\xde\x04\n" +
+	"\vBEST_EFFORT\x10\x02\"Y\n" +
+	"\bPresence\x12\x18\n" +
+	"\x14PRESENCE_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06JOINED\x10\x01\x12\v\n" +
+	"\aDRAINED\x10\x02\x12\v\n" +
+	"\aMISSING\x10\x03\x12\r\n" +
+	"\tFORGOTTEN\x10\x04B\x10\n" +
+	"\x0e_open_sessions\"\x96\x06\n" +
 	"\x04Beat\x12\x1a\n" +
 	"\benforcer\x18\x01 \x01(\tR\benforcer\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x17\n" +
@@ -3226,7 +3629,10 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"generation\x12.\n" +
 	"\x04time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12+\n" +
 	"\x03age\x18\f \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
-	"\x05bound\x18\r \x01(\v2\x19.google.protobuf.DurationR\x05bound\x12>\n" +
+	"\x05bound\x18\r \x01(\v2\x19.google.protobuf.DurationR\x05bound\x127\n" +
+	"\theld_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\bheldTime\x12F\n" +
+	"\x11last_allowed_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0flastAllowedTime\x125\n" +
+	"\x06folded\x18\x10 \x03(\v2\x1d.portcullis.emergency.v1.BeatR\x06folded\x12>\n" +
 	"\x06drills\x18\x1e \x03(\v2&.portcullis.emergency.v1.DrillProgressR\x06drillsB\x10\n" +
 	"\x0e_open_sessions\"e\n" +
 	"\rDrillProgress\x12\x14\n" +
@@ -3316,167 +3722,180 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 	return file_portcullis_emergency_v1_emergencies_proto_rawDescData
 }
 
-var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
 	(JournalHealth_State)(0),          // 1: portcullis.emergency.v1.JournalHealth.State
 	(Enforcer_Mode)(0),                // 2: portcullis.emergency.v1.Enforcer.Mode
-	(*ApplyTerminationRequest)(nil),   // 3: portcullis.emergency.v1.ApplyTerminationRequest
-	(*ApplyFreezeRequest)(nil),        // 4: portcullis.emergency.v1.ApplyFreezeRequest
-	(*ApplyLockdownRequest)(nil),      // 5: portcullis.emergency.v1.ApplyLockdownRequest
-	(*ApplyLockRequest)(nil),          // 6: portcullis.emergency.v1.ApplyLockRequest
-	(*CancelRequest)(nil),             // 7: portcullis.emergency.v1.CancelRequest
-	(*ShortenRequest)(nil),            // 8: portcullis.emergency.v1.ShortenRequest
-	(*GetEmergencyRequest)(nil),       // 9: portcullis.emergency.v1.GetEmergencyRequest
-	(*ListEmergenciesRequest)(nil),    // 10: portcullis.emergency.v1.ListEmergenciesRequest
-	(*ListTerminationsResponse)(nil),  // 11: portcullis.emergency.v1.ListTerminationsResponse
-	(*ListFreezesResponse)(nil),       // 12: portcullis.emergency.v1.ListFreezesResponse
-	(*ListLockdownsResponse)(nil),     // 13: portcullis.emergency.v1.ListLockdownsResponse
-	(*ListLocksResponse)(nil),         // 14: portcullis.emergency.v1.ListLocksResponse
-	(*ListFreezeDevicesRequest)(nil),  // 15: portcullis.emergency.v1.ListFreezeDevicesRequest
-	(*ListFreezeDevicesResponse)(nil), // 16: portcullis.emergency.v1.ListFreezeDevicesResponse
-	(*FrozenDevice)(nil),              // 17: portcullis.emergency.v1.FrozenDevice
-	(*PreviewRequest)(nil),            // 18: portcullis.emergency.v1.PreviewRequest
-	(*PreviewResponse)(nil),           // 19: portcullis.emergency.v1.PreviewResponse
-	(*DriftBound)(nil),                // 20: portcullis.emergency.v1.DriftBound
-	(*ListReceiptsRequest)(nil),       // 21: portcullis.emergency.v1.ListReceiptsRequest
-	(*ListReceiptsResponse)(nil),      // 22: portcullis.emergency.v1.ListReceiptsResponse
-	(*WatchEmergencyRequest)(nil),     // 23: portcullis.emergency.v1.WatchEmergencyRequest
-	(*WatchEmergencyResponse)(nil),    // 24: portcullis.emergency.v1.WatchEmergencyResponse
-	(*Receipt)(nil),                   // 25: portcullis.emergency.v1.Receipt
-	(*ListEnforcersRequest)(nil),      // 26: portcullis.emergency.v1.ListEnforcersRequest
-	(*ListEnforcersResponse)(nil),     // 27: portcullis.emergency.v1.ListEnforcersResponse
-	(*JournalHealth)(nil),             // 28: portcullis.emergency.v1.JournalHealth
-	(*Enforcer)(nil),                  // 29: portcullis.emergency.v1.Enforcer
-	(*Beat)(nil),                      // 30: portcullis.emergency.v1.Beat
-	(*DrillProgress)(nil),             // 31: portcullis.emergency.v1.DrillProgress
-	(*Beacon)(nil),                    // 32: portcullis.emergency.v1.Beacon
-	(*CutProgress)(nil),               // 33: portcullis.emergency.v1.CutProgress
-	(*GetPolicyRequest)(nil),          // 34: portcullis.emergency.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 35: portcullis.emergency.v1.UpdatePolicyRequest
-	(*RecordActRequest)(nil),          // 36: portcullis.emergency.v1.RecordActRequest
-	(*RecordGroupActRequest)(nil),     // 37: portcullis.emergency.v1.RecordGroupActRequest
-	(*RecordActResponse)(nil),         // 38: portcullis.emergency.v1.RecordActResponse
-	nil,                               // 39: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	nil,                               // 40: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	nil,                               // 41: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	nil,                               // 42: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
-	nil,                               // 43: portcullis.emergency.v1.Beacon.HeadsEntry
-	(*Selector)(nil),                  // 44: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 45: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 46: google.protobuf.Duration
-	(*Emergency)(nil),                 // 47: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 48: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 49: google.protobuf.FieldMask
+	(Enforcer_Presence)(0),            // 3: portcullis.emergency.v1.Enforcer.Presence
+	(*ApplyTerminationRequest)(nil),   // 4: portcullis.emergency.v1.ApplyTerminationRequest
+	(*ApplyFreezeRequest)(nil),        // 5: portcullis.emergency.v1.ApplyFreezeRequest
+	(*ApplyLockdownRequest)(nil),      // 6: portcullis.emergency.v1.ApplyLockdownRequest
+	(*ApplyLockRequest)(nil),          // 7: portcullis.emergency.v1.ApplyLockRequest
+	(*CancelRequest)(nil),             // 8: portcullis.emergency.v1.CancelRequest
+	(*ShortenRequest)(nil),            // 9: portcullis.emergency.v1.ShortenRequest
+	(*GetEmergencyRequest)(nil),       // 10: portcullis.emergency.v1.GetEmergencyRequest
+	(*ListEmergenciesRequest)(nil),    // 11: portcullis.emergency.v1.ListEmergenciesRequest
+	(*ListTerminationsResponse)(nil),  // 12: portcullis.emergency.v1.ListTerminationsResponse
+	(*ListFreezesResponse)(nil),       // 13: portcullis.emergency.v1.ListFreezesResponse
+	(*ListLockdownsResponse)(nil),     // 14: portcullis.emergency.v1.ListLockdownsResponse
+	(*ListLocksResponse)(nil),         // 15: portcullis.emergency.v1.ListLocksResponse
+	(*ListFreezeDevicesRequest)(nil),  // 16: portcullis.emergency.v1.ListFreezeDevicesRequest
+	(*ListFreezeDevicesResponse)(nil), // 17: portcullis.emergency.v1.ListFreezeDevicesResponse
+	(*FrozenDevice)(nil),              // 18: portcullis.emergency.v1.FrozenDevice
+	(*PreviewRequest)(nil),            // 19: portcullis.emergency.v1.PreviewRequest
+	(*PreviewResponse)(nil),           // 20: portcullis.emergency.v1.PreviewResponse
+	(*DriftBound)(nil),                // 21: portcullis.emergency.v1.DriftBound
+	(*ListReceiptsRequest)(nil),       // 22: portcullis.emergency.v1.ListReceiptsRequest
+	(*ListReceiptsResponse)(nil),      // 23: portcullis.emergency.v1.ListReceiptsResponse
+	(*WatchEmergencyRequest)(nil),     // 24: portcullis.emergency.v1.WatchEmergencyRequest
+	(*WatchEmergencyResponse)(nil),    // 25: portcullis.emergency.v1.WatchEmergencyResponse
+	(*ReceiptSummary)(nil),            // 26: portcullis.emergency.v1.ReceiptSummary
+	(*TimeBucket)(nil),                // 27: portcullis.emergency.v1.TimeBucket
+	(*Receipt)(nil),                   // 28: portcullis.emergency.v1.Receipt
+	(*ListEnforcersRequest)(nil),      // 29: portcullis.emergency.v1.ListEnforcersRequest
+	(*ListEnforcersResponse)(nil),     // 30: portcullis.emergency.v1.ListEnforcersResponse
+	(*JournalHealth)(nil),             // 31: portcullis.emergency.v1.JournalHealth
+	(*Enforcer)(nil),                  // 32: portcullis.emergency.v1.Enforcer
+	(*Beat)(nil),                      // 33: portcullis.emergency.v1.Beat
+	(*DrillProgress)(nil),             // 34: portcullis.emergency.v1.DrillProgress
+	(*Beacon)(nil),                    // 35: portcullis.emergency.v1.Beacon
+	(*CutProgress)(nil),               // 36: portcullis.emergency.v1.CutProgress
+	(*GetPolicyRequest)(nil),          // 37: portcullis.emergency.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 38: portcullis.emergency.v1.UpdatePolicyRequest
+	(*RecordActRequest)(nil),          // 39: portcullis.emergency.v1.RecordActRequest
+	(*RecordGroupActRequest)(nil),     // 40: portcullis.emergency.v1.RecordGroupActRequest
+	(*RecordActResponse)(nil),         // 41: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 42: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 43: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 44: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	nil,                               // 45: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	nil,                               // 46: portcullis.emergency.v1.Beacon.HeadsEntry
+	(*Selector)(nil),                  // 47: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 48: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 49: google.protobuf.Duration
+	(*Emergency)(nil),                 // 50: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 51: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 52: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	44, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	45, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	46, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	45, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	46, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	45, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
-	46, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
-	45, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	47, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	39, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	47, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	40, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	47, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	41, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	47, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
-	42, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
-	17, // 16: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
-	3,  // 17: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
-	4,  // 18: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
-	5,  // 19: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
-	6,  // 20: portcullis.emergency.v1.PreviewRequest.lock:type_name -> portcullis.emergency.v1.ApplyLockRequest
-	45, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
-	20, // 22: portcullis.emergency.v1.PreviewResponse.drift_bound:type_name -> portcullis.emergency.v1.DriftBound
-	46, // 23: portcullis.emergency.v1.DriftBound.valid_for:type_name -> google.protobuf.Duration
-	25, // 24: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	47, // 25: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
-	25, // 26: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	29, // 27: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	45, // 28: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
-	0,  // 29: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
-	29, // 30: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	28, // 31: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
-	46, // 32: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
-	1,  // 33: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
-	45, // 34: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
-	2,  // 35: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	45, // 36: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
-	46, // 37: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
-	46, // 38: portcullis.emergency.v1.Enforcer.age:type_name -> google.protobuf.Duration
-	46, // 39: portcullis.emergency.v1.Enforcer.bound:type_name -> google.protobuf.Duration
-	2,  // 40: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	33, // 41: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	45, // 42: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
-	46, // 43: portcullis.emergency.v1.Beat.age:type_name -> google.protobuf.Duration
-	46, // 44: portcullis.emergency.v1.Beat.bound:type_name -> google.protobuf.Duration
-	31, // 45: portcullis.emergency.v1.Beat.drills:type_name -> portcullis.emergency.v1.DrillProgress
-	43, // 46: portcullis.emergency.v1.Beacon.heads:type_name -> portcullis.emergency.v1.Beacon.HeadsEntry
-	48, // 47: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	49, // 48: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 49: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
-	9,  // 50: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 51: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	4,  // 52: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
-	9,  // 53: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 54: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	15, // 55: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
-	7,  // 56: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
-	8,  // 57: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
-	5,  // 58: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
-	9,  // 59: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 60: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	7,  // 61: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
-	8,  // 62: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
-	6,  // 63: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
-	9,  // 64: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	10, // 65: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	7,  // 66: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
-	18, // 67: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
-	21, // 68: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
-	23, // 69: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
-	26, // 70: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
-	34, // 71: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
-	35, // 72: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
-	36, // 73: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	37, // 74: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
-	47, // 75: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	47, // 76: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	11, // 77: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	47, // 78: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	47, // 79: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	12, // 80: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	16, // 81: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	47, // 82: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	47, // 83: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	47, // 84: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	47, // 85: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	13, // 86: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	47, // 87: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	47, // 88: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	47, // 89: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
-	47, // 90: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
-	14, // 91: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
-	47, // 92: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
-	19, // 93: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	22, // 94: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	24, // 95: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
-	27, // 96: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	48, // 97: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	48, // 98: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	38, // 99: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	38, // 100: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	75, // [75:101] is the sub-list for method output_type
-	49, // [49:75] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	47, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	48, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	49, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	48, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	49, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	48, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
+	49, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
+	48, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	50, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	42, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	50, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	43, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	50, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	44, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	50, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
+	45, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	18, // 16: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
+	4,  // 17: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
+	5,  // 18: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
+	6,  // 19: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
+	7,  // 20: portcullis.emergency.v1.PreviewRequest.lock:type_name -> portcullis.emergency.v1.ApplyLockRequest
+	48, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	21, // 22: portcullis.emergency.v1.PreviewResponse.drift_bound:type_name -> portcullis.emergency.v1.DriftBound
+	49, // 23: portcullis.emergency.v1.DriftBound.valid_for:type_name -> google.protobuf.Duration
+	28, // 24: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	26, // 25: portcullis.emergency.v1.ListReceiptsResponse.summary:type_name -> portcullis.emergency.v1.ReceiptSummary
+	50, // 26: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	28, // 27: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
+	32, // 28: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	48, // 29: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	26, // 30: portcullis.emergency.v1.WatchEmergencyResponse.summary:type_name -> portcullis.emergency.v1.ReceiptSummary
+	27, // 31: portcullis.emergency.v1.ReceiptSummary.buckets:type_name -> portcullis.emergency.v1.TimeBucket
+	0,  // 32: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
+	48, // 33: portcullis.emergency.v1.Receipt.held_time:type_name -> google.protobuf.Timestamp
+	48, // 34: portcullis.emergency.v1.Receipt.last_allowed_time:type_name -> google.protobuf.Timestamp
+	32, // 35: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	31, // 36: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
+	49, // 37: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
+	1,  // 38: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
+	48, // 39: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
+	2,  // 40: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	48, // 41: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	49, // 42: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
+	49, // 43: portcullis.emergency.v1.Enforcer.age:type_name -> google.protobuf.Duration
+	49, // 44: portcullis.emergency.v1.Enforcer.bound:type_name -> google.protobuf.Duration
+	3,  // 45: portcullis.emergency.v1.Enforcer.presence:type_name -> portcullis.emergency.v1.Enforcer.Presence
+	48, // 46: portcullis.emergency.v1.Enforcer.first_seen_time:type_name -> google.protobuf.Timestamp
+	2,  // 47: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	36, // 48: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	48, // 49: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
+	49, // 50: portcullis.emergency.v1.Beat.age:type_name -> google.protobuf.Duration
+	49, // 51: portcullis.emergency.v1.Beat.bound:type_name -> google.protobuf.Duration
+	48, // 52: portcullis.emergency.v1.Beat.held_time:type_name -> google.protobuf.Timestamp
+	48, // 53: portcullis.emergency.v1.Beat.last_allowed_time:type_name -> google.protobuf.Timestamp
+	33, // 54: portcullis.emergency.v1.Beat.folded:type_name -> portcullis.emergency.v1.Beat
+	34, // 55: portcullis.emergency.v1.Beat.drills:type_name -> portcullis.emergency.v1.DrillProgress
+	46, // 56: portcullis.emergency.v1.Beacon.heads:type_name -> portcullis.emergency.v1.Beacon.HeadsEntry
+	51, // 57: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	52, // 58: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 59: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
+	10, // 60: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 61: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	5,  // 62: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
+	10, // 63: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 64: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	16, // 65: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
+	8,  // 66: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
+	9,  // 67: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
+	6,  // 68: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
+	10, // 69: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 70: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	8,  // 71: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
+	9,  // 72: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
+	7,  // 73: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
+	10, // 74: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 75: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	8,  // 76: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
+	19, // 77: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
+	22, // 78: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
+	24, // 79: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
+	29, // 80: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
+	37, // 81: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
+	38, // 82: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
+	39, // 83: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
+	40, // 84: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
+	50, // 85: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	50, // 86: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	12, // 87: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	50, // 88: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	50, // 89: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	13, // 90: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	17, // 91: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	50, // 92: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	50, // 93: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	50, // 94: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	50, // 95: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	14, // 96: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	50, // 97: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	50, // 98: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	50, // 99: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
+	50, // 100: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
+	15, // 101: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
+	50, // 102: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
+	20, // 103: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	23, // 104: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	25, // 105: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	30, // 106: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	51, // 107: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	51, // 108: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	41, // 109: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	41, // 110: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	85, // [85:111] is the sub-list for method output_type
+	59, // [59:85] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergencies_proto_init() }
@@ -3492,15 +3911,17 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 		(*PreviewRequest_Lock)(nil),
 	}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[22].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[26].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[27].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[23].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[24].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[28].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   41,
+			NumEnums:      4,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -812,11 +812,19 @@ func request_Emergencies_WatchEmergency_0(ctx context.Context, marshaler runtime
 	return stream, metadata, nil
 }
 
+var filter_Emergencies_ListEnforcers_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
 func request_Emergencies_ListEnforcers_0(ctx context.Context, marshaler runtime.Marshaler, client EmergenciesClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ListEnforcersRequest
 		metadata runtime.ServerMetadata
 	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_Emergencies_ListEnforcers_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
@@ -829,6 +837,12 @@ func local_request_Emergencies_ListEnforcers_0(ctx context.Context, marshaler ru
 		protoReq ListEnforcersRequest
 		metadata runtime.ServerMetadata
 	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_Emergencies_ListEnforcers_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	msg, err := server.ListEnforcers(ctx, &protoReq)
 	return msg, metadata, err
 }

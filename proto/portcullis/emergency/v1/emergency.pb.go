@@ -927,6 +927,8 @@ type Policy struct {
 	// Input only: the reason for the change.
 	Justification *string `protobuf:"bytes,9,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
 	RequestId     *string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	// Who must be there: one that never came is missed, too.
+	ExpectedEnforcers []*ExpectedEnforcers `protobuf:"bytes,20,rep,name=expected_enforcers,json=expectedEnforcers,proto3" json:"expected_enforcers,omitempty"`
 	// By how many per cent a count may be off its preview before an apply with the digest is refused; 10 if unset.
 	DriftPercent *uint32 `protobuf:"varint,25,opt,name=drift_percent,json=driftPercent,proto3,oneof" json:"drift_percent,omitempty"`
 	// What opens early takes a second administrator: to cancel, to shorten, to open what a freeze or a lock closes, to let
@@ -1037,6 +1039,13 @@ func (x *Policy) GetRequestId() string {
 	return ""
 }
 
+func (x *Policy) GetExpectedEnforcers() []*ExpectedEnforcers {
+	if x != nil {
+		return x.ExpectedEnforcers
+	}
+	return nil
+}
+
 func (x *Policy) GetDriftPercent() uint32 {
 	if x != nil && x.DriftPercent != nil {
 		return *x.DriftPercent
@@ -1056,6 +1065,69 @@ func (x *Policy) GetTicketCheck() Policy_TicketChecking {
 		return x.TicketCheck
 	}
 	return Policy_TICKET_CHECKING_UNSPECIFIED
+}
+
+// ExpectedEnforcers is a group of enforcers of which some number must be there.
+type ExpectedEnforcers struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For instance access-gate, connector or guard.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Their names: one, or how they begin, with * behind it. A guard's is its own name, without the token.
+	NamePattern   string `protobuf:"bytes,2,opt,name=name_pattern,json=namePattern,proto3" json:"name_pattern,omitempty"`
+	Minimum       uint32 `protobuf:"varint,3,opt,name=minimum,proto3" json:"minimum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpectedEnforcers) Reset() {
+	*x = ExpectedEnforcers{}
+	mi := &file_portcullis_emergency_v1_emergency_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpectedEnforcers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpectedEnforcers) ProtoMessage() {}
+
+func (x *ExpectedEnforcers) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergency_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpectedEnforcers.ProtoReflect.Descriptor instead.
+func (*ExpectedEnforcers) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergency_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ExpectedEnforcers) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *ExpectedEnforcers) GetNamePattern() string {
+	if x != nil {
+		return x.NamePattern
+	}
+	return ""
+}
+
+func (x *ExpectedEnforcers) GetMinimum() uint32 {
+	if x != nil {
+		return x.Minimum
+	}
+	return 0
 }
 
 var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
@@ -1161,7 +1233,7 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\fspared_users\x18\t \x03(\tR\vsparedUsers\x12$\n" +
 	"\x0espared_sign_in\x18\n" +
 	" \x01(\tR\fsparedSignIn\x12\x14\n" +
-	"\x05begun\x18\v \x01(\bR\x05begun\"\x87\a\n" +
+	"\x05begun\x18\v \x01(\bR\x05begun\"\xec\a\n" +
 	"\x06Policy\x12S\n" +
 	"\x0fgovernance_code\x18\x01 \x01(\x0e2*.portcullis.emergency.v1.Policy.GovernanceR\x0egovernanceCode\x127\n" +
 	"\x12governance_pattern\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11governancePattern\x124\n" +
@@ -1176,7 +1248,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\rjustification\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x01R\rjustification\x88\x01\x01\x12,\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\x121\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x02R\trequestId\x88\x01\x01\x12c\n" +
+	"\x12expected_enforcers\x18\x14 \x03(\v2*.portcullis.emergency.v1.ExpectedEnforcersB\b\xbaH\x05\x92\x01\x02\x10dR\x11expectedEnforcers\x121\n" +
 	"\rdrift_percent\x18\x19 \x01(\rB\a\xbaH\x04*\x02\x18dH\x03R\fdriftPercent\x88\x01\x01\x121\n" +
 	"\x14second_administrator\x18\v \x01(\bR\x13secondAdministrator\x12Q\n" +
 	"\fticket_check\x18\f \x01(\x0e2..portcullis.emergency.v1.Policy.TicketCheckingR\vticketCheck\"Q\n" +
@@ -1193,7 +1266,11 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x06_grantB\x10\n" +
 	"\x0e_justificationB\r\n" +
 	"\v_request_idB\x10\n" +
-	"\x0e_drift_percentB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
+	"\x0e_drift_percent\"j\n" +
+	"\x11ExpectedEnforcers\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12!\n" +
+	"\fname_pattern\x18\x02 \x01(\tR\vnamePattern\x12\x18\n" +
+	"\aminimum\x18\x03 \x01(\rR\aminimumB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
 
 var (
 	file_portcullis_emergency_v1_emergency_proto_rawDescOnce sync.Once
@@ -1208,7 +1285,7 @@ func file_portcullis_emergency_v1_emergency_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_emergency_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_portcullis_emergency_v1_emergency_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_portcullis_emergency_v1_emergency_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_portcullis_emergency_v1_emergency_proto_goTypes = []any{
 	(Emergency_Kind)(0),           // 0: portcullis.emergency.v1.Emergency.Kind
 	(Emergency_Status)(0),         // 1: portcullis.emergency.v1.Emergency.Status
@@ -1219,34 +1296,36 @@ var file_portcullis_emergency_v1_emergency_proto_goTypes = []any{
 	(*Admission)(nil),             // 6: portcullis.emergency.v1.Admission
 	(*Cut)(nil),                   // 7: portcullis.emergency.v1.Cut
 	(*Policy)(nil),                // 8: portcullis.emergency.v1.Policy
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
-	(*TicketCheck)(nil),           // 11: portcullis.emergency.v1.TicketCheck
+	(*ExpectedEnforcers)(nil),     // 9: portcullis.emergency.v1.ExpectedEnforcers
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*TicketCheck)(nil),           // 12: portcullis.emergency.v1.TicketCheck
 }
 var file_portcullis_emergency_v1_emergency_proto_depIdxs = []int32{
 	0,  // 0: portcullis.emergency.v1.Emergency.kind:type_name -> portcullis.emergency.v1.Emergency.Kind
 	1,  // 1: portcullis.emergency.v1.Emergency.status:type_name -> portcullis.emergency.v1.Emergency.Status
-	9,  // 2: portcullis.emergency.v1.Emergency.start_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: portcullis.emergency.v1.Emergency.end_time:type_name -> google.protobuf.Timestamp
-	10, // 4: portcullis.emergency.v1.Emergency.duration:type_name -> google.protobuf.Duration
-	9,  // 5: portcullis.emergency.v1.Emergency.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 6: portcullis.emergency.v1.Emergency.cancel_time:type_name -> google.protobuf.Timestamp
+	10, // 2: portcullis.emergency.v1.Emergency.start_time:type_name -> google.protobuf.Timestamp
+	10, // 3: portcullis.emergency.v1.Emergency.end_time:type_name -> google.protobuf.Timestamp
+	11, // 4: portcullis.emergency.v1.Emergency.duration:type_name -> google.protobuf.Duration
+	10, // 5: portcullis.emergency.v1.Emergency.create_time:type_name -> google.protobuf.Timestamp
+	10, // 6: portcullis.emergency.v1.Emergency.cancel_time:type_name -> google.protobuf.Timestamp
 	5,  // 7: portcullis.emergency.v1.Emergency.selector:type_name -> portcullis.emergency.v1.Selector
-	11, // 8: portcullis.emergency.v1.Emergency.ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
-	11, // 9: portcullis.emergency.v1.Emergency.cancel_ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
-	9,  // 10: portcullis.emergency.v1.Admission.pending_cut:type_name -> google.protobuf.Timestamp
+	12, // 8: portcullis.emergency.v1.Emergency.ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
+	12, // 9: portcullis.emergency.v1.Emergency.cancel_ticket_check:type_name -> portcullis.emergency.v1.TicketCheck
+	10, // 10: portcullis.emergency.v1.Admission.pending_cut:type_name -> google.protobuf.Timestamp
 	0,  // 11: portcullis.emergency.v1.Cut.kind:type_name -> portcullis.emergency.v1.Emergency.Kind
-	9,  // 12: portcullis.emergency.v1.Cut.start_time:type_name -> google.protobuf.Timestamp
+	10, // 12: portcullis.emergency.v1.Cut.start_time:type_name -> google.protobuf.Timestamp
 	5,  // 13: portcullis.emergency.v1.Cut.selector:type_name -> portcullis.emergency.v1.Selector
-	9,  // 14: portcullis.emergency.v1.Cut.until:type_name -> google.protobuf.Timestamp
+	10, // 14: portcullis.emergency.v1.Cut.until:type_name -> google.protobuf.Timestamp
 	2,  // 15: portcullis.emergency.v1.Policy.governance_code:type_name -> portcullis.emergency.v1.Policy.Governance
-	9,  // 16: portcullis.emergency.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 17: portcullis.emergency.v1.Policy.ticket_check:type_name -> portcullis.emergency.v1.Policy.TicketChecking
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	10, // 16: portcullis.emergency.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 17: portcullis.emergency.v1.Policy.expected_enforcers:type_name -> portcullis.emergency.v1.ExpectedEnforcers
+	3,  // 18: portcullis.emergency.v1.Policy.ticket_check:type_name -> portcullis.emergency.v1.Policy.TicketChecking
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergency_proto_init() }
@@ -1263,7 +1342,7 @@ func file_portcullis_emergency_v1_emergency_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergency_proto_rawDesc), len(file_portcullis_emergency_v1_emergency_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -44,6 +44,11 @@ type GuardReport struct {
 	// How old what it knows is, unset where it can't tell; and how old that may be, told in the first report.
 	Age   *durationpb.Duration `protobuf:"bytes,9,opt,name=age,proto3" json:"age,omitempty"`
 	Bound *durationpb.Duration `protobuf:"bytes,10,opt,name=bound,proto3" json:"bound,omitempty"`
+	// When it took hold of the newest emergency, by its own clock, and the last that it let through before that.
+	HeldTime        *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=held_time,json=heldTime,proto3" json:"held_time,omitempty"`
+	LastAllowedTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_allowed_time,json=lastAllowedTime,proto3" json:"last_allowed_time,omitempty"`
+	// It ends, in good order: nobody needs to miss it.
+	Leaving bool `protobuf:"varint,13,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	// What it would have done, had a drill been real.
 	Drills        []*v1.DrillProgress `protobuf:"bytes,30,rep,name=drills,proto3" json:"drills,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -148,6 +153,27 @@ func (x *GuardReport) GetBound() *durationpb.Duration {
 		return x.Bound
 	}
 	return nil
+}
+
+func (x *GuardReport) GetHeldTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldTime
+	}
+	return nil
+}
+
+func (x *GuardReport) GetLastAllowedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAllowedTime
+	}
+	return nil
+}
+
+func (x *GuardReport) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
 }
 
 func (x *GuardReport) GetDrills() []*v1.DrillProgress {
@@ -505,7 +531,7 @@ var File_portcullis_gate_v1_guards_proto protoreflect.FileDescriptor
 
 const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\n" +
-	"\x1fportcullis/gate/v1/guards.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/drill.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\x96\x04\n" +
+	"\x1fportcullis/gate/v1/guards.proto\x12\x12portcullis.gate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#portcullis/emergency/v1/drill.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\xb1\x05\n" +
 	"\vGuardReport\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12 \n" +
 	"\aboot_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06bootId\x12)\n" +
@@ -517,7 +543,10 @@ const file_portcullis_gate_v1_guards_proto_rawDesc = "" +
 	"\x04cuts\x18\b \x03(\v2$.portcullis.emergency.v1.CutProgressB\b\xbaH\x05\x92\x01\x02\x10@R\x04cuts\x12+\n" +
 	"\x03age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
 	"\x05bound\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x05bound\x12H\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x05bound\x127\n" +
+	"\theld_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\bheldTime\x12F\n" +
+	"\x11last_allowed_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x0flastAllowedTime\x12\x18\n" +
+	"\aleaving\x18\r \x01(\bR\aleaving\x12H\n" +
 	"\x06drills\x18\x1e \x03(\v2&.portcullis.emergency.v1.DrillProgressB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06drills\"\xb2\x04\n" +
 	"\vGuardUpdate\x12\x14\n" +
 	"\x05whole\x18\x01 \x01(\bR\x05whole\x12\x12\n" +
@@ -574,10 +603,10 @@ var file_portcullis_gate_v1_guards_proto_goTypes = []any{
 	(v1.Enforcer_Mode)(0),         // 5: portcullis.emergency.v1.Enforcer.Mode
 	(*v1.CutProgress)(nil),        // 6: portcullis.emergency.v1.CutProgress
 	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
-	(*v1.DrillProgress)(nil),      // 8: portcullis.emergency.v1.DrillProgress
-	(*v1.Emergency)(nil),          // 9: portcullis.emergency.v1.Emergency
-	(*v1.Policy)(nil),             // 10: portcullis.emergency.v1.Policy
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*v1.DrillProgress)(nil),      // 9: portcullis.emergency.v1.DrillProgress
+	(*v1.Emergency)(nil),          // 10: portcullis.emergency.v1.Emergency
+	(*v1.Policy)(nil),             // 11: portcullis.emergency.v1.Policy
 	(*v1.Drill)(nil),              // 12: portcullis.emergency.v1.Drill
 }
 var file_portcullis_gate_v1_guards_proto_depIdxs = []int32{
@@ -585,22 +614,24 @@ var file_portcullis_gate_v1_guards_proto_depIdxs = []int32{
 	6,  // 1: portcullis.gate.v1.GuardReport.cuts:type_name -> portcullis.emergency.v1.CutProgress
 	7,  // 2: portcullis.gate.v1.GuardReport.age:type_name -> google.protobuf.Duration
 	7,  // 3: portcullis.gate.v1.GuardReport.bound:type_name -> google.protobuf.Duration
-	8,  // 4: portcullis.gate.v1.GuardReport.drills:type_name -> portcullis.emergency.v1.DrillProgress
-	2,  // 5: portcullis.gate.v1.GuardUpdate.users:type_name -> portcullis.gate.v1.GuardUser
-	3,  // 6: portcullis.gate.v1.GuardUpdate.devices:type_name -> portcullis.gate.v1.GuardDevice
-	4,  // 7: portcullis.gate.v1.GuardUpdate.access_groups:type_name -> portcullis.gate.v1.GuardGroup
-	9,  // 8: portcullis.gate.v1.GuardUpdate.emergencies:type_name -> portcullis.emergency.v1.Emergency
-	10, // 9: portcullis.gate.v1.GuardUpdate.policy:type_name -> portcullis.emergency.v1.Policy
-	11, // 10: portcullis.gate.v1.GuardUpdate.time:type_name -> google.protobuf.Timestamp
-	7,  // 11: portcullis.gate.v1.GuardUpdate.age:type_name -> google.protobuf.Duration
-	12, // 12: portcullis.gate.v1.GuardUpdate.drills:type_name -> portcullis.emergency.v1.Drill
-	0,  // 13: portcullis.gate.v1.Guards.Attach:input_type -> portcullis.gate.v1.GuardReport
-	1,  // 14: portcullis.gate.v1.Guards.Attach:output_type -> portcullis.gate.v1.GuardUpdate
-	14, // [14:15] is the sub-list for method output_type
-	13, // [13:14] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	8,  // 4: portcullis.gate.v1.GuardReport.held_time:type_name -> google.protobuf.Timestamp
+	8,  // 5: portcullis.gate.v1.GuardReport.last_allowed_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: portcullis.gate.v1.GuardReport.drills:type_name -> portcullis.emergency.v1.DrillProgress
+	2,  // 7: portcullis.gate.v1.GuardUpdate.users:type_name -> portcullis.gate.v1.GuardUser
+	3,  // 8: portcullis.gate.v1.GuardUpdate.devices:type_name -> portcullis.gate.v1.GuardDevice
+	4,  // 9: portcullis.gate.v1.GuardUpdate.access_groups:type_name -> portcullis.gate.v1.GuardGroup
+	10, // 10: portcullis.gate.v1.GuardUpdate.emergencies:type_name -> portcullis.emergency.v1.Emergency
+	11, // 11: portcullis.gate.v1.GuardUpdate.policy:type_name -> portcullis.emergency.v1.Policy
+	8,  // 12: portcullis.gate.v1.GuardUpdate.time:type_name -> google.protobuf.Timestamp
+	7,  // 13: portcullis.gate.v1.GuardUpdate.age:type_name -> google.protobuf.Duration
+	12, // 14: portcullis.gate.v1.GuardUpdate.drills:type_name -> portcullis.emergency.v1.Drill
+	0,  // 15: portcullis.gate.v1.Guards.Attach:input_type -> portcullis.gate.v1.GuardReport
+	1,  // 16: portcullis.gate.v1.Guards.Attach:output_type -> portcullis.gate.v1.GuardUpdate
+	16, // [16:17] is the sub-list for method output_type
+	15, // [15:16] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_gate_v1_guards_proto_init() }

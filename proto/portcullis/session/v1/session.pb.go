@@ -1697,9 +1697,14 @@ type Heartbeat struct {
 	// The version of the Standing that it has applied, which acknowledges it.
 	Standing uint64 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
 	// The connector's clock; unset by one that does not tell.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Time *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
+	// It ends, in good order: nobody needs to miss it.
+	Leaving bool `protobuf:"varint,7,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	// When it took hold of what it holds now, by its own clock, and the last session that it let in before that.
+	HeldTime        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=held_time,json=heldTime,proto3" json:"held_time,omitempty"`
+	LastAllowedTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_allowed_time,json=lastAllowedTime,proto3" json:"last_allowed_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Heartbeat) Reset() {
@@ -1770,6 +1775,27 @@ func (x *Heartbeat) GetStanding() uint64 {
 func (x *Heartbeat) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
+}
+
+func (x *Heartbeat) GetHeldTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldTime
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetLastAllowedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAllowedTime
 	}
 	return nil
 }
@@ -2346,14 +2372,17 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\x12\x10\n" +
 	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x1e\n" +
 	"\x05cause\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05cause\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x86\x02\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xa1\x03\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rheld_revision\x18\x01 \x01(\tR\fheldRevision\x12#\n" +
 	"\ropen_sessions\x18\x02 \x01(\rR\fopenSessions\x12)\n" +
 	"\x10oldest_admission\x18\x03 \x01(\tR\x0foldestAdmission\x128\n" +
 	"\x04cuts\x18\x04 \x03(\v2$.portcullis.emergency.v1.CutProgressR\x04cuts\x12\x1a\n" +
 	"\bstanding\x18\x05 \x01(\x04R\bstanding\x12.\n" +
-	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x81\x02\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
+	"\aleaving\x18\a \x01(\bR\aleaving\x127\n" +
+	"\theld_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bheldTime\x12F\n" +
+	"\x11last_allowed_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0flastAllowedTime\"\x81\x02\n" +
 	"\rBrokerMessage\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1f.portcullis.session.v1.StandingH\x00R\bstanding\x12.\n" +
 	"\x03end\x18\x02 \x01(\v2\x1a.portcullis.session.v1.EndH\x00R\x03end\x12:\n" +
@@ -2481,38 +2510,40 @@ var file_portcullis_session_v1_session_proto_depIdxs = []int32{
 	32, // 26: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
 	35, // 27: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
 	32, // 28: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	26, // 29: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	27, // 30: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	29, // 31: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	28, // 32: portcullis.session.v1.BrokerMessage.suspend:type_name -> portcullis.session.v1.Suspend
-	36, // 33: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	32, // 34: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 35: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 36: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 37: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 38: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
-	9,  // 39: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	10, // 40: portcullis.session.v1.Sessions.SuspendSession:input_type -> portcullis.session.v1.SuspendSessionRequest
-	11, // 41: portcullis.session.v1.Sessions.ResumeSession:input_type -> portcullis.session.v1.ResumeSessionRequest
-	12, // 42: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	15, // 43: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	17, // 44: portcullis.session.v1.Sessions.ListEndedSessions:input_type -> portcullis.session.v1.ListEndedSessionsRequest
-	19, // 45: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 46: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 47: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	7,  // 48: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
-	2,  // 49: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	2,  // 50: portcullis.session.v1.Sessions.SuspendSession:output_type -> portcullis.session.v1.Session
-	2,  // 51: portcullis.session.v1.Sessions.ResumeSession:output_type -> portcullis.session.v1.Session
-	13, // 52: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	16, // 53: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	18, // 54: portcullis.session.v1.Sessions.ListEndedSessions:output_type -> portcullis.session.v1.ListEndedSessionsResponse
-	25, // 55: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	46, // [46:56] is the sub-list for method output_type
-	36, // [36:46] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	32, // 29: portcullis.session.v1.Heartbeat.held_time:type_name -> google.protobuf.Timestamp
+	32, // 30: portcullis.session.v1.Heartbeat.last_allowed_time:type_name -> google.protobuf.Timestamp
+	26, // 31: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	27, // 32: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	29, // 33: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	28, // 34: portcullis.session.v1.BrokerMessage.suspend:type_name -> portcullis.session.v1.Suspend
+	36, // 35: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	32, // 36: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 37: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 38: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 39: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 40: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
+	9,  // 41: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	10, // 42: portcullis.session.v1.Sessions.SuspendSession:input_type -> portcullis.session.v1.SuspendSessionRequest
+	11, // 43: portcullis.session.v1.Sessions.ResumeSession:input_type -> portcullis.session.v1.ResumeSessionRequest
+	12, // 44: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	15, // 45: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	17, // 46: portcullis.session.v1.Sessions.ListEndedSessions:input_type -> portcullis.session.v1.ListEndedSessionsRequest
+	19, // 47: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 48: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 49: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	7,  // 50: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
+	2,  // 51: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	2,  // 52: portcullis.session.v1.Sessions.SuspendSession:output_type -> portcullis.session.v1.Session
+	2,  // 53: portcullis.session.v1.Sessions.ResumeSession:output_type -> portcullis.session.v1.Session
+	13, // 54: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	16, // 55: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	18, // 56: portcullis.session.v1.Sessions.ListEndedSessions:output_type -> portcullis.session.v1.ListEndedSessionsResponse
+	25, // 57: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	48, // [48:58] is the sub-list for method output_type
+	38, // [38:48] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }

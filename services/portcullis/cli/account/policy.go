@@ -2,6 +2,7 @@ package account
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,7 @@ func (c account) policyDetails(p *emergencyv1.Policy) *screen.Table {
 		"second administrator", onOff(p.GetSecondAdministrator()), "ticket check", onOff(p.GetTicketCheck() == emergencyv1.Policy_ON),
 		"break-glass users", screen.List(p.GetBreakGlassUsers()), "break-glass tokens", screen.List(p.GetBreakGlassTokens()),
 		"drift from a preview", driftOf(p),
+		"expected enforcers", screen.List(expected(p)),
 		"changed by", p.GetUpdatedBy(), "changed", screen.Stamp(p.GetUpdateTime(), c.Zone), "revision", p.GetRevision())
 }
 
@@ -44,6 +46,33 @@ func driftOf(p *emergencyv1.Policy) string {
 		return "10 %"
 	}
 	return fmt.Sprintf("%d %%", p.GetDriftPercent())
+}
+
+// expected is who must be there, as update takes it.
+func expected(p *emergencyv1.Policy) []string {
+	var all []string
+	for _, e := range p.GetExpectedEnforcers() {
+		all = append(all, fmt.Sprintf("%s/%s=%d", e.GetService(), e.GetNamePattern(), e.GetMinimum()))
+	}
+	return all
+}
+
+// parseExpected reads SERVICE/PATTERN=MINIMUM.
+func parseExpected(all []string) ([]any, error) {
+	wanted := []any{}
+	for _, text := range all {
+		if text == "" {
+			continue // clears
+		}
+		name, least, _ := strings.Cut(text, "=")
+		service, pattern, found := strings.Cut(name, "/")
+		n, err := strconv.ParseUint(least, 10, 32)
+		if err != nil || !found {
+			return nil, app.Usagef("--expect %q: write SERVICE/NAME=MINIMUM, for instance access-gate/*=2", text)
+		}
+		wanted = append(wanted, map[string]any{"service": service, "namePattern": pattern, "minimum": n})
+	}
+	return wanted, nil
 }
 
 func (c account) updatePolicy() *cobra.Command {
@@ -55,8 +84,13 @@ func (c account) updatePolicy() *cobra.Command {
 	drift := command.Flags().Uint32("drift-percent", 10, "by how many per cent what an act hits may be off its preview")
 	second := command.Flags().Bool("second-administrator", false, "whether what opens early takes a second administrator; =false takes one too")
 	check := command.Flags().Bool("ticket-check", false, "whether tickets are looked up in the ticket system that is configured")
+	expect := command.Flags().StringArray("expect", nil, "enforcers that must be there, SERVICE/NAME=MINIMUM, the name with * at its end or whole; may be repeated; empty clears")
 	act := c.CodeFlags(command, "policy")
 	command.RunE = func(command *cobra.Command, _ []string) error {
+		wanted, err := parseExpected(*expect)
+		if err != nil {
+			return err
+		}
 		fields := api.Fields{}
 		for flag, field := range map[string]struct {
 			name  string
@@ -66,6 +100,7 @@ func (c account) updatePolicy() *cobra.Command {
 			"break-glass-user": {"breakGlassUsers", *users}, "break-glass-token": {"breakGlassTokens", *tokens},
 			"second-administrator": {"secondAdministrator", *second}, "ticket-check": {"ticketCheck", strings.ToUpper(onOff(*check))},
 			"drift-percent": {"driftPercent", *drift},
+			"expect":        {"expectedEnforcers", wanted},
 		} {
 			if command.Flags().Changed(flag) {
 				fields[field.name] = field.value
@@ -78,7 +113,7 @@ func (c account) updatePolicy() *cobra.Command {
 			return err
 		}
 		answer := new(emergencyv1.Policy)
-		err := act.Do(command.Context(), func(grant string) error {
+		err = act.Do(command.Context(), func(grant string) error {
 			return c.Patch(command.Context(), "/v1/policy", guarded(fields, act, grant), answer)
 		})
 		if err != nil {

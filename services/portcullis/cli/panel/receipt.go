@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/portcullis/cli/api"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
@@ -21,19 +25,28 @@ func (p panel) receipts() *cobra.Command {
 			if err := p.Get(command.Context(), app.Path("emergencies", args[0], "/receipts"), answer); err != nil {
 				return err
 			}
-			return p.Print(answer, func() *screen.Table { return receiptTable(answer.GetReceipts()) })
+			if p.ForPeople() && answer.GetSummary() != nil {
+				fmt.Fprintln(p.Term.Out, summed(answer.GetSummary()))
+			}
+			return p.Print(answer, func() *screen.Table { return p.receiptTable(answer.GetReceipts()) })
 		}}
 }
 
-func receiptTable(all []*emergencyv1.Receipt) *screen.Table {
-	t := screen.NewTable("ENFORCER", "SERVICE", "STATE", "HELD AFTER", "ENDED", "STILL OPEN", "REVISION")
+func (p panel) receiptTable(all []*emergencyv1.Receipt) *screen.Table {
+	t := screen.NewTable("ENFORCER", "SERVICE", "STATE", "HELD AFTER", "LAST LET THROUGH", "ENDED", "STILL OPEN", "REVISION")
 	for _, r := range all {
 		held := ""
 		if r.HeldMs != nil {
 			held = fmt.Sprintf("%d ms", r.GetHeldMs())
 		}
+		if r.GetBeganAfter() {
+			held = "began later"
+		}
+		if r.GetState() == emergencyv1.Receipt_MISSING {
+			held = fmt.Sprintf("%d never came", r.GetLacking())
+		}
 		t.Cells(screen.Plain(r.GetEnforcer()), screen.Plain(r.GetService()), screen.Painted(paintReceipt(r), r.GetState().String()),
-			screen.Plain(held), screen.Plain(fmt.Sprint(r.GetEndedSessions())), screen.Plain(fmt.Sprint(r.GetOpenSessions())), screen.Plain(r.GetRevision()))
+			screen.Plain(held), screen.Plain(screen.Stamp(r.GetLastAllowedTime(), p.Zone)), screen.Plain(fmt.Sprint(r.GetEndedSessions())), screen.Plain(fmt.Sprint(r.GetOpenSessions())), screen.Plain(r.GetRevision()))
 	}
 	return t
 }
@@ -49,7 +62,7 @@ func paintReceipt(r *emergencyv1.Receipt) screen.Paint {
 }
 
 // tally is all receipts in one line.
-type tally struct{ confirmed, waiting, unreachable, ended, open int }
+type tally struct{ confirmed, waiting, unreachable, missing, ended, open int }
 
 func tallyOf(all []*emergencyv1.Receipt) tally {
 	var t tally
@@ -59,6 +72,8 @@ func tallyOf(all []*emergencyv1.Receipt) tally {
 			t.confirmed++
 		case emergencyv1.Receipt_UNREACHABLE:
 			t.unreachable++
+		case emergencyv1.Receipt_MISSING:
+			t.missing += int(r.GetLacking())
 		default:
 			t.waiting++
 		}
@@ -69,13 +84,16 @@ func tallyOf(all []*emergencyv1.Receipt) tally {
 }
 
 func (t tally) done() bool {
-	return t.confirmed > 0 && t.waiting == 0 && t.unreachable == 0 && t.open == 0
+	return t.confirmed > 0 && t.waiting == 0 && t.unreachable == 0 && t.missing == 0 && t.open == 0
 }
 
 func (t tally) String() string {
-	text := fmt.Sprintf("%d of %d doors confirmed, %d sessions ended, %d still open", t.confirmed, t.confirmed+t.waiting+t.unreachable, t.ended, t.open)
+	text := fmt.Sprintf("%d of %d doors confirmed, %d sessions ended, %d still open", t.confirmed, t.confirmed+t.waiting+t.unreachable+t.missing, t.ended, t.open)
 	if t.unreachable > 0 {
 		text += fmt.Sprintf(", %d unreachable: what they do is not known", t.unreachable)
+	}
+	if t.missing > 0 {
+		text += fmt.Sprintf(", %d missing", t.missing)
 	}
 	return text
 }
@@ -105,10 +123,15 @@ func (p panel) watchReceipts(ctx context.Context, id string, wait time.Duration)
 }
 
 func (p panel) enforcers() *cobra.Command {
-	list := &cobra.Command{Use: "list", Short: "list who enforces, and how fresh each one's view is", Args: cobra.NoArgs}
+	list := &cobra.Command{Use: "list", Short: "list who enforces, how fresh each one's view is, and who is missing", Args: cobra.NoArgs}
+	drained := list.Flags().Bool("drained", false, "those, too, that have ended in good order")
 	list.RunE = func(command *cobra.Command, _ []string) error {
 		answer := new(emergencyv1.ListEnforcersResponse)
-		if err := p.Get(command.Context(), "/v1/enforcers", answer); err != nil {
+		query := url.Values{}
+		if *drained {
+			query.Set("showDrained", "true")
+		}
+		if err := p.Client().Do(command.Context(), api.Request{Method: http.MethodGet, Path: "/v1/enforcers", Query: query, Out: answer}); err != nil {
 			return err
 		}
 		if p.ForPeople() {
@@ -118,7 +141,19 @@ func (p panel) enforcers() *cobra.Command {
 		}
 		return p.Print(answer, func() *screen.Table { return p.enforcerTable(answer.GetEnforcers()) })
 	}
-	return app.Group("enforcer", "who shuts the doors", list)
+	return app.Group("enforcer", "who shuts the doors", list, p.forget())
+}
+
+// forget takes one off the roster that will not be back.
+func (p panel) forget() *cobra.Command {
+	return &cobra.Command{Use: "forget SERVICE ID", Short: "take one off the roster that is gone for good, so that nobody misses it", Args: cobra.ExactArgs(2),
+		Example: "  portcullis enforcer forget guard orders-1@tok-7",
+		RunE: func(command *cobra.Command, args []string) error {
+			if err := p.Delete(command.Context(), app.Path("enforcers", args[0], "/"+url.PathEscape(args[1])), nil); err != nil {
+				return err
+			}
+			return p.Tell(&emergencyv1.ForgetEnforcerResponse{}, "%s/%s is forgotten. If it is heard again, it is on the roster again.", args[0], args[1])
+		}}
 }
 
 // trouble is what keeps anything new from being put on record, in sentences.
@@ -131,15 +166,19 @@ func trouble(of *emergencyv1.ListEnforcersResponse) []string {
 	case emergencyv1.JournalHealth_UNREACHABLE:
 		all = append(all, screen.Closed.Render("The journal can't be reached and takes nothing new.")+rest)
 	}
-	wrong, stale := map[string]time.Duration{}, 0
+	wrong, stale, lacking := map[string]time.Duration{}, 0, uint32(0)
 	for _, e := range of.GetEnforcers() {
-		if !e.GetFresh() {
+		lacking += e.GetLacking()
+		if !e.GetFresh() && e.GetPresence() != emergencyv1.Enforcer_DRAINED && e.GetLacking() == 0 {
 			stale++
 		}
 		wrong[e.GetId()] = e.GetClockSkew().AsDuration()
 	}
 	if stale > 0 {
 		all = append(all, fmt.Sprintf("%d of %s don't show that they know all that is on record: portcullis enforcer list says which.", stale, count(uint32(len(of.GetEnforcers())), "enforcer")))
+	}
+	if lacking > 0 {
+		all = append(all, fmt.Sprintf("%s that the policy expects never came: portcullis enforcer list says which.", count(lacking, "enforcer")))
 	}
 	wrong["emergency-control"] = of.GetClockSkew().AsDuration()
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
@@ -152,7 +191,7 @@ func trouble(of *emergencyv1.ListEnforcersResponse) []string {
 }
 
 func (p panel) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {
-	t := screen.NewTable("ENFORCER", "SERVICE", "MODE", "FRESH", "AGE", "LAST SEEN", "SESSIONS", "REVISION")
+	t := screen.NewTable("ENFORCER", "SERVICE", "MODE", "FRESH", "PRESENCE", "AGE", "LAST SEEN", "SESSIONS", "REVISION")
 	for _, e := range all {
 		fresh, open := screen.Painted(screen.Sure, "yes"), ""
 		if !e.GetFresh() {
@@ -161,7 +200,14 @@ func (p panel) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {
 		if e.OpenSessions != nil {
 			open = fmt.Sprint(e.GetOpenSessions())
 		}
-		t.Cells(screen.Plain(e.GetId()), screen.Plain(e.GetService()), screen.Plain(e.GetMode().String()), fresh, screen.Plain(ageOf(e)),
+		is := ""
+		if e.GetPresence() != emergencyv1.Enforcer_PRESENCE_UNSPECIFIED {
+			is = strings.ToLower(e.GetPresence().String())
+		}
+		if e.GetLacking() > 0 {
+			is += fmt.Sprintf(", %d never came", e.GetLacking())
+		}
+		t.Cells(screen.Plain(e.GetId()), screen.Plain(e.GetService()), screen.Plain(e.GetMode().String()), fresh, screen.Plain(is), screen.Plain(ageOf(e)),
 			screen.Plain(screen.Stamp(e.GetLastSeenTime(), p.Zone)), screen.Plain(open), screen.Plain(e.GetRevision()))
 	}
 	return t

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,19 +26,25 @@ type seen struct {
 	state *gatev1.PostureState
 	lost  time.Time
 	note  string
+	// boards are how far what is on is with the doors, as far as the caller may see it.
+	boards []*board
 }
 
 // watch follows the posture until it is interrupted, through lockdowns and restarts of the server.
 func (p panel) watch(ctx context.Context) error {
-	news := make(chan seen)
+	news, boards := make(chan seen), make(chan []*board)
+	var latest atomic.Pointer[gatev1.PostureState]
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.listen(ctx, news) })
-	group.Go(func() error { return p.draw(ctx, news) })
+	group.Go(func() error { return p.listen(ctx, news, latest.Store) })
+	if p.ForPeople() {
+		group.Go(func() error { return p.boards(ctx, latest.Load, boards) })
+	}
+	group.Go(func() error { return p.draw(ctx, news, boards) })
 	return group.Wait()
 }
 
 // listen reads the stream, and opens it again whenever it ends.
-func (p panel) listen(ctx context.Context, news chan<- seen) error {
+func (p panel) listen(ctx context.Context, news chan<- seen, latest func(*gatev1.PostureState)) error {
 	last, anonymous, pause := seen{}, false, shortPause
 	tell := func() {
 		select {
@@ -52,6 +59,9 @@ func (p panel) listen(ctx context.Context, news chan<- seen) error {
 				return fmt.Errorf("reading the posture: %w", err)
 			}
 			last.state, last.lost, pause = state, time.Time{}, shortPause
+			if latest(state); anonymous {
+				latest(nil)
+			}
 			tell()
 			return nil
 		})
@@ -81,7 +91,7 @@ func fatal(err error) bool {
 }
 
 // draw shows each news; a terminal is drawn again every second, for what counts down on it.
-func (p panel) draw(ctx context.Context, news <-chan seen) error {
+func (p panel) draw(ctx context.Context, news <-chan seen, boards <-chan []*board) error {
 	var last seen
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -90,7 +100,19 @@ func (p panel) draw(ctx context.Context, news <-chan seen) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case last = <-news:
+		case now := <-news:
+			now.boards = last.boards
+			if last = now; !live {
+				now.boards = nil // said when they change
+			}
+			if err := p.drawSeen(now, live); err != nil {
+				return err
+			}
+		case last.boards = <-boards:
+			if !live {
+				fmt.Fprint(p.Term.Out, p.boardText(last.boards))
+				continue
+			}
 			if err := p.drawSeen(last, live); err != nil {
 				return err
 			}
@@ -124,5 +146,9 @@ func (p panel) drawSeen(s seen, live bool) error {
 	if p.ForPeople() {
 		fmt.Fprint(p.Term.Out, screen.Dim.Render(p.Moment(p.Now()))+"  ")
 	}
-	return p.showPosture(s.state)
+	if err := p.showPosture(s.state); err != nil {
+		return err
+	}
+	fmt.Fprint(p.Term.Out, p.boardText(s.boards))
+	return nil
 }

@@ -52,6 +52,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListApprovals answers what was asked for within the last day, the newest first. */
+        get: operations["Approvals_ListApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -78,6 +95,26 @@ export interface paths {
         };
         /** GetCheckpoint answers the signed head. */
         get: operations["Audit_GetCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/streams/{stream}:export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ExportStreamHeads reads a stream from its first message on, and answers its hash where checkpoints have witnessed
+         *     one, and at its end. What is not there is not answered.
+         */
+        get: operations["Checkpoints_ExportStreamHeads"];
         put?: never;
         post?: never;
         delete?: never;
@@ -205,6 +242,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/drill-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Drills_ListDrillSchedules"];
+        put?: never;
+        /** CreateDrillSchedule has a drill run again and again. No grant can be made then, so this takes it. */
+        post: operations["Drills_CreateDrillSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drill-schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** DeleteDrillSchedule stops it. A drill that runs goes on. */
+        delete: operations["Drills_DeleteDrillSchedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListDrills lists them, the newest first. */
+        get: operations["Drills_ListDrills"];
+        put?: never;
+        /** CreateDrill starts one. One runs at a time, and none while a freeze or a lockdown is on: those are no exercise. */
+        post: operations["Drills_CreateDrill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drills/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["Drills_GetDrill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drills/{id}:cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** CancelDrill ends a drill that runs, with what was measured until then. It opens nothing, and takes no grant. */
+        post: operations["Drills_CancelDrill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/emergencies/{id}/receipts": {
         parameters: {
             query?: never;
@@ -216,6 +338,44 @@ export interface paths {
         get: operations["Emergencies_ListReceipts"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/emergencies/{id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetReport composes it anew: what is on record, and what the services that were concerned still know. */
+        get: operations["Reports_GetReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/emergencies/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * DecideApproval approves, or denies, what another administrator has asked for. What is approved is done in the same
+         *     write, all or nothing; an act of another service (such as access-group.unblock) is done by whoever asked for
+         *     it, who sends the same request again, once, without another grant.
+         */
+        post: operations["Approvals_DecideApproval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -271,6 +431,23 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/enforcers/{service}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once. */
+        delete: operations["Rosters_ForgetEnforcer"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1292,6 +1469,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tickets:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** CheckTicket changes nothing: it says what an apply with this governance code would find. */
+        post: operations["Tickets_CheckTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tokens": {
         parameters: {
             query?: never;
@@ -1589,6 +1783,63 @@ export interface components {
             requestId?: string;
             selector?: components["schemas"]["Selector"];
         };
+        /** @description Approval is what one administrator has asked for, and another one has to approve before it is done. */
+        Approval: {
+            /** @description What it lets happen: "cancel", "shorten", "policy", or the kind of an act such as "access-group.unblock". */
+            act?: string;
+            /** @description Who could approve it when it was asked for: the other administrators with a working MFA. Empty where they were not known. */
+            approvers?: string[];
+            /**
+             * Format: uint64
+             * @description at which state of what it changes,
+             */
+            at?: string;
+            /** Format: date-time */
+            createTime?: string;
+            decideJustification?: string;
+            /** Format: date-time */
+            decideTime?: string;
+            decidedBy?: string;
+            /** @description What an act opens, in words. */
+            detail?: string;
+            /** @description Whether what was approved has been done. */
+            done?: boolean;
+            /**
+             * Format: date-time
+             * @description To shorten: the new end.
+             */
+            endTime?: string;
+            /**
+             * Format: date-time
+             * @description Until when it can be approved; an act that was approved, until when it can be done.
+             */
+            expireTime?: string;
+            governanceCode?: string;
+            /** @description P- and the number of the entry that asked for it, for instance "P-0042". */
+            id?: string;
+            justification?: string;
+            /**
+             * Format: byte
+             * @description Of the record alone, never shown. What exactly an act opens,
+             */
+            opens?: string;
+            /** @description The policy as it would be. */
+            policy?: components["schemas"]["Policy"];
+            requestedBy?: string;
+            /** @description and, for whoever came in by the OpenID provider, in a word, who that was there. */
+            requesterSubject?: string;
+            /** @description The revision of the emergency, or of the policy, that it was asked for. On another one it is void. */
+            revision?: string;
+            /** @description Derived from the record and the clock, never stored. */
+            state?: components["schemas"]["Approval.State"];
+            /** @description The emergency's id, "policy", or the name of what the act opens. */
+            target?: string;
+            ticketCheck?: components["schemas"]["TicketCheck"];
+            /** @description Why it is void. */
+            why?: string;
+        };
+        /** @enum {string} */
+        "Approval.State": "STATE_UNSPECIFIED" | "PENDING" | "APPROVED" | "DENIED" | "EXPIRED" | "VOID";
         Attempt: {
             /** @description What the server said. */
             answer?: string;
@@ -1597,10 +1848,14 @@ export interface components {
             /** Format: date-time */
             time?: string;
         };
+        /** @enum {string} */
+        "AttemptRecord.Door": "DOOR_UNSPECIFIED" | "SIGN_IN" | "GRANT" | "CALL" | "SESSION";
         /** @description AuditEntry is an entry as a person reads it, with its place in the chain. */
         AuditEntry: {
             actor?: string;
             address?: string;
+            /** @description The id of the approval that let it happen. */
+            approval?: string;
             change?: components["schemas"]["Entry.Change"];
             /** @description The act's kind and detail, where it was an act. */
             detail?: string;
@@ -1615,6 +1870,8 @@ export interface components {
             signInBy?: string;
             /** @description The id of the emergency, or what was acted on. */
             target?: string;
+            /** @description What the ticket system said of the governance code; unset where it was not asked. */
+            ticketCheck?: components["schemas"]["TicketCheck"];
             /** Format: date-time */
             time?: string;
         };
@@ -1651,9 +1908,11 @@ export interface components {
         "CheckResponse.Reason": "REASON_UNSPECIFIED" | "ALLOWED" | "NO_ACCESS" | "FROZEN" | "LOCKDOWN" | "LOCKED" | "STALE";
         Checkpoint: {
             hash?: string;
-            /** @description A C2SP signed note over origin, sequence and hash. */
+            /** @description A C2SP signed note: origin, sequence and hash, then epoch, time, and how far IDENTITY and DIRECTORY had been read. */
             note?: string;
             revision?: string;
+            /** @description The key that verifies the note, as C2SP writes one. Get it from somewhere else, once, and keep it. */
+            vkey?: string;
         };
         /** @description Connector is a session host. */
         Connector: {
@@ -1676,6 +1935,11 @@ export interface components {
              */
             expireTime?: string;
             grant?: string;
+        };
+        DecideApprovalResponse: {
+            approval?: components["schemas"]["Approval"];
+            /** @description The emergency as it is now, where it was about one. */
+            emergency?: components["schemas"]["Emergency"];
         };
         /** @description Delivery is one message to one contact or webhook by one method. */
         Delivery: {
@@ -1757,11 +2021,139 @@ export interface components {
             sessionLimit?: string;
         };
         /**
+         * @description DriftBound is how far a count may be off what the preview said, either way: by so many per cent of it, or by so many where that
+         *     is more. An administrator who would have remained and no longer does is beyond it, whatever the counts.
+         */
+        DriftBound: {
+            /** Format: int64 */
+            least?: number;
+            /** Format: int64 */
+            percent?: number;
+            /** @description How long after the preview its digest counts. */
+            validFor?: string;
+        };
+        /** @description Drill is the record of one exercise. */
+        Drill: {
+            /** @description Who started it, or answers for the schedule that did. */
+            createdBy?: string;
+            /**
+             * Format: date-time
+             * @description Exclusive. Becomes the time at which it was ended early.
+             */
+            endTime?: string;
+            /** @description Who ended it early, or the id of the emergency that did; unset while it runs and where it ran to its end. */
+            endedBy?: string;
+            governanceCode?: string;
+            /** @description D- and the number of its first entry in the journal, for instance "D-0042". */
+            id?: string;
+            justification?: string;
+            practice?: components["schemas"]["Practice"];
+            /** @description What was measured: so far while it runs, and for good once it has ended. */
+            result?: components["schemas"]["DrillResult"];
+            /** @description The EMERGENCY revision of its latest entry. */
+            revision?: string;
+            /** @description The schedule that started it, if one did. */
+            schedule?: string;
+            /** @description The EMERGENCY revision of its first entry: who holds it takes part. */
+            startRevision?: string;
+            /** Format: date-time */
+            startTime?: string;
+            /** @description Derived from the record, never stored. */
+            status?: components["schemas"]["Drill.Status"];
+        };
+        /** @enum {string} */
+        "Drill.Status": "STATUS_UNSPECIFIED" | "RUNNING" | "DONE" | "CANCELLED";
+        /** @description DrillReceipt is what one enforcer says of one drill. */
+        DrillReceipt: {
+            enforcer?: string;
+            /** Format: int64 */
+            heldMs?: number;
+            service?: string;
+            state?: components["schemas"]["Receipt.State"];
+            /** Format: int64 */
+            wouldEnd?: number;
+            /**
+             * Format: uint64
+             * @description Unset by one that does not say.
+             */
+            wouldRefuse?: string;
+        };
+        /** @description DrillResult is what a drill has shown. */
+        DrillResult: {
+            /** Format: int64 */
+            confirmed?: number;
+            /**
+             * Format: int64
+             * @description Milliseconds from the durable entry to the first word of the enforcers that they hold it: half of them took no longer.
+             */
+            medianMs?: number;
+            /**
+             * Format: int64
+             * @description How many more enforcers there were.
+             */
+            omitted?: number;
+            /** @description One row an enforcer; those that did not confirm first, then the slowest. A thousand at most. */
+            receipts?: components["schemas"]["DrillReceipt"][];
+            slowest?: string;
+            /**
+             * Format: int64
+             * @description The slowest of those that have confirmed, and how long it took.
+             */
+            slowestMs?: number;
+            /** Format: int64 */
+            unreachable?: number;
+            /**
+             * Format: int64
+             * @description Enforcers of an earlier version, which don't say what they would have done.
+             */
+            untold?: number;
+            /** Format: int64 */
+            waiting?: number;
+            /** Format: int64 */
+            wouldEnd?: number;
+            /** Format: uint64 */
+            wouldRefuse?: string;
+        };
+        /**
+         * @description DrillSchedule has a drill run again and again. A time that comes while a freeze or a lockdown is on is left out, and one that nobody was
+         *     there for until an hour later; a drill that runs is waited for.
+         */
+        DrillSchedule: {
+            /** Format: date-time */
+            createTime?: string;
+            /** @description Who answers for it. Once they are no administrator any more, it runs no longer. */
+            createdBy?: string;
+            /** Format: date-time */
+            deleteTime?: string;
+            deletedBy?: string;
+            /** @description How long each drill runs. */
+            duration?: string;
+            governanceCode?: string;
+            /** @description S- and the number of its first entry in the journal. */
+            id?: string;
+            /** @description Whole days: "86400s" is daily, "604800s" weekly. Counted in UTC. */
+            interval?: string;
+            justification?: string;
+            /** @description The drill that it started last. */
+            lastDrill?: string;
+            /** @description Why the last time was left out; unset if it was not. */
+            leftOut?: string;
+            /**
+             * Format: date-time
+             * @description When it runs next; unset once it is deleted.
+             */
+            nextTime?: string;
+            practice?: components["schemas"]["Practice"];
+            revision?: string;
+        };
+        /**
          * @description Emergency is the record of a termination, a freeze, a lockdown or a lock: one message holds its whole
          *     state after each change. `status` and the progress counts are filled in when it is read; all the
          *     rest is what the journal holds.
          */
         Emergency: {
+            /** @description Who approved that it was cancelled, or shortened last, where the policy asks for two administrators. */
+            approvedBy?: string;
             /** Format: int64 */
             blockedAccessGroups?: number;
             /**
@@ -1775,9 +2167,12 @@ export interface components {
             breakGlassUsers?: string[];
             cancelGovernanceCode?: string;
             cancelJustification?: string;
+            cancelTicketCheck?: components["schemas"]["TicketCheck"];
             /** Format: date-time */
             cancelTime?: string;
             cancelledBy?: string;
+            /** @description Answers to apply, cancel and shorten: the signed head of the record with that entry in it, to be kept. Never stored. */
+            checkpoint?: string;
             /** Format: date-time */
             createTime?: string;
             createdBy?: string;
@@ -1822,6 +2217,11 @@ export interface components {
              */
             lastEndedMs?: number;
             /**
+             * @description What the preview behind `digest` had counted, or could not, and could not be compared with on applying: "sessions", "signIns",
+             *     "administrators". A part that can't be asked stands in the way of no closing.
+             */
+            notCompared?: string[];
+            /**
              * Format: int64
              * @description The progress of a termination, and from its start on that of a lockdown, a lock or a freeze that ends live
              *     sessions; unset for others, and of a window that nobody says anything of any more.
@@ -1843,6 +2243,8 @@ export interface components {
             started?: boolean;
             /** @description Derived from the record and the clock, never stored. */
             status?: components["schemas"]["Emergency.Status"];
+            /** @description What the ticket system said of governance_code, and of cancel_governance_code; unset where it was not asked. */
+            ticketCheck?: components["schemas"]["TicketCheck"];
             /**
              * Format: int64
              * @description How many selected sessions sit on connectors that can't be reached.
@@ -1865,9 +2267,19 @@ export interface components {
             bound?: string;
             /** @description How far its clock is ahead of most others', where that is more than 5 s; unset otherwise. */
             clockSkew?: string;
+            /**
+             * Format: date-time
+             * @description When it was heard for the first time.
+             */
+            firstSeenTime?: string;
             /** @description Whether it was heard within the last three seconds, and knows that nothing older than its bound is missing in what it holds. */
             fresh?: boolean;
             id?: string;
+            /**
+             * Format: int64
+             * @description How many are missing of an expected group that never came; then id is the pattern of its names.
+             */
+            lacking?: number;
             /**
              * Format: date-time
              * @description When it was heard itself, whatever others say of it; unset if it was not, since this service runs.
@@ -1879,11 +2291,14 @@ export interface components {
              * @description Live sessions on it; unset for an enforcer that holds none.
              */
             openSessions?: number;
+            presence?: components["schemas"]["Enforcer.Presence"];
             revision?: string;
             service?: string;
         };
         /** @enum {string} */
         "Enforcer.Mode": "MODE_UNSPECIFIED" | "STRICT" | "BEST_EFFORT";
+        /** @enum {string} */
+        "Enforcer.Presence": "PRESENCE_UNSPECIFIED" | "JOINED" | "DRAINED" | "MISSING" | "FORGOTTEN";
         EnrollMfaResponse: {
             /**
              * Format: byte
@@ -1894,7 +2309,7 @@ export interface components {
             uri?: string;
         };
         /** @enum {string} */
-        "Entry.Change": "CHANGE_UNSPECIFIED" | "GENESIS" | "APPLIED" | "SCHEDULED" | "STARTED" | "ENDED" | "CANCELLED" | "SHORTENED" | "POLICY_CHANGED" | "ACT" | "KEY_ROTATED" | "RESTORED";
+        "Entry.Change": "CHANGE_UNSPECIFIED" | "GENESIS" | "APPLIED" | "SCHEDULED" | "STARTED" | "ENDED" | "CANCELLED" | "SHORTENED" | "POLICY_CHANGED" | "ACT" | "KEY_ROTATED" | "RESTORED" | "DRILL_STARTED" | "DRILL_ENDED" | "DRILL_SCHEDULE_CHANGED" | "APPROVAL_REQUESTED" | "APPROVAL_GRANTED" | "APPROVAL_DENIED";
         /** @description Event is something that happened, of which people may be told. */
         Event: {
             /** @description Who did it, if anybody. */
@@ -1922,6 +2337,15 @@ export interface components {
             /** @description The users that it concerns. */
             users?: string[];
         };
+        /** @description ExpectedEnforcers is a group of enforcers of which some number must be there. */
+        ExpectedEnforcers: {
+            /** Format: int64 */
+            minimum?: number;
+            /** @description Their names: one, or how they begin, with * behind it. A guard's is its own name, without the token. */
+            namePattern?: string;
+            /** @description For instance access-gate, connector or guard. */
+            service?: string;
+        };
         FinishProviderSignInResponse: {
             /** Format: date-time */
             expireTime?: string;
@@ -1932,6 +2356,7 @@ export interface components {
             /** @description The page that was asked for at the beginning. */
             to?: string;
         };
+        ForgetEnforcerResponse: Record<string, never>;
         /** @description FrozenDevice is a device that a freeze closes, and the groups that close it. */
         FrozenDevice: {
             accessGroups?: string[];
@@ -2025,6 +2450,9 @@ export interface components {
             accessGroups?: components["schemas"]["AccessGroup"][];
             nextPageToken?: string;
         };
+        ListApprovalsResponse: {
+            approvals?: components["schemas"]["Approval"][];
+        };
         ListConnectorsResponse: {
             connectors?: components["schemas"]["Connector"][];
             nextPageToken?: string;
@@ -2036,6 +2464,14 @@ export interface components {
         };
         ListDevicesResponse: {
             devices?: components["schemas"]["Device"][];
+            nextPageToken?: string;
+        };
+        ListDrillSchedulesResponse: {
+            schedules?: components["schemas"]["DrillSchedule"][];
+        };
+        ListDrillsResponse: {
+            /** @description Without the rows of each enforcer, which GetDrill answers. */
+            drills?: components["schemas"]["Drill"][];
             nextPageToken?: string;
         };
         ListEnforcersResponse: {
@@ -2110,6 +2546,7 @@ export interface components {
         };
         ListReceiptsResponse: {
             receipts?: components["schemas"]["Receipt"][];
+            summary?: components["schemas"]["ReceiptSummary"];
         };
         ListRolesResponse: {
             nextPageToken?: string;
@@ -2260,6 +2697,13 @@ export interface components {
             breakGlassTokens?: string[];
             /** @description Break-glass users and tokens that every lockdown lets through. */
             breakGlassUsers?: string[];
+            /**
+             * Format: int64
+             * @description By how many per cent a count may be off its preview before an apply with the digest is refused; 10 if unset.
+             */
+            driftPercent?: number;
+            /** @description Who must be there: one that never came is missed, too. */
+            expectedEnforcers?: components["schemas"]["ExpectedEnforcers"][];
             governanceCode?: components["schemas"]["Policy.Governance"];
             /** @description RE2; must match the whole code when governance_code is PATTERN. */
             governancePattern?: string;
@@ -2269,12 +2713,20 @@ export interface components {
             justification?: string;
             requestId?: string;
             revision?: string;
+            /**
+             * @description What opens early takes a second administrator: to cancel, to shorten, to open what a freeze or a lock closes, to let
+             *     more through a lockdown, and to switch this off.
+             */
+            secondAdministrator?: boolean;
+            ticketCheck?: components["schemas"]["Policy.TicketChecking"];
             /** Format: date-time */
             updateTime?: string;
             updatedBy?: string;
         };
         /** @enum {string} */
         "Policy.Governance": "GOVERNANCE_UNSPECIFIED" | "OPTIONAL" | "REQUIRED" | "PATTERN";
+        /** @enum {string} */
+        "Policy.TicketChecking": "TICKET_CHECKING_UNSPECIFIED" | "OFF" | "ON";
         PostureState: {
             /** @description Every ONGOING and PENDING emergency; only for those who are signed in. */
             emergencies?: components["schemas"]["Emergency"][];
@@ -2288,6 +2740,18 @@ export interface components {
              * @description The server's clock, for countdowns.
              */
             time?: string;
+        };
+        /** @description Practice is the emergency that a drill is about. */
+        Practice: {
+            breakGlassTokens?: string[];
+            /** @description Lockdown: whom it would let through, beside the policy's. */
+            breakGlassUsers?: string[];
+            /** @description Freeze: it would end the live sessions on the frozen devices too. */
+            endLiveSessions?: boolean;
+            /** @description A termination, a freeze or a lockdown. */
+            kind?: components["schemas"]["Emergency.Kind"];
+            /** @description Termination: whom it would end. */
+            selector?: components["schemas"]["Selector"];
         };
         /** @description PreviewResponse counts what would be hit and names the first hundred of each. */
         PreviewResponse: {
@@ -2303,6 +2767,8 @@ export interface components {
             /** Format: int64 */
             devices?: number;
             digest?: string;
+            /** @description How far it may drift until an apply with the digest is refused. */
+            driftBound?: components["schemas"]["DriftBound"];
             sessionNames?: string[];
             /** Format: int64 */
             sessions?: number;
@@ -2342,6 +2808,8 @@ export interface components {
         };
         /** @description Receipt is what one enforcer says of one emergency. */
         Receipt: {
+            /** @description It has begun anew, or for the first time, since: how long it took says nothing of how fast it was told. */
+            beganAfter?: boolean;
             /**
              * Format: int64
              * @description Sessions it confirms to have ended on this emergency.
@@ -2354,6 +2822,22 @@ export interface components {
              */
             heldMs?: number;
             /**
+             * Format: date-time
+             * @description When it took hold, by its own clock: for people to read, not to compute with.
+             */
+            heldTime?: string;
+            /**
+             * Format: int64
+             * @description How many of an expected group are missing.
+             */
+            lacking?: number;
+            /**
+             * Format: date-time
+             * @description The last request that it still let through before that, by its own clock; unset if there was none in this life of it, and by one
+             *     that does not tell.
+             */
+            lastAllowedTime?: string;
+            /**
              * Format: int64
              * @description Selected sessions that are still open on it, as it says.
              */
@@ -2364,7 +2848,38 @@ export interface components {
             state?: components["schemas"]["Receipt.State"];
         };
         /** @enum {string} */
-        "Receipt.State": "STATE_UNSPECIFIED" | "WAITING" | "CONFIRMED" | "UNREACHABLE";
+        "Receipt.State": "STATE_UNSPECIFIED" | "WAITING" | "CONFIRMED" | "UNREACHABLE" | "MISSING";
+        /** @description ReceiptSummary is all receipts of one emergency in a few figures. */
+        ReceiptSummary: {
+            buckets?: components["schemas"]["TimeBucket"][];
+            /** Format: int64 */
+            confirmed?: number;
+            /** Format: int64 */
+            maxMs?: number;
+            /**
+             * Format: int64
+             * @description Enforcers that the policy expects and that never came.
+             */
+            missing?: number;
+            /**
+             * Format: int64
+             * @description Milliseconds, as held_ms: half of those that are timed were no slower, and so on. Unset if none is timed.
+             */
+            p50Ms?: number;
+            /** Format: int64 */
+            p90Ms?: number;
+            /** Format: int64 */
+            p99Ms?: number;
+            /**
+             * Format: int64
+             * @description How many of them are timed: who was there when it was put on record, and was heard to take hold.
+             */
+            timed?: number;
+            /** Format: int64 */
+            unreachable?: number;
+            /** Format: int64 */
+            waiting?: number;
+        };
         ReceiveSmsStatusResponse: Record<string, never>;
         /** @description Every refusal but a lockdown's. */
         Refusal: {
@@ -2387,6 +2902,198 @@ export interface components {
             text?: string;
             /** Format: date-time */
             time?: string;
+        };
+        /**
+         * @description Report is what an auditor asks of an emergency. Every list is bounded, and says how many there are. What could not be
+         *     asked, or not read to its end, is named in `gaps`: a count there is at least what it says.
+         */
+        Report: {
+            /** @description The signed head of the record when the report was made: it covers every entry above. */
+            checkpoint?: components["schemas"]["Checkpoint"];
+            /** @description With its status when the report was made. */
+            emergency?: components["schemas"]["Emergency"];
+            /**
+             * Format: date-time
+             * @description What was meanwhile: from the first entry of the emergency to its end; of a termination, to ten minutes after it.
+             *     Of what has not ended, to the moment of the report.
+             */
+            fromTime?: string;
+            gaps?: components["schemas"]["ReportGap"][];
+            madeFor?: string;
+            /** @description What else was put on record meanwhile, the edges of other windows left out; oldest first, at most 500. */
+            meanwhile?: components["schemas"]["AuditEntry"][];
+            /** Format: int64 */
+            meanwhileTotal?: number;
+            messages?: components["schemas"]["ReportMessages"];
+            people?: components["schemas"]["ReportPerson"][];
+            /** @description Where it was made, and the zone in which people there read times, for instance "America/Sao_Paulo". All times here are UTC. */
+            product?: string;
+            receipts?: components["schemas"]["ReportReceipts"];
+            refusals?: components["schemas"]["ReportRefusals"];
+            sessions?: components["schemas"]["ReportSessions"];
+            /**
+             * Format: date-time
+             * @description When it was made, and for whom.
+             */
+            time?: string;
+            timeZone?: string;
+            /** @description The entries of the emergency itself, oldest first, at most 500, each with its hash in the chain. */
+            timeline?: components["schemas"]["AuditEntry"][];
+            /** Format: int64 */
+            timelineTotal?: number;
+            /** Format: date-time */
+            untilTime?: string;
+        };
+        /** @description ReportGap is a part of which not everything is known. */
+        ReportGap: {
+            part?: components["schemas"]["ReportGap.Part"];
+            why?: components["schemas"]["ReportGap.Why"];
+        };
+        /** @enum {string} */
+        "ReportGap.Part": "PART_UNSPECIFIED" | "TIMELINE" | "RECEIPTS" | "SESSIONS" | "REFUSALS" | "MESSAGES" | "CHECKPOINT";
+        /** @enum {string} */
+        "ReportGap.Why": "WHY_UNSPECIFIED" | "UNREACHABLE" | "FORBIDDEN" | "CUT" | "AGED";
+        /** @description ReportMessages is what people and other systems were told because of it. */
+        ReportMessages: {
+            /** @description Those that failed or bounced, newest first, at most 100 of `failed_total`. Without their text. */
+            failed?: components["schemas"]["Delivery"][];
+            /** Format: int64 */
+            failedTotal?: number;
+            states?: components["schemas"]["ReportState"][];
+            /** Format: int64 */
+            total?: number;
+        };
+        /** @description ReportPerson is somebody who acted on the emergency. */
+        ReportPerson: {
+            /** @description From where, and how they had signed in, each once. */
+            addresses?: string[];
+            /** @description What they did, each once, oldest first. */
+            changes?: components["schemas"]["Entry.Change"][];
+            /** Format: date-time */
+            firstTime?: string;
+            /** Format: date-time */
+            lastTime?: string;
+            name?: string;
+            signInBy?: string[];
+        };
+        ReportReason: {
+            /** @description Whether the emergency refused them. */
+            byEmergency?: boolean;
+            /** Format: uint64 */
+            count?: string;
+            door?: components["schemas"]["AttemptRecord.Door"];
+            reason?: string;
+        };
+        /**
+         * @description ReportReceipts is what enforcers say of it. Times are in milliseconds from the durable entry, of those enforcers whose time was
+         *     measured.
+         */
+        ReportReceipts: {
+            /** Format: int64 */
+            confirmed?: number;
+            /** Format: int64 */
+            enforcers?: number;
+            /**
+             * Format: int64
+             * @description Of how many the time is known.
+             */
+            measured?: number;
+            /** Format: int64 */
+            medianMs?: number;
+            /**
+             * Format: int64
+             * @description 95 of 100 held it by then.
+             */
+            p95Ms?: number;
+            /** @description Those that have not confirmed first, then the slowest; at most 1,000. */
+            receipts?: components["schemas"]["Receipt"][];
+            services?: components["schemas"]["ReportService"][];
+            /** @description Who took that long. */
+            slowest?: string;
+            /** Format: int64 */
+            slowestMs?: number;
+            /** Format: int64 */
+            unreachable?: number;
+            /** Format: int64 */
+            waiting?: number;
+        };
+        /**
+         * @description ReportRefusals is what the log of refused ways in has: a tally and no proof. Besides those that the emergency refused there
+         *     are those that were refused meanwhile for a wrong or used code or a lock-out.
+         */
+        ReportRefusals: {
+            /**
+             * Format: uint64
+             * @description Meanwhile, for a code or a lock-out.
+             */
+            others?: string;
+            /** @description By door and reason, the most frequent first. */
+            reasons?: components["schemas"]["ReportReason"][];
+            /** @description Who, from where, to what: the most frequent first, at most 200 of `rows_total`. */
+            rows?: components["schemas"]["ReportRefused"][];
+            /** Format: int64 */
+            rowsTotal?: number;
+            /**
+             * Format: uint64
+             * @description By the emergency.
+             */
+            total?: string;
+        };
+        ReportRefused: {
+            address?: string;
+            byEmergency?: boolean;
+            channel?: components["schemas"]["Channel"];
+            /** Format: uint64 */
+            count?: string;
+            /** @description It stands for all who came when there was no room for more rows: who they were is not known. */
+            crowd?: boolean;
+            device?: string;
+            door?: components["schemas"]["AttemptRecord.Door"];
+            /** Format: date-time */
+            firstTime?: string;
+            /** Format: date-time */
+            lastTime?: string;
+            reason?: string;
+            token?: string;
+            tokenName?: string;
+            user?: string;
+        };
+        /** @description ReportService is ReportReceipts for the enforcers of one kind. */
+        ReportService: {
+            /** Format: int64 */
+            confirmed?: number;
+            /** Format: int64 */
+            endedSessions?: number;
+            /** Format: int64 */
+            enforcers?: number;
+            /** Format: int64 */
+            medianMs?: number;
+            /** Format: int64 */
+            openSessions?: number;
+            service?: string;
+            /** Format: int64 */
+            slowestMs?: number;
+        };
+        /** @description ReportSessions is what the record of sessions has of those that it ended. */
+        ReportSessions: {
+            /** Format: int64 */
+            devices?: number;
+            /** @description By protocol. */
+            protocols?: {
+                [key: string]: number;
+            };
+            /** @description In the order in which they ended, at most 1,000. */
+            sessions?: components["schemas"]["Session"][];
+            /** Format: int64 */
+            total?: number;
+            /** Format: int64 */
+            users?: number;
+        };
+        ReportState: {
+            /** Format: int64 */
+            count?: number;
+            method?: components["schemas"]["Method"];
+            state?: components["schemas"]["Delivery.State"];
         };
         /** @description Role is a set of permissions. The built-in ones can't be changed. */
         Role: {
@@ -2581,6 +3288,15 @@ export interface components {
             sequence?: string;
             subject?: string;
         };
+        /** @description StreamHead is a stream up to a message: a hash over the sequence, subject and bytes of each, chained. */
+        StreamHead: {
+            /** Format: byte */
+            hash?: string;
+            /** @description The last one there is. */
+            last?: boolean;
+            /** Format: uint64 */
+            sequence?: string;
+        };
         Template: {
             /** @description Plain text: the lines of the mail. The HTML part is made from it. */
             body?: string;
@@ -2598,8 +3314,33 @@ export interface components {
             updateTime?: string;
             updatedBy?: string;
         };
+        /** @description TicketCheck is what the ticket system has said of a governance code. */
+        TicketCheck: {
+            /** @description The governance code. */
+            code?: string;
+            state?: components["schemas"]["TicketCheck.State"];
+            /** @description The ticket's title, as far as the system has told one. */
+            title?: string;
+            /** @description Why it is not checked. */
+            why?: string;
+        };
+        /** @enum {string} */
+        "TicketCheck.State": "STATE_UNSPECIFIED" | "FOUND" | "NOT_CHECKED" | "MISSING";
+        /** @description TimeBucket counts those that took no longer than up_to_ms, and longer than the bucket before. The last has no bound. */
+        TimeBucket: {
+            /** Format: int64 */
+            count?: number;
+            /** Format: int64 */
+            upToMs?: number;
+        };
         /** @description Token is the credential of a program. `token` is answered once, at creation. */
         Token: {
+            /**
+             * Format: date-time
+             * @description A lockdown with revokeTokens that was on record when it was armed and starts then or later shuts it too; unset if
+             *     armed_revision alone says so.
+             */
+            armedPendingCut?: string;
             /** @description The EMERGENCY revision that it was last armed under. */
             armedRevision?: string;
             channel?: components["schemas"]["Token.Channel"];
@@ -2613,6 +3354,8 @@ export interface components {
             /** @description Default: read all, change nothing. */
             permissions?: string[];
             requestId?: string;
+            /** @description Output only: the lockdown that has shut it until it is re-armed; empty if none has. */
+            revokedBy?: string;
             token?: string;
         };
         /** @enum {string} */
@@ -2663,9 +3406,17 @@ export interface components {
         };
         WatchEmergencyResponse: {
             emergency?: components["schemas"]["Emergency"];
+            /**
+             * Format: int64
+             * @description How many receipts are left out of this message. Of more than a few hundred only some are told: those that are not confirmed
+             *     first, then the slowest. ListReceipts has all.
+             */
+            omittedReceipts?: number;
             receipts?: components["schemas"]["Receipt"][];
             /** @description The enforcers that are not heard now, as they were heard last. */
             silentEnforcers?: components["schemas"]["Enforcer"][];
+            /** @description Of all receipts, told or left out. */
+            summary?: components["schemas"]["ReceiptSummary"];
             /** Format: date-time */
             time?: string;
         };
@@ -2915,6 +3666,31 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Approvals_ListApprovals: {
+        parameters: {
+            query?: {
+                /** @description "state=PENDING". */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListApprovalsResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
     Audit_ListEntries: {
         parameters: {
             query?: {
@@ -2957,6 +3733,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Checkpoint"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Checkpoints_ExportStreamHeads: {
+        parameters: {
+            query?: {
+                sequences?: string[];
+            };
+            header?: never;
+            path: {
+                /** @description IDENTITY or DIRECTORY. */
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description StreamHead is a stream up to a message: a hash over the sequence, subject and bytes of each, chained. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": {
+                        error?: components["schemas"]["LockdownRefusal"] | components["schemas"]["Refusal"];
+                        result?: components["schemas"]["StreamHead"];
+                    };
                 };
             };
             503: components["responses"]["Lockdown"];
@@ -3274,6 +4080,219 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    Drills_ListDrillSchedules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDrillSchedulesResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Drills_CreateDrillSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    duration?: string;
+                    /**
+                     * Format: date-time
+                     * @description The first time, within a year.
+                     */
+                    firstTime?: string;
+                    freeze?: components["schemas"]["ApplyFreezeRequest"];
+                    governanceCode?: string;
+                    grant?: string;
+                    /** @description Whole days, 1 to 366. */
+                    interval?: string;
+                    justification?: string;
+                    lockdown?: components["schemas"]["ApplyLockdownRequest"];
+                    requestId?: string;
+                    termination?: components["schemas"]["ApplyTerminationRequest"];
+                };
+            };
+        };
+        responses: {
+            /**
+             * @description DrillSchedule has a drill run again and again. A time that comes while a freeze or a lockdown is on is left out, and one that nobody was
+             *     there for until an hour later; a drill that runs is waited for.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrillSchedule"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Drills_DeleteDrillSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description DrillSchedule has a drill run again and again. A time that comes while a freeze or a lockdown is on is left out, and one that nobody was
+             *     there for until an hour later; a drill that runs is waited for.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrillSchedule"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Drills_ListDrills: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+                /** @description "status=RUNNING". */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDrillsResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Drills_CreateDrill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 10 seconds to 15 minutes; a minute, if unset. */
+                    duration?: string;
+                    freeze?: components["schemas"]["ApplyFreezeRequest"];
+                    governanceCode?: string;
+                    grant?: string;
+                    justification?: string;
+                    lockdown?: components["schemas"]["ApplyLockdownRequest"];
+                    /** @description A UUID; the same one twice is one drill. */
+                    requestId?: string;
+                    termination?: components["schemas"]["ApplyTerminationRequest"];
+                };
+            };
+        };
+        responses: {
+            /** @description Drill is the record of one exercise. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drill"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Drills_GetDrill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Drill is the record of one exercise. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drill"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Drills_CancelDrill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    justification?: string;
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Drill is the record of one exercise. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drill"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
     Emergencies_ListReceipts: {
         parameters: {
             query?: never;
@@ -3292,6 +4311,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListReceiptsResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Reports_GetReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description Report is what an auditor asks of an emergency. Every list is bounded, and says how many there are. What could not be
+             *     asked, or not read to its end, is named in `gaps`: a count there is at least what it says.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Approvals_DecideApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the approval ("P-0042"), or of the emergency, where one thing waits there. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Deny it. Whoever asked may do so too, to take it back. */
+                    deny?: boolean;
+                    /** @description Of purpose "approve". */
+                    grant?: string;
+                    /** @description Why. Needed to deny; what was asked for carries a justification of its own. */
+                    justification?: string;
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecideApprovalResponse"];
                 };
             };
             503: components["responses"]["Lockdown"];
@@ -3360,7 +4443,10 @@ export interface operations {
     };
     Emergencies_ListEnforcers: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Show those, too, that have ended in good order. */
+                showDrained?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3374,6 +4460,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListEnforcersResponse"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Rosters_ForgetEnforcer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                service: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgetEnforcerResponse"];
                 };
             };
             503: components["responses"]["Lockdown"];
@@ -4498,7 +5609,7 @@ export interface operations {
                 pageSize?: number;
                 pageToken?: string;
                 /**
-                 * @description "state=FAILED", "method=EMAIL", "contact=ana", "account=…", "type=…", "event=…", "text=word" (in recipient or
+                 * @description "state=FAILED", "method=EMAIL", "contact=ana", "account=…", "type=…", "event=…", "emergency=L-0042", "text=word" (in recipient or
                  *     subject), "since=2026-11-25T00:00:00Z" or "before=…"; joined by " AND ".
                  */
                 filter?: string;
@@ -5745,6 +6856,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Emergency"];
+                };
+            };
+            503: components["responses"]["Lockdown"];
+            default: components["responses"]["Refusal"];
+        };
+    };
+    Tickets_CheckTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description A governance code. */
+                    code?: string;
+                    /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
+                    requestId?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description TicketCheck is what the ticket system has said of a governance code. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketCheck"];
                 };
             };
             503: components["responses"]["Lockdown"];

@@ -16,8 +16,8 @@ export type Kind = keyof typeof kindIcons
 
 const receiptTexts = texts(
   'receipt',
-  { CONFIRMED: 'Confirmed', WAITING: 'Waiting', UNREACHABLE: 'Unreachable', STATE_UNSPECIFIED: 'Unknown' },
-  { CONFIRMED: 'Confirmado', WAITING: 'Aguardando', UNREACHABLE: 'Sem contato', STATE_UNSPECIFIED: 'Desconhecido' },
+  { CONFIRMED: 'Confirmed', WAITING: 'Waiting', UNREACHABLE: 'Unreachable', MISSING: 'Missing', STATE_UNSPECIFIED: 'Unknown' },
+  { CONFIRMED: 'Confirmado', WAITING: 'Aguardando', UNREACHABLE: 'Sem contato', MISSING: 'Faltando', STATE_UNSPECIFIED: 'Desconhecido' },
 )
 
 /** The status of an emergency: a word, an icon and a colour, never colour alone. */

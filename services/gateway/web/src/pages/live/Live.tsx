@@ -16,7 +16,7 @@ import { NotShut } from './NotShut'
 import { Progress } from './Progress'
 import { Receipts } from './Receipts'
 import { Say, useSpoken } from './Say'
-import { figuresOf, titleOf } from './state'
+import { doorsOf, figuresOf, titleOf } from './state'
 import { live } from './text'
 
 /** One emergency as it goes: is it shut, how long, what is not. */
@@ -47,7 +47,8 @@ function Page({ of, stale }: { of: Snapshot; stale: boolean }) {
   const t = live.useTexts()
   const now = useNow()
   const e = asOf(of.emergency, now)
-  const figures = figuresOf(e, of.receipts, of.silent)
+  const doors = doorsOf(of.summary, of.receipts)
+  const figures = figuresOf(e, of.receipts, of.silent, doors)
   const title = t(titleOf(e, of.receipts, figures))
   const spoken = useSpoken(e, title, figures, now)
   return (
@@ -56,10 +57,10 @@ function Page({ of, stale }: { of: Snapshot; stale: boolean }) {
       <Say text={spoken} />
       {stale && <p className="note" role="status">{t('stale', { time: time(of.time) })}</p>}
       <Approvals target={e.id} />
-      <Progress of={e} figures={figures} receipts={of.receipts} />
+      <Progress of={e} figures={figures} receipts={of.receipts} doors={doors} summary={of.summary} />
       <div className="grid g2">
         <div className="col">
-          <Receipts of={e} receipts={of.receipts} silent={of.silent} />
+          <Receipts of={e} receipts={of.receipts} silent={of.silent} omitted={of.omitted} />
           <section className="card factcard">
             <header><h2>{t('facts')}</h2></header>
             <div className="infacts"><Facts of={e} /></div>

@@ -15,6 +15,7 @@ type Session = Schemas['Session']
 const askEvery = 2000
 const connectorsShown = 3
 const sessionsShown = 6
+const doorsShown = 20
 
 /** What is not shut, and what a person can do about it. */
 export function NotShut({ of: e, figures, receipts, silent }: { of: Emergency; figures: Figures; receipts: Receipt[]; silent: Enforcer[] }) {
@@ -24,7 +25,7 @@ export function NotShut({ of: e, figures, receipts, silent }: { of: Emergency; f
   const sessions = useEnding(off ? [] : open)
   if (off) return null
   const rest = receipts.filter((r) => !open.includes(r) && (r.state !== 'CONFIRMED' || (r.openSessions ?? 0) > 0))
-  const unknown = figures.of === 'sessions' ? figures.unknown : rest.filter((r) => r.state === 'UNREACHABLE').length
+  const unknown = figures.unknown
   const count = figures.open
   if (open.length + rest.length === 0) return null
   return (
@@ -40,7 +41,8 @@ export function NotShut({ of: e, figures, receipts, silent }: { of: Emergency; f
         {open.filter((r) => !sessions.some((s) => s.connector === r.enforcer)).map((r) => (
           <Plain key={r.enforcer} title={t('openOn', { count: r.openSessions ?? 0, name: r.enforcer })} text={t('openOnText')} />
         ))}
-        {rest.map((r) => <Silent key={`${r.service}/${r.enforcer}`} receipt={r} quiet={silence(r, silent)} />)}
+        {rest.slice(0, doorsShown).map((r) => <Silent key={`${r.service}/${r.enforcer}`} receipt={r} quiet={silence(r, silent)} />)}
+        {rest.length > doorsShown && <Plain title={t('moreDoors', { count: rest.length - doorsShown })} text={t('moreDoorsText')} />}
       </ul>
     </section>
   )
@@ -80,6 +82,7 @@ function Plain({ title, text, unknown }: { title: string; text: string; unknown?
 function Silent({ receipt: r, quiet }: { receipt: Receipt; quiet: Enforcer | undefined }) {
   const t = live.useTexts()
   const name = r.enforcer ?? ''
+  if (r.state === 'MISSING') return <Plain unknown title={t('lacks', { count: r.lacking ?? 1, name: `${r.service}/${name}` })} text={t('lacksText')} />
   if (r.state === 'WAITING') return <Plain title={t('waits', { name })} text={t('waitsText')} />
   const last = quiet?.lastSeenTime ? t('lastHeard', { time: time(quiet.lastSeenTime) }) : t('neverHeard')
   const left = r.openSessions || quiet?.openSessions || 0

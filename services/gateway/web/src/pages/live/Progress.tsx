@@ -2,20 +2,21 @@ import { number } from '../../app/format'
 import type { Emergency } from '../../app/posture'
 import { Gate } from '../../parts/Gate'
 import { took } from '../reports/Cells'
-import type { Receipt } from '../reports/emergency'
-import { barOf, byKind, type Figures, over } from './state'
+import type { Receipt, Summary } from '../reports/emergency'
+import { barOf, byKind, type Doors, type Figures, over } from './state'
+import { Times } from './Times'
 import { live } from './text'
 
 /** The figures, the bar, and the gate beside them. */
-export function Progress({ of: e, figures: f, receipts }: { of: Emergency; figures: Figures; receipts: Receipt[] }) {
+export function Progress({ of: e, figures: f, receipts, doors, summary }: { of: Emergency; figures: Figures; receipts: Receipt[]; doors: Doors; summary?: Summary }) {
   return (
     <section className="card prog">
       <div className="pl">
         <Big figures={f} />
         <Bar figures={f} />
-        <Words of={e} figures={f} receipts={receipts} />
+        <Words of={e} figures={f} doors={doors} />
       </div>
-      <GateCard of={e} receipts={receipts} />
+      <GateCard of={e} receipts={receipts} doors={doors} summary={summary} />
     </section>
   )
 }
@@ -58,27 +59,27 @@ function Bar({ figures: f }: { figures: Figures }) {
   )
 }
 
-function Words({ of: e, figures: f, receipts }: { of: Emergency; figures: Figures; receipts: Receipt[] }) {
+function Words({ of: e, figures: f, doors }: { of: Emergency; figures: Figures; doors: Doors }) {
   const t = live.useTexts()
   const all = f.done + f.open + f.unknown
-  const doors = receipts.filter((r) => r.state === 'CONFIRMED').length
   const parts = [
     f.of === 'sessions' && all > 0 && <><b className="b">{t('sessionsOf', { done: number(f.done), all: number(all) })}</b> {t('sessionsWord')}</>,
     f.of === 'sessions' && all === 0 && t(f.forgotten ? 'noCounts' : 'noneOpen'),
     f.summed && all > 0 && t('fromReceipts'),
     f.done > 0 && f.of === 'sessions' && e.lastEndedMs !== undefined && <>{t('lastAfter')} <b className="b">{took(e.lastEndedMs)}</b></>,
-    <><b className="b">{t('sessionsOf', { done: number(doors), all: number(receipts.length) })}</b> {t('doorsWord')}</>,
+    <><b className="b">{t('sessionsOf', { done: number(doors.confirmed), all: number(doors.all) })}</b> {t('doorsWord')}</>,
+    doors.missing > 0 && <b className="b">{t('someMissing', { count: doors.missing })}</b>,
     e.status === 'PENDING' && t('startsLater'),
     f.of === 'doors' && e.kind === 'FREEZE' && e.status === 'ONGOING' && t('goOn'),
   ].filter(Boolean)
   return <ul className="sm mid pf">{parts.map((part, i) => <li key={`${i}`}>{part}</li>)}</ul>
 }
 
-function GateCard({ of: e, receipts }: { of: Emergency; receipts: Receipt[] }) {
+function GateCard({ of: e, receipts, doors, summary }: { of: Emergency; receipts: Receipt[]; doors: Doors; summary?: Summary }) {
   const t = live.useTexts()
   const bars = byKind(receipts).map((r) => barOf(e, r))
   const count = (bar: string) => bars.filter((b) => b === bar).length
-  const confirmed = receipts.filter((r) => r.state === 'CONFIRMED').length
+  const { confirmed } = doors
   const lifted = over(e) || e.status === 'PENDING'
   const label = t(lifted ? 'gateOpen' : 'gate', { count: bars.length, confirmed, open: count('open'), waiting: count('waiting'), unknown: count('unknown') })
   const times = receipts.map((r) => r.heldMs).filter((ms) => ms !== undefined)
@@ -86,10 +87,11 @@ function GateCard({ of: e, receipts }: { of: Emergency; receipts: Receipt[] }) {
     <div className="pr">
       <Gate bars={bars} label={label} />
       <p className="xs mid gcap">
-        <b className="b">{t('gateOf', { n: number(over(e) ? count('open') : confirmed), all: number(bars.length) })}</b>{' '}
+        <b className="b">{t('gateOf', { n: number(over(e) ? count('open') : confirmed), all: number(doors.all) })}</b>{' '}
         {t(over(e) ? 'gateLifted' : 'gateCaption')}
-        {!over(e) && times.length > 0 && t('gateFastest', { took: took(Math.min(...times)) })}
+        {!over(e) && times.length > 0 && !summary && t('gateFastest', { took: took(Math.min(...times)) })}
       </p>
+      {summary && <Times of={summary} />}
     </div>
   )
 }

@@ -13,7 +13,7 @@ const quarters = [0, 0.25, 0.5, 0.75, 1]
 const named = ['access-gate', 'session-broker', 'connector', 'identity', 'driver', 'guard', 'gateway', 'notifier'] as const
 
 /** Each enforcer's own word for it, by kind. */
-export function Receipts({ of: e, receipts, silent }: { of: Emergency; receipts: Receipt[]; silent: Enforcer[] }) {
+export function Receipts({ of: e, receipts, silent, omitted }: { of: Emergency; receipts: Receipt[]; silent: Enforcer[]; omitted: number }) {
   const t = live.useTexts()
   const [onlyNot, setOnlyNot] = useState(false)
   const not = receipts.filter((r) => r.state !== 'CONFIRMED')
@@ -25,7 +25,7 @@ export function Receipts({ of: e, receipts, silent }: { of: Emergency; receipts:
       <header>
         <div className="grow"><h2>{t('receipts')}</h2><span className="sm dim hide">{t('receiptsHint')}</span></div>
         <div className="seg mini" role="group" aria-label={t('filter')}>
-          <button type="button" aria-pressed={!onlyNot} onClick={() => setOnlyNot(false)}>{t('all')} <em>{number(receipts.length)}</em></button>
+          <button type="button" aria-pressed={!onlyNot} onClick={() => setOnlyNot(false)}>{t('all')} <em>{number(receipts.length + omitted)}</em></button>
           <button type="button" aria-pressed={onlyNot} onClick={() => setOnlyNot(true)}>{t('notConfirmed')} <em>{number(not.length)}</em></button>
         </div>
       </header>
@@ -46,9 +46,13 @@ export function Receipts({ of: e, receipts, silent }: { of: Emergency; receipts:
           </table>
         </div>
       )}
+      {omitted > 0 && !onlyNot && <p className="xs dim omitted">{t('omitted', { count: omitted, shown: number(receipts.length) })}</p>}
     </section>
   )
 }
+
+/** The time of day to the millisecond, by the enforcer's own clock. */
+const clock = (moment: string) => `${time(moment)}.${String(new Date(moment).getMilliseconds()).padStart(3, '0')}`
 
 const axis = (ms: number) => number(ms < 1000 ? ms : ms / 1000)
 
@@ -59,7 +63,7 @@ function Row({ of: e, receipt: r, quiet, scale }: { of: Emergency; receipt: Rece
   const all = (r.endedSessions ?? 0) + open
   return (
     <tr>
-      <td className="m"><bdi>{r.enforcer}</bdi><div className="kindsm xs dim">{kind ? t(kind) : r.service}</div></td>
+      <td className="m" title={r.lastAllowedTime ? t('lastAllowed', { time: clock(r.lastAllowedTime) }) : undefined}><bdi>{r.enforcer}</bdi><div className="kindsm xs dim">{kind ? t(kind) : r.service}</div></td>
       <td className="kind dim">{kind ? t(kind) : r.service}</td>
       <td><ReceiptChip state={r.state} /></td>
       <td className="r nw"><After of={e} receipt={r} /></td>
@@ -73,7 +77,8 @@ function After({ of: e, receipt: r }: { of: Emergency; receipt: Receipt }) {
   const t = live.useTexts()
   const now = useNow()
   if (r.state === 'WAITING') return <span className="amb">{over(e) ? '–' : took(Math.max(0, Math.floor((now - at(e.createTime)) / 1000) * 1000))}</span>
-  if (r.state !== 'CONFIRMED') return <span className="dim">{t('none')}</span>
+  if (r.state !== 'CONFIRMED') return <span className="dim">{r.lacking ? number(r.lacking) : t('none')}</span>
+  if (r.beganAfter) return <span className="dim">–</span>
   if (r.heldMs === undefined) return <span className="dim">–</span>
   if (r.heldMs >= 1000) return <b className="m">{took(r.heldMs)}</b>
   return <><b className="m">{number(r.heldMs)}</b> <span className="dim">ms</span></>
@@ -82,8 +87,10 @@ function After({ of: e, receipt: r }: { of: Emergency; receipt: Receipt }) {
 function Lane({ receipt: r, quiet, scale }: { receipt: Receipt; quiet: Enforcer | undefined; scale: number }) {
   const t = live.useTexts()
   if (r.state === 'WAITING') return <span className="lane w xs amb">{t('waitingFor')}</span>
+  if (r.state === 'MISSING') return <span className="lane w xs mid">{t('neverCame')}</span>
   if (r.state !== 'CONFIRMED') return <span className="lane w xs mid">{t(quiet?.mode === 'STRICT' ? 'strict' : 'bestEffort')}</span>
   if (quiet) return <span className="lane w xs mid">{quiet.lastSeenTime ? t('silentSince', { time: time(quiet.lastSeenTime) }) : t('silentNow')}</span>
+  if (r.beganAfter) return <span className="lane w xs dim">{t('beganAfter')}</span>
   if (r.heldMs === undefined) return <span className="lane w xs dim">{t('notTimed')}</span>
   const left = `${(100 * r.heldMs) / scale}%`
   return <span className="lane" aria-hidden><i style={{ width: left }} /><u style={{ left }} /></span>

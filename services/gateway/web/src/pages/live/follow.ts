@@ -2,10 +2,10 @@ import { useEffect, useState } from 'react'
 import { follow, Refusal, refused, type Schemas, shuts } from '../../api/client'
 import { learn, serverNow } from '../../app/clock'
 import type { Emergency } from '../../app/posture'
-import type { Enforcer, Receipt } from '../reports/emergency'
+import type { Enforcer, Receipt, Summary } from '../reports/emergency'
 
 /** An emergency as it was told last; silent are the enforcers that were not heard then. */
-export type Snapshot = { emergency: Emergency; receipts: Receipt[]; silent: Enforcer[]; time: number }
+export type Snapshot = { emergency: Emergency; receipts: Receipt[]; silent: Enforcer[]; time: number; summary?: Summary; omitted: number }
 
 type Told = Schemas['WatchEmergencyResponse']
 
@@ -69,7 +69,7 @@ async function followOnce(id: string, stop: AbortSignal, told: Hears['told']): P
       clearTimeout(timer)
       timer = wait()
       learn(m.time)
-      told({ emergency: m.emergency ?? {}, receipts: m.receipts ?? [], silent: m.silentEnforcers ?? [], time: m.time ? Date.parse(m.time) : serverNow() })
+      told({ emergency: m.emergency ?? {}, receipts: m.receipts ?? [], silent: m.silentEnforcers ?? [], time: m.time ? Date.parse(m.time) : serverNow(), summary: m.summary, omitted: m.omittedReceipts ?? 0 })
     })
   } catch (error) {
     if (error instanceof Refusal) return error

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import type { Emergency } from '../../app/posture'
 import type { Bar } from '../../parts/Gate'
-import { at, compareRevisions, type Enforcer, endsSessions, type Receipt } from '../reports/emergency'
+import { at, compareRevisions, type Enforcer, endsSessions, type Receipt, type Summary } from '../reports/emergency'
 
 /** A value that changes at most so often; the last one always arrives. */
 export function useSeldom<T>(value: T, every: number, first = value): T {
@@ -29,11 +29,19 @@ export type Figures = {
   forgotten?: boolean
 }
 
-const count = (receipts: Receipt[], state: Receipt['state']) => receipts.filter((r) => r.state === state).length
+/** How many doors stand how: of very many, not each has its receipt here. */
+export type Doors = { all: number; confirmed: number; waiting: number; unreachable: number; missing: number }
 
-export function figuresOf(e: Emergency, receipts: Receipt[], silent: Enforcer[]): Figures {
+export function doorsOf(s: Summary | undefined, receipts: Receipt[]): Doors {
+  const count = (state: Receipt['state']) => receipts.filter((r) => r.state === state).length
+  const missing = receipts.reduce((sum, r) => sum + (r.lacking ?? 0), 0)
+  const { confirmed = 0, waiting = 0, unreachable = 0, missing: lacking = 0 } = s ?? { confirmed: count('CONFIRMED'), waiting: count('WAITING'), unreachable: count('UNREACHABLE'), missing }
+  return { confirmed, waiting, unreachable, missing: lacking, all: confirmed + waiting + unreachable + lacking }
+}
+
+export function figuresOf(e: Emergency, receipts: Receipt[], silent: Enforcer[], doors: Doors): Figures {
   if (!endsSessions(e) || e.status === 'PENDING' || (e.status === 'CANCELLED' && !e.started)) {
-    return { of: 'doors', done: count(receipts, 'CONFIRMED'), open: count(receipts, 'WAITING'), unknown: count(receipts, 'UNREACHABLE') }
+    return { of: 'doors', done: doors.confirmed, open: doors.waiting, unknown: doors.unreachable + doors.missing }
   }
   if (e.ended !== undefined) return { of: 'sessions', done: e.ended, open: e.open ?? 0, unknown: e.unreachable ?? 0 }
   const sum = { of: 'sessions' as const, done: 0, open: 0, unknown: 0, summed: true, forgotten: false }
@@ -50,7 +58,7 @@ export function figuresOf(e: Emergency, receipts: Receipt[], silent: Enforcer[])
 export const over = (e: Emergency) => e.status === 'ENDED' || e.status === 'CANCELLED'
 
 export function barOf(e: Emergency, r: Receipt): Bar {
-  if (r.state === 'UNREACHABLE') return 'unknown'
+  if (r.state === 'UNREACHABLE' || r.state === 'MISSING') return 'unknown'
   if (e.status === 'PENDING') return 'open'
   if (e.status === 'CANCELLED' && compareRevisions(r.revision, e.revision) < 0) return 'waiting'
   if (over(e)) return 'open'

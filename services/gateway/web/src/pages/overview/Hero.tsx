@@ -89,7 +89,7 @@ function Fact({ name, small, children }: { name: string; small?: ReactNode; chil
   )
 }
 
-const barOf = { CONFIRMED: 'confirmed', WAITING: 'waiting', UNREACHABLE: 'unknown', STATE_UNSPECIFIED: 'unknown' } as const
+const barOf = { CONFIRMED: 'confirmed', WAITING: 'waiting', UNREACHABLE: 'unknown', MISSING: 'unknown', STATE_UNSPECIFIED: 'unknown' } as const
 
 function Emergency_({ on, others, now, posture }: { on: Emergency; others: Emergency[]; now: number; posture: Posture }) {
   const t = words.useTexts()
@@ -102,7 +102,7 @@ function Emergency_({ on, others, now, posture }: { on: Emergency; others: Emerg
   const caption = [
     t('confirmed', { count: count('CONFIRMED'), of }),
     count('WAITING') > 0 && t('waiting', { count: count('WAITING') }),
-    count('UNREACHABLE') > 0 && t('unreachable', { count: count('UNREACHABLE') }),
+    count('UNREACHABLE') + count('MISSING') > 0 && t('unreachable', { count: count('UNREACHABLE') + count('MISSING') }),
   ].filter(Boolean).join(', ')
   return (
     <section className={`card hero ${locked ? 'shut' : 'froze'}${of ? '' : ' alone'}`}>

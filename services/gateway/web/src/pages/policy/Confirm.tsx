@@ -8,6 +8,7 @@ import { RefusalNote } from '../../parts/Note'
 import { useSingle } from '../../parts/single'
 import { useTokens } from './BreakGlass'
 import { added, type Draft, type Lists, mostText, type Policy } from './draft'
+import { write } from './Expected'
 import { words } from './text'
 
 /** What is about to change, why, and the proof: the policy is guarded like the panel itself. */
@@ -105,6 +106,10 @@ function linesOf(policy: Policy, d: Draft, t: ReturnType<typeof words.useTexts>,
   const lines = lists.flatMap((list) => (d[list]
     ? [...added(policy[list], d[list]).map((name) => t('add', { name: named(list, name) })), ...added(d[list], policy[list]).map((name) => t('drop', { name: named(list, name) }))]
     : []))
+  if (d.expectedEnforcers) {
+    const written = (of: Policy['expectedEnforcers']) => write(of).split('\n').filter(Boolean).join(', ') || t('nobody')
+    lines.push(t('fromTo', { name: t('expected'), from: written(policy.expectedEnforcers), to: written(d.expectedEnforcers) }))
+  }
   if (d.governancePattern !== undefined) lines.unshift(t('fromTo', { name: t('pattern'), from: policy.governancePattern || t('emptyPattern'), to: d.governancePattern || t('emptyPattern') }))
   if (d.governanceCode) lines.unshift(t('fromTo', { name: t('governance'), from: t(policy.governanceCode ?? 'OPTIONAL'), to: t(d.governanceCode) }))
   if (d.ticketCheck) lines.push(t('fromTo', { name: t('ticketCheck'), from: t(policy.ticketCheck === 'ON' ? 'on' : 'off'), to: t(d.ticketCheck === 'ON' ? 'on' : 'off') }))

@@ -9,6 +9,7 @@ import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
 import { BreakGlass } from './BreakGlass'
 import { Confirm } from './Confirm'
 import { changed, type Draft, type Policy as Policy_ } from './draft'
+import { Expected } from './Expected'
 import { Governance } from './Governance'
 import './policy.css'
 import { Second } from './Second'
@@ -56,6 +57,7 @@ function Editor({ policy, changes }: { policy: Policy_; changes: boolean }) {
         <Governance policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'governancePattern')} />
         <Second policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'ticketCheck')} />
         <BreakGlass policy={shown} before={policy} set={set} disabled={!changes} refused={refused} />
+        <Expected policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'expectedEnforcers')} />
       </div>
       {Object.keys(difference).length > 0 && (
         <Confirm policy={policy} difference={difference} done={done} discard={() => setDraft({})} refuse={setRefused} />

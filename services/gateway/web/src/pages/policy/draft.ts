@@ -1,7 +1,7 @@
 import type { Schemas } from '../../api/client'
 
 export type Policy = Schemas['Policy']
-export type Draft = Partial<Pick<Policy, 'governanceCode' | 'governancePattern' | 'breakGlassUsers' | 'breakGlassTokens' | 'secondAdministrator' | 'ticketCheck'>>
+export type Draft = Partial<Pick<Policy, 'governanceCode' | 'governancePattern' | 'breakGlassUsers' | 'breakGlassTokens' | 'secondAdministrator' | 'ticketCheck' | 'expectedEnforcers'>>
 export type Lists = 'breakGlassUsers' | 'breakGlassTokens'
 
 export const mostNames = 50
@@ -13,7 +13,8 @@ const same = (a: unknown, b: unknown) => JSON.stringify(a ?? '') === JSON.string
 export function changed(policy: Policy, draft: Draft): Draft {
   return Object.fromEntries(Object.entries(draft).filter(([key, value]) => {
     const before = policy[key as keyof Draft]
-    return Array.isArray(value) ? !same([...value].sort(), [...((before as string[]) ?? [])].sort()) : !same(value, before)
+    if (key === 'expectedEnforcers') return !same(value, before ?? [])
+    return Array.isArray(value) ? !same([...(value as string[])].sort(), [...((before as string[]) ?? [])].sort()) : !same(value, before)
   }))
 }
 

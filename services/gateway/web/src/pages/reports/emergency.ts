@@ -3,6 +3,7 @@ import type { Emergency } from '../../app/posture'
 
 export type Receipt = Schemas['Receipt']
 export type Enforcer = Schemas['Enforcer']
+export type Summary = Schemas['ReceiptSummary']
 export type ReportKind = 'TERMINATION' | 'FREEZE' | 'LOCK' | 'LOCKDOWN'
 
 const letters: Record<string, ReportKind> = { T: 'TERMINATION', F: 'FREEZE', K: 'LOCK', L: 'LOCKDOWN' }

@@ -1,0 +1,88 @@
+package roster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"portcullis.dev/pkg/fault"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/who"
+)
+
+var named = regexp.MustCompile(`^[a-z-]{1,64}/[A-Za-z0-9][A-Za-z0-9@._-]{0,255}$`)
+
+// ForgetEnforcer takes one off the roster that will not be back. It is noted in the log, and changes nothing for one that is heard.
+func (r *Roster) ForgetEnforcer(ctx context.Context, q *emergencyv1.ForgetEnforcerRequest) (*emergencyv1.ForgetEnforcerResponse, error) {
+	key := q.GetService() + "/" + q.GetId()
+	was := r.Member(key)
+	switch {
+	case !named.MatchString(key) || was == nil || was.GetPresence() == emergencyv1.Enforcer_FORGOTTEN:
+		return nil, fault.New(fault.NotFound, "There is no enforcer %.80q on the roster. portcullis enforcer list shows who is", key)
+	case was.GetPresence() == emergencyv1.Enforcer_JOINED:
+		return nil, fault.New(fault.InvalidArgument, "%s is heard, and would join again at once. Stop it first", key).With("field", "id")
+	}
+	s := r.journaled()
+	if s == nil {
+		return nil, fault.New(fault.JournalUnavailable, "The roster is still being read. Try again in a moment")
+	}
+	err := forget(ctx, s, was, timestamppb.New(r.deps.Now()))
+	if err != nil {
+		return nil, fmt.Errorf("taking %s off the roster: %w", key, err)
+	}
+	caller := who.FromContext(ctx)
+	r.deps.Log.WarnContext(ctx, "an enforcer was forgotten", "enforcer", key, "by", caller.Actor(), "address", caller.Address, "seen", was.GetLastSeenTime().AsTime())
+	return &emergencyv1.ForgetEnforcerResponse{}, nil
+}
+
+func (r *Roster) journaled() *journal.Stream {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stored
+}
+
+func forget(ctx context.Context, s *journal.Stream, was *emergencyv1.RosterRecord, now *timestamppb.Timestamp) error {
+	_, err := s.Update(ctx, subjectOf(was.GetService(), was.GetId()), func(last journal.Entry, found bool) ([]byte, error) {
+		next := was
+		if found {
+			next = new(emergencyv1.RosterRecord)
+			if err := proto.Unmarshal(last.Data, next); err != nil {
+				return nil, err
+			}
+		}
+		next.Presence, next.SinceTime = emergencyv1.Enforcer_FORGOTTEN, now
+		return proto.Marshal(next)
+	})
+	return err
+}
+
+// Keep puts what was measured of an emergency on record: merge adds to what is there already, nil for nothing, and answers nil if
+// that has all of it.
+func (r *Roster) Keep(ctx context.Context, emergency string, merge func(*emergencyv1.ReceiptsRecord) *emergencyv1.ReceiptsRecord) error {
+	s := r.journaled()
+	if s == nil {
+		return errNotOpen
+	}
+	_, err := s.Update(ctx, keptSubject+emergency, func(last journal.Entry, found bool) ([]byte, error) {
+		var before *emergencyv1.ReceiptsRecord
+		if found {
+			before = new(emergencyv1.ReceiptsRecord)
+			if proto.Unmarshal(last.Data, before) != nil {
+				before = nil
+			}
+		}
+		next := merge(before)
+		if next == nil {
+			return nil, journal.ErrUnchanged
+		}
+		return proto.Marshal(next)
+	})
+	return err
+}
+
+var errNotOpen = errors.New("the stream ROSTER is not open")
