@@ -1,14 +1,18 @@
 package door
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/emergency"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/internal/watch"
@@ -74,6 +78,57 @@ func TestADoorOfAStrictGateWithAnOldViewIsShutToEverybodyAndSaysWhy(t *testing.T
 			if said := string(a.GetBody()); (stale && sub == "exec") != (strings.Contains(said, `"denied":true`) && strings.Contains(said, "can't tell")) {
 				t.Errorf("stale %v: an API server hears of %s %s", stale, sub, said)
 			}
+		}
+	}
+}
+
+func TestAfterALockdownADoorTakesNoSignInFromBeforeAndNoTokenThatItHasRevoked(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, now := emergency.NewBuilder(), time.Now()
+	people := who.NewBuilder(records)
+	put := func(subject string, m proto.Message) {
+		t.Helper()
+		data, err := proto.Marshal(m)
+		if err == nil {
+			err = people.Put(subject, data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := func(armed string) string {
+		id, bearer, hash := who.NewToken()
+		put("identity.token."+id, &identityv1.TokenRecord{Hash: hash, Token: &identityv1.Token{Id: id, Channel: identityv1.Token_API, ArmedRevision: armed}})
+		return bearer
+	}
+	signer := who.Signer{KeyID: "k1", Key: private}
+	signIn := func(sequence uint64) string {
+		token, err := signer.SignIn(who.SignIn{ID: rand.Text(), User: "ana", Issued: now, Expires: now.Add(time.Minute), Admission: emergency.Admission{Revision: emergency.Revision{Epoch: 1, Sequence: sequence}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	put("identity.key.k1", &identityv1.KeyRecord{Id: "k1", PublicKey: public})
+	put("identity.user.ana", &identityv1.UserRecord{User: &identityv1.User{Name: "ana"}})
+	records.PutEmergency(&emergencyv1.Emergency{Id: "L-0010", Kind: emergencyv1.Emergency_LOCKDOWN, CutoffRevision: "1-10", RevokeTokens: new(true), Started: true,
+		StartTime: timestamppb.New(now.Add(-time.Hour)), EndTime: timestamppb.New(now.Add(-time.Minute)), CancelTime: timestamppb.New(now.Add(-time.Minute))})
+	old, fresh := program("1-9"), program("1-11")
+	view, err := people.View(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Deps{View: seen{&watch.State{Emergency: records.Snapshot(now), Who: view}}, Stale: func() bool { return false }, Now: time.Now})
+	for name, c := range map[string]struct {
+		bearer string
+		status uint32
+	}{"a sign-in from before": {signIn(9), 401}, "one since": {signIn(10), 200}, "a revoked token": {old, 401}, "one that was armed since": {fresh, 200}} {
+		a, err := s.AnswerQuestion(t.Context(), &gatev1.DoorQuestion{Dialect: gatev1.DoorQuestion_FORWARD, Headers: map[string]string{"authorization": "Bearer " + c.bearer}})
+		if err != nil || uint32(a.GetStatus()) != c.status {
+			t.Errorf("%s: %v %v", name, a, err)
 		}
 	}
 }

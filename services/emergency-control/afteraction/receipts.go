@@ -18,7 +18,11 @@ func (d *draft) receipts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.report.Receipts = receiptsOf(answer.GetReceipts())
+	r := receiptsOf(answer.GetReceipts())
+	if r.GetEnforcers() > 0 && r.GetMeasured() == 0 {
+		d.gap(auditv1.ReportGap_RECEIPTS, auditv1.ReportGap_AGED)
+	}
+	d.report.Receipts = r
 	return nil
 }
 

@@ -259,6 +259,8 @@ func (f *fake) emergency(r *http.Request, parts []string, body []byte) ([]byte, 
 			SignInUsers: []string{"alice", "bruno"}, Administrators: []string{"admin"}, UnreachableConnectors: []string{"bastion-9"}}), nil
 	case collection == "emergencies" && strings.HasSuffix(r.URL.Path, ":approve"):
 		return f.decide(strings.TrimSuffix(parts[1], ":approve"), body)
+	case collection == "emergencies" && len(parts) > 2 && parts[2] == "report":
+		return f.report(parts[1])
 	case collection == "emergencies":
 		held := uint32(4)
 		return encode(&emergencyv1.ListReceiptsResponse{Receipts: []*emergencyv1.Receipt{

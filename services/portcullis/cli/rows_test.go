@@ -11,8 +11,11 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 )
 
 // The collections of plain rows, and the message that each row must be.
@@ -147,4 +150,14 @@ func (f *fake) factor(parts []string, body []byte) ([]byte, *no) {
 	}
 	return encode(&identityv1.ActivateMfaResponse{RecoveryCodes: []string{"AAAA-BBBB", "CCCC-DDDD"}, UsableTime: timestamppb.New(time.Now().Add(time.Hour))}),
 		strict(body, new(identityv1.ActivateMfaRequest))
+}
+
+func (f *fake) report(id string) ([]byte, *no) {
+	e := &emergencyv1.Emergency{Id: id, Kind: emergencyv1.Emergency_LOCKDOWN, Status: emergencyv1.Emergency_ENDED, CreatedBy: "admin", GovernanceCode: "INC-1"}
+	return encode(&auditv1.Report{Emergency: e, Timeline: []*auditv1.AuditEntry{{Revision: "1-7", Change: emergencyv1.Entry_STARTED, Actor: "admin", Target: id, Hash: "0123456789abcdef"}}, TimelineTotal: 1,
+		Receipts: &auditv1.ReportReceipts{Enforcers: 2, Confirmed: 1, Unreachable: 1, Receipts: []*emergencyv1.Receipt{{Enforcer: "bastion-9", Service: "connector", State: emergencyv1.Receipt_UNREACHABLE}}},
+		Sessions: &auditv1.ReportSessions{Total: 3, Sessions: []*sessionv1.Session{{Id: "s-1", User: "bruno\x1b[2J", Device: "db-1", Protocol: "SSH"}}},
+		Refusals: &auditv1.ReportRefusals{Total: 9, RowsTotal: 1, Rows: []*auditv1.ReportRefused{{Door: gatev1.AttemptRecord_CALL, Reason: "LOCKDOWN", Token: "t1", TokenName: "backup", Count: 9}}},
+		Gaps:     []*auditv1.ReportGap{{Part: auditv1.ReportGap_MESSAGES, Why: auditv1.ReportGap_FORBIDDEN}},
+	}), nil
 }

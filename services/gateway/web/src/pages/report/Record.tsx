@@ -51,7 +51,7 @@ function Who({ of }: { of: Entry }): ReactNode {
 
 const Reason = ({ of }: { of: Entry }) => <><bdi>{of.justification}</bdi>{of.governanceCode && <div className="xs mono dim"><bdi>{of.governanceCode}</bdi></div>}</>
 
-const Hash = ({ of }: { of: Entry }) => <span className="mono xs" title={of.hash}>{of.revision}<div className="dim">{of.hash?.slice(0, 16)}</div></span>
+const Hash = ({ of }: { of: Entry }) => <span className="mono xs" title={of.hash}>{of.revision}<div className="dim">{of.hash?.slice(0, 12)}</div></span>
 
 /** Who acted on it, from where, and how they had signed in. */
 export function People({ of, zone }: { of: Report; zone: Zone }) {
