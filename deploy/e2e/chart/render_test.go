@@ -169,6 +169,7 @@ func choices() map[string]values {
 			"certificates.source": "existing", "certificates.existingSecrets": certificates, "keys.existingSecrets": keys,
 			"admin.existingSecret": "my-admin", "ssh.hostKey.existingSecret": "my-host-key",
 			"postgres.enabled": true, "postgres.certificate.existingSecret": "my-postgres",
+			"checkpoints.webhook": "https://witness.example.com/x", "checkpoints.existingSecret": "my-witness", "checkpoints.claim": "my-claim",
 			"oidc.existingSecret": "my-provider", "oidc.ca": true, "services.identity.config.oidc-roles": map[string]any{"oncall": "operator"},
 		},
 		"cert-manager": {"certificates.source": "cert-manager"},

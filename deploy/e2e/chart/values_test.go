@@ -106,7 +106,7 @@ func TestEverySettingOfAServiceIsTheChartsOrYours(t *testing.T) {
 	// nats-user is the service's name; instance is in the environment; files hold the rest.
 	never := []string{"config", "instance", "nats-user", "nats-password", "admin-password", "admin-totp-secret", "redis-password", "redis-cluster", "redis-sentinel-password",
 		"oidc-client-secret", "oidc-ca", "ticket-credential", "ticket-ca", "kubernetes-cluster", "kubernetes-parameter", "kubernetes-api", "kubernetes-token-file", "kubernetes-ca",
-		"kubectl", "kubectl-cert", "kubectl-key"}
+		"kubectl", "kubectl-cert", "kubectl-key", "checkpoint-file", "checkpoint-webhook-secret"}
 	for _, service := range services {
 		binary, err := stack.Binary(service)
 		if err != nil {

@@ -74,9 +74,12 @@ topologySpreadConstraints:
 {{- $c = merge $c (dict "admin-user" $v.admin.user "admin-password-file" "/etc/portcullis/admin/password" "admin-totp-secret-file" "/etc/portcullis/admin/totp-secret") -}}
 {{- if $v.oidc.existingSecret }}{{ $_ := set $c "oidc-client-secret-file" "/etc/portcullis/oidc/client-secret" }}{{ end -}}
 {{- if and $v.oidc.existingSecret $v.oidc.ca }}{{ $_ := set $c "oidc-ca" "/etc/portcullis/oidc/ca.crt" }}{{ end -}}
-{{- else if and (eq $service "emergency-control") $v.tickets.existingSecret -}}
-{{- $_ := set $c "ticket-credential-file" "/etc/portcullis/tickets/credential" -}}
-{{- if $v.tickets.ca }}{{ $_ := set $c "ticket-ca" "/etc/portcullis/tickets/ca.crt" }}{{ end -}}
+{{- else if eq $service "emergency-control" -}}
+{{- $c = merge $c (dict "checkpoint-webhook" $v.checkpoints.webhook "checkpoint-interval" $v.checkpoints.interval) -}}
+{{- if $v.checkpoints.claim }}{{ $_ := set $c "checkpoint-file" "/var/lib/portcullis/checkpoints" }}{{ end -}}
+{{- if $v.checkpoints.existingSecret }}{{ $_ := set $c "checkpoint-webhook-secret-file" "/etc/portcullis/checkpoints/webhook-secret" }}{{ end -}}
+{{- if $v.tickets.existingSecret }}{{ $_ := set $c "ticket-credential-file" "/etc/portcullis/tickets/credential" }}{{ end -}}
+{{- if and $v.tickets.existingSecret $v.tickets.ca }}{{ $_ := set $c "ticket-ca" "/etc/portcullis/tickets/ca.crt" }}{{ end -}}
 {{- else if and (eq $service "access-gate") $v.kubernetes.cluster -}}
 {{- $c = merge $c (dict "kubernetes-cluster" $v.kubernetes.cluster "kubernetes-parameter" (printf "%s/%s-emergencies" $root.Release.Namespace (include "portcullis.fullname" $root))) -}}
 {{- else if eq $service "session-broker" -}}
