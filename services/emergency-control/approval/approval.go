@@ -18,9 +18,6 @@ import (
 // Life is how long somebody else has to approve, and then whoever asked to do an act that was approved.
 const Life = 30 * time.Minute
 
-// Made is for how long whoever gave somebody the means to act can't be approved by them.
-const Made = 24 * time.Hour
-
 // What an approval lets happen, beside acts of other services.
 const (
 	Cancel  = "cancel"
@@ -37,6 +34,8 @@ type Book struct {
 	order []string
 	// made says who gave whom the means to act: the role, a password, an MFA.
 	made map[[2]string]time.Time
+	// apart is for how long whoever gave somebody the means to act can't be approved by them.
+	apart time.Duration
 }
 
 type page struct {
@@ -48,8 +47,10 @@ type page struct {
 	done   bool
 }
 
-// NewBook answers an empty one.
-func NewBook() *Book { return &Book{pages: map[string]*page{}, made: map[[2]string]time.Time{}} }
+// NewBook answers an empty one. For as long as apart, nobody is approved by whom they gave the means to act.
+func NewBook(apart time.Duration) *Book {
+	return &Book{pages: map[string]*page{}, made: map[[2]string]time.Time{}, apart: apart}
+}
 
 // Put folds an entry of the record.
 func (b *Book) Put(e *emergencyv1.Entry) {
@@ -190,10 +191,10 @@ func (b *Book) Denied(requestID, requester string, now Present) *emergencyv1.App
 // MadeUntil is until when somebody can't approve what another person asks for, who gave them the means to act; zero if they can.
 func (b *Book) MadeUntil(requester, approver string, now time.Time) time.Time {
 	at, made := b.made[[2]string{requester, approver}]
-	if !made || !now.Before(at.Add(Made)) {
+	if !made || !now.Before(at.Add(b.apart)) {
 		return time.Time{}
 	}
-	return at.Add(Made)
+	return at.Add(b.apart)
 }
 
 // Ask makes an entry one that asks for an approval. The sequence is the entry's.

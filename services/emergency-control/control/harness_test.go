@@ -140,7 +140,7 @@ func (p *platform) run() (s *Service, stop func()) {
 	if tickets == nil {
 		tickets = must(ticket.New(ticket.Defaults(), log))
 	}
-	s = New(Config{Key: p.key, Trust: trust, Product: "Portcullis"}, Deps{
+	s = New(Config{Apart: 24 * time.Hour, Key: p.key, Trust: trust, Product: "Portcullis"}, Deps{
 		Journal: p.journal, Watch: w, Now: p.clock.now, Log: log, Sessions: fakeSessions{}, Identity: p.people, Tickets: tickets, Outbox: fakeOutbox{}, Texts: emergency.Texts{Product: "Portcullis", Zone: time.UTC},
 	})
 	ctx, cancel := context.WithCancel(context.Background())

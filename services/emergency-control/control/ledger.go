@@ -62,7 +62,7 @@ type request struct {
 func newLedger(c Config, now func() time.Time, log *slog.Logger) *ledger {
 	return &ledger{
 		key: c.Key, product: c.Product, now: now, log: log, chain: audit.NewChain(c.Trust),
-		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{}, approvals: approval.NewBook(), drills: drill.NewBook(),
+		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{}, approvals: approval.NewBook(c.Apart), drills: drill.NewBook(),
 		moved: make(chan struct{}), ready: make(chan struct{}), written: func(*emergencyv1.Emergency) {},
 	}
 }

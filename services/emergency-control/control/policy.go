@@ -186,12 +186,12 @@ func (s *Service) mayAsk(ctx context.Context, r *emergencyv1.UpdatePolicyRequest
 		return fault.New(fault.Unavailable, "Identity can't be asked whether there is a second administrator with a working MFA. Try again in a moment").Because(err)
 	}
 	if len(others) < 1 || !s.watch.State().Emergency.Administrator(who.FromContext(ctx).User) && len(others) < 2 {
-		return fault.New(fault.LastAdministrator, "There is no second administrator with a working MFA who could approve anything. Let another one enrol first").With("rule", "second")
+		return fault.New(fault.LastAdministrator, "There is no second administrator with a working MFA who could approve what you ask for. Let another one enrol first; whoever you gave the role, a password or an MFA not long ago does not count").With("rule", "second")
 	}
 	return nil
 }
 
-// others are the administrators with a working MFA, whom no lock shuts out, without one.
+// others are the administrators with a working MFA, whom no lock shuts out, who could approve what somebody asks for.
 func (s *Service) others(ctx context.Context, without string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, previewPatience)
 	defer cancel()
@@ -201,7 +201,10 @@ func (s *Service) others(ctx context.Context, without string) ([]string, error) 
 	}
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
-	return slices.DeleteFunc(people.GetNames(), func(name string) bool { return name == without || s.locked(name, s.now()) }), nil
+	now := s.now()
+	return slices.DeleteFunc(people.GetNames(), func(name string) bool {
+		return name == without || s.locked(name, now) || !s.ledger.approvals.MadeUntil(without, name, now).IsZero()
+	}), nil
 }
 
 // approved adds who could approve what is asked, if the policy takes that. Where they can't be asked for, it is asked all the same.
@@ -309,7 +312,7 @@ func (s *Service) ticketed(ctx context.Context, a asked, opens bool) (asked, err
 	a.ticket = s.tickets.Look(ctx, a.governance)
 	switch {
 	case a.ticket.GetState() == emergencyv1.TicketCheck_MISSING:
-		return a, fault.New(fault.GovernanceCodeRefused, "There is no ticket %q in the ticket system. Check the governance code", a.governance).
+		return a, fault.New(fault.GovernanceCodeRefused, "There is no ticket %q in the ticket system. Check the governance code, or, if that system is wrong, switch the policy's ticketCheck off", a.governance).
 			With("rule", "ticket").With("ticket", a.governance)
 	case a.ticket.GetState() == emergencyv1.TicketCheck_NOT_CHECKED && opens:
 		return a, fault.New(fault.GovernanceCodeRefused, "The ticket %q could not be looked up, and what opens early waits for that: %s. Nothing is done. Try again in a moment, or switch the policy's ticketCheck off", a.governance, a.ticket.GetWhy()).

@@ -31,6 +31,8 @@ type Config struct {
 	// Key signs entries of EMERGENCY; Trust verifies them, this key's among them.
 	Key   ed25519.PrivateKey
 	Trust audit.Keys
+	// Apart is for how long nobody is approved by whom they gave the means to act.
+	Apart time.Duration
 	// Product is noted in the first entry.
 	Product string
 	// Checkpoints says how they are signed and published; without a key, by that of entries.
@@ -41,6 +43,7 @@ type Config struct {
 type Settings struct {
 	Checkpoints checkpoint.Settings `koanf:",squash,flatten"`
 	Tickets     ticket.Config       `koanf:",squash,flatten"`
+	Apart       time.Duration       `koanf:"approver-min-age" help:"for how long somebody can't approve what is asked for by whoever gave them the role, a password or an MFA"`
 }
 
 // Entry is the service as a process knows it.
@@ -68,7 +71,7 @@ type Deps struct {
 }
 
 func defaults() Settings {
-	return Settings{Checkpoints: checkpoint.Defaults(), Tickets: ticket.Defaults()}
+	return Settings{Checkpoints: checkpoint.Defaults(), Tickets: ticket.Defaults(), Apart: 24 * time.Hour}
 }
 
 // Start makes the service out of its host.
@@ -81,6 +84,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err := h.Decode(&settings); err != nil {
 		return nil, fmt.Errorf("reading emergency-control's configuration: %w", err)
 	}
+	c.Apart = settings.Apart
 	tickets, err := ticket.New(settings.Tickets, h.Log)
 	if err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
 import { useMutation } from '@tanstack/react-query'
-import { useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { api, ask, Refusal } from '../../api/client'
 import { newId } from '../../app/id'
 import { type Grant, GrantStep } from '../../parts/GrantStep'
@@ -23,23 +23,27 @@ export function Decide({ of, verb, mine, close, done }: { of: Approval; verb: 'a
       if (error instanceof Refusal && /^(GRANT|MFA)/.test(error.reason)) setGrant(undefined)
     },
   })
+  const button = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (grant) button.current?.focus()
+  }, [grant])
   const single = useSingle(send.isPending, send.error)
   const lacksWhy = verb === 'deny' && why.trim() === ''
   const later = of.act !== 'cancel' && of.act !== 'shorten' && of.act !== 'policy'
-  const why_ = `why-${of.id}`
+  const field = `why-${of.id}`
   return (
     <div className="decide">
       <p className="sm mid">{verb === 'deny' ? (mine ? '' : t('denyText', { name: of.requestedBy })) : t(later ? 'approveAct' : 'approveText', { name: of.requestedBy })}</p>
       {verb === 'deny' && (
         <div>
-          <label className="f" htmlFor={why_}>{t('whyNot')}</label>
-          <textarea id={why_} className="in area" rows={2} dir="auto" value={why} maxLength={2000} required onChange={(e) => setWhy(e.target.value)} />
+          <label className="f" htmlFor={field}>{t('whyNot')}</label>
+          <textarea id={field} className="in area" rows={2} dir="auto" value={why} maxLength={2000} required onChange={(e) => setWhy(e.target.value)} />
         </div>
       )}
-      <GrantStep purpose="approve" grant={grant} change={setGrant} focus={verb === 'approve'} done={() => document.getElementById(`decide-${of.id}`)?.focus()} />
+      <GrantStep purpose="approve" grant={grant} change={setGrant} focus={verb === 'approve'} />
       {send.isError && <RefusalNote error={send.error} />}
       <div className="row g3 arow">
-        <button type="button" id={`decide-${of.id}`} className="btn pri" disabled={!grant || lacksWhy || send.isPending} onClick={() => single(() => send.mutate())}>
+        <button type="button" ref={button} className="btn pri" disabled={!grant || lacksWhy || send.isPending} onClick={() => single(() => send.mutate())}>
           {send.isPending ? t('sending') : t(verb === 'approve' ? 'approve' : mine ? 'takeBack' : 'deny')}
         </button>
         <button type="button" className="btn" disabled={send.isPending} onClick={close}>{t('keep')}</button>

@@ -54,8 +54,10 @@ function Editor({ policy, changes }: { policy: Policy_; changes: boolean }) {
     <>
       {!changes && <p className="note" role="note">{t('readOnly')}</p>}
       <div className="pgrid">
-        <Governance policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'governancePattern')} />
-        <Second policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'ticketCheck')} />
+        <div className="pcol">
+          <Governance policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'governancePattern')} />
+          <Second policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'ticketCheck')} />
+        </div>
         <BreakGlass policy={shown} before={policy} set={set} disabled={!changes} refused={refused} />
         <Expected policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'expectedEnforcers')} />
       </div>
