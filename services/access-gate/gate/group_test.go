@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +202,39 @@ func TestOpeningWhatAFreezeClosesTakesAGrant(t *testing.T) {
 	}
 	if len(p.acts.acts) != 1 || p.acts.acts[0].GetKind() != "access-group.unblock" || p.acts.acts[0].GetTarget() != "pay" {
 		t.Errorf("on record: %v", p.acts.acts)
+	}
+}
+
+func TestWhatASecondAdministratorHasApprovedTakesNoOtherGrantAndIsExactlyThat(t *testing.T) {
+	p := newPlatform(t)
+	g := p.gate()
+	names := []string{}
+	for i := range 25 {
+		names = append(names, fmt.Sprintf("db-%02d", i))
+	}
+	p.devices(g, names...)
+	p.group(g, "pay", true, []string{"ann"}, names)
+	p.freeze(g)
+	p.two(g)
+	p.acts.refuses = fault.New(fault.ApprovalRequired, "It waits as P-1")
+	ask := func(left ...string) *emergencyv1.RecordActRequest {
+		t.Helper()
+		err := p.change(g, &gatev1.AccessGroup{Name: "pay", Devices: left}, "devices")
+		if wantReason(t, err, fault.ApprovalRequired); !strings.HasPrefix(fault.From(err).Message, "It waits") {
+			t.Errorf("people read %v", err)
+		}
+		return p.acts.asked
+	}
+	first, again, other := ask(names[0], names[1], names[23]), ask(names[0], names[1], names[23]), ask(names[0], names[1], names[24])
+	if !bytes.Equal(first.GetOpens(), again.GetOpens()) || len(first.GetOpens()) == 0 || first.GetRequestId() == again.GetRequestId() || first.GetAt() != again.GetAt() {
+		t.Errorf("the same opening is another one: %v, %v", first, again)
+	}
+	if bytes.Equal(first.GetOpens(), other.GetOpens()) || first.GetDetail() != other.GetDetail() { // they differ in what is too long to be shown
+		t.Errorf("another opening is the same one: %s, %s", first.GetDetail(), other.GetDetail())
+	}
+	p.acts.refuses = nil // approved
+	if err := p.change(g, &gatev1.AccessGroup{Name: "pay", Devices: []string{names[0], names[1], names[23]}}, "devices"); err != nil {
+		t.Error(err)
 	}
 }
 

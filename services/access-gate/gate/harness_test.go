@@ -106,6 +106,18 @@ func (p *platform) emergency(e *emergencyv1.Emergency) uint64 {
 	return must(s.Append(p.t.Context(), journal.Message{Subject: entry.GetSubject(), Data: must(audit.Seal(entry, p.key))}))
 }
 
+// two has a policy by which what opens takes two administrators.
+func (p *platform) two(g *running) {
+	p.t.Helper()
+	p.head++
+	entry := &emergencyv1.Entry{Epoch: 1, Sequence: p.head, Subject: "emergency.policy", Record: &emergencyv1.Entry_Policy{Policy: &emergencyv1.Policy{SecondAdministrator: true}}}
+	s := must(p.journal.Stream(p.t.Context(), "EMERGENCY"))
+	at := must(s.Append(p.t.Context(), journal.Message{Subject: entry.GetSubject(), Data: must(audit.Seal(entry, p.key))}))
+	if err := g.watch.Wait(p.t.Context(), watch.Emergency, at); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func window(id string, kind emergencyv1.Emergency_Kind, from, to time.Duration) *emergencyv1.Emergency {
 	now := time.Now()
 	return &emergencyv1.Emergency{
@@ -218,11 +230,16 @@ type fakeActs struct {
 	requests map[string]string
 	acts     []*emergencyv1.RecordActRequest
 	lost     bool // the next answer doesn't arrive
+	refuses  error
+	asked    *emergencyv1.RecordActRequest
 }
 
 func (f *fakeActs) RecordAct(_ context.Context, r *emergencyv1.RecordActRequest, _ ...grpc.CallOption) (*emergencyv1.RecordActResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.asked = r; f.refuses != nil {
+		return nil, f.refuses
+	}
 	hashed := proto.CloneOf(r)
 	hashed.Grant = ""
 	hash := string(must(proto.MarshalOptions{Deterministic: true}.Marshal(hashed)))

@@ -135,10 +135,11 @@ func (o opening) backed(e *edit, p *proof) error {
 		Kind: "access-group.unblock", Target: p.target, Detail: o.words, Grant: p.grant, RequestId: e.operation.id, Justification: p.justification,
 		At: e.at, Operation: e.operation.sum[:], Opens: o.sum[:],
 	})
-	if err == nil {
-		p.spent = o
+	if err != nil {
+		return fault.From(err) // what the other service says to people, as it says it
 	}
-	return err
+	p.spent = o
+	return nil
 }
 
 // needs refuses an opening without a grant. Where the policy asks for two administrators, one may have approved it: then it takes
