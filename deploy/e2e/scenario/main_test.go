@@ -42,6 +42,7 @@ var scenarios = []struct {
 	{"ALockdownClosesEverythingButTheAdministratorsWayIn", lockdownCloses, anywhere, 3, true},
 	{"ALockdownLetsItsBreakGlassThrough", lockdownBreakGlass, anywhere, 2, false},
 	{"ALockShutsOneUserDeviceOrGroup", locksHold, together, 3, false},
+	{"ADrillTouchesNobodyAndTakesAsLongAsALockdown", drillsPractise, together, 6, false},
 	{"ATerminationEndsWhatItSelects", terminationEnds, anywhere, 2, true},
 	{"ACodeAndAGrantWorkOnce", grantsWorkOnce, anywhere, 2, true},
 	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere, 2, false},

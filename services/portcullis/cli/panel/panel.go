@@ -16,7 +16,7 @@ type panel struct{ *app.App }
 func Commands(a *app.App) []*cobra.Command {
 	p := panel{a}
 	return []*cobra.Command{
-		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.lock(), p.approval(), p.receipts(), p.enforcers(), p.hold(),
+		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.lock(), p.approval(), p.receipts(), p.enforcers(), p.hold(), p.drill(),
 	}
 }
 
