@@ -3,6 +3,7 @@ import IconActivity from '@tabler/icons-react/dist/esm/icons/IconActivity.mjs'
 import IconAdjustments from '@tabler/icons-react/dist/esm/icons/IconAdjustmentsHorizontal.mjs'
 import IconBell from '@tabler/icons-react/dist/esm/icons/IconBell.mjs'
 import IconDashboard from '@tabler/icons-react/dist/esm/icons/IconDashboard.mjs'
+import IconDrill from '@tabler/icons-react/dist/esm/icons/IconRun.mjs'
 import IconKey from '@tabler/icons-react/dist/esm/icons/IconKey.mjs'
 import IconLock from '@tabler/icons-react/dist/esm/icons/IconLock.mjs'
 import IconShieldLock from '@tabler/icons-react/dist/esm/icons/IconShieldLock.mjs'
@@ -21,6 +22,7 @@ import { type ReactNode, useEffect, useState } from 'react'
 import { Arrival } from './Arrival'
 import { Bell } from './Bell'
 import { useNow } from './clock'
+import { DrillMark } from './DrillMark'
 import { Find } from './Find'
 import { countdown, dateTime, time } from './format'
 import { Keys } from './keys'
@@ -44,6 +46,7 @@ const reports = [
   ['/reports/freezes', 'freezing', IconSnowflake],
   ['/reports/locks', 'locks', IconShieldLock],
   ['/reports/lockdowns', 'lockdown', IconLock],
+  ['/drills', 'drills', IconDrill],
 ] as const
 const evidence = [['/audit', 'audit', IconReceipt]] as const
 const settings = [
@@ -78,6 +81,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <main className="main" id="main" tabIndex={-1} inert={open}>
         <TroubleNote at={at} />
         <FrozenNote />
+        <DrillMark at={at} />
         <MfaNote at={at} />
         {children}
       </main>

@@ -5,7 +5,7 @@ export const shell = texts(
   {
     skip: 'Skip to the page', menu: 'Menu', closeMenu: 'Close the menu', main: 'Main',
     overview: 'Overview', sessions: 'Live sessions', devices: 'Devices', groups: 'Access groups', users: 'Users and roles', tokens: 'API tokens',
-    reports: 'Emergency reports', terminations: 'Terminations', freezing: 'Freezing', lock: 'Lock', locks: 'Locks', lockdown: 'Lockdown', terminate: 'Terminate sessions',
+    reports: 'Emergency reports', terminations: 'Terminations', freezing: 'Freezing', lock: 'Lock', locks: 'Locks', lockdown: 'Lockdown', drills: 'Drills', terminate: 'Terminate sessions',
     evidence: 'Evidence', audit: 'Audit', settings: 'Settings', notifications: 'Notifications', policy: 'Policy', panel: 'Emergency panel',
     account: 'My account, {{name}}', myAccount: 'My account', noRole: 'No role', light: 'Light theme', dark: 'Dark theme', signOut: 'Sign out',
     allOpen: 'All doors open', freezesOn_one: '{{count}} freeze on', freezesOn_other: '{{count}} freezes on', locksOn_one: '{{count}} lock on', locksOn_other: '{{count}} locks on', lockedFor: 'Lockdown {{left}}', lockedUntil: 'Lockdown until {{time}}',
@@ -27,7 +27,7 @@ export const shell = texts(
   {
     skip: 'Ir para a página', menu: 'Menu', closeMenu: 'Fechar o menu', main: 'Principal',
     overview: 'Visão geral', sessions: 'Sessões ativas', devices: 'Dispositivos', groups: 'Grupos de acesso', users: 'Usuários e papéis', tokens: 'Tokens de API',
-    reports: 'Relatórios de emergência', terminations: 'Encerramentos', freezing: 'Congelamento', lock: 'Bloqueio', locks: 'Bloqueios', lockdown: 'Lockdown', terminate: 'Encerrar sessões',
+    reports: 'Relatórios de emergência', terminations: 'Encerramentos', freezing: 'Congelamento', lock: 'Bloqueio', locks: 'Bloqueios', lockdown: 'Lockdown', drills: 'Simulados', terminate: 'Encerrar sessões',
     evidence: 'Evidências', audit: 'Auditoria', settings: 'Configurações', notifications: 'Notificações', policy: 'Política', panel: 'Painel de emergência',
     account: 'Minha conta, {{name}}', myAccount: 'Minha conta', noRole: 'Sem papel', light: 'Tema claro', dark: 'Tema escuro', signOut: 'Sair',
     allOpen: 'Todas as portas abertas', freezesOn_one: '{{count}} congelamento em vigor', freezesOn_other: '{{count}} congelamentos em vigor', locksOn_one: '{{count}} bloqueio em vigor', locksOn_other: '{{count}} bloqueios em vigor', lockedFor: 'Lockdown {{left}}', lockedUntil: 'Lockdown até {{time}}',
