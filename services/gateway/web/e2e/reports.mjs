@@ -117,3 +117,26 @@ test('A lockdown says before and after Apply whom it lets through', async () => 
   calm()
   await context.close()
 })
+
+test('All that is known of an emergency is on one page, in both languages and themes, narrow, and on paper without what one clicks', async () => {
+  const made = await frozen({ justification: 'For the auditor', governanceCode: 'CHG-77' })
+  for (const look of [{ scheme: 'light', language: 'en' }, { scheme: 'dark', language: 'pt-BR', width: 360, height: 780 }]) {
+    const { page, context, calm } = await open(look)
+    await signIn(context, administrator())
+    await page.goto(`${base}/reports/freezes?q=${made.id}&details=${made.id}`)
+    await page.getByRole('dialog').getByRole('link', { name: look.language === 'en' ? 'Report' : 'Relatório', exact: true }).click()
+    await page.waitForURL(new RegExp(`emergencies/${made.id}/report$`))
+    await page.getByRole('heading', { level: 2, name: look.language === 'en' ? 'Timeline' : 'Linha do tempo' }).waitFor()
+    assert.equal(await page.getByRole('heading', { level: 1 }).count(), 1)
+    await page.getByText('For the auditor').first().waitFor()
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    assert.ok(over <= 0, `it is ${over} px too wide`)
+    await accessible(page, 'report')
+    await screenshot(page, `report-${look.language}`)
+    await page.emulateMedia({ media: 'print' })
+    for (const gone of [page.getByRole('navigation'), page.getByRole('button')]) assert.equal(await gone.filter({ visible: true }).count(), 0)
+    assert.equal(await page.locator('.after').evaluate((e) => getComputedStyle(e).color), 'rgb(0, 0, 0)')
+    calm()
+    await context.close()
+  }
+})

@@ -1,4 +1,4 @@
-import { type ReactNode, useId, useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import type { Schemas } from '../../api/client'
 import { number } from '../../app/format'
 import type { Report } from './Report'
@@ -9,11 +9,10 @@ type Part = Schemas['ReportGap.Part']
 /** A part of the report, and what is not known of it. */
 export function Section({ title, text, of, part, children }: { title: string; text?: ReactNode; of: Report; part?: Part; children: ReactNode }) {
   const t = after.useTexts()
-  const id = useId()
   const gaps = (of.gaps ?? []).filter((g) => g.part === part && part)
   return (
-    <section className="card part" aria-labelledby={id}>
-      <header><div className="grow"><h2 id={id}>{title}</h2>{text && <p className="sm dim">{text}</p>}</div></header>
+    <section className="card part">
+      <header><div className="grow"><h2>{title}</h2>{text && <p className="sm dim">{text}</p>}</div></header>
       {gaps.map((g) => <p key={g.why} className="gap"><i className="hx" aria-hidden />{t(g.why ?? 'WHY_UNSPECIFIED')}</p>)}
       {children}
     </section>
