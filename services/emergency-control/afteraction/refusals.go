@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// slack is how far the journal's clock may be from those of the doors.
+	// slack is how far clocks may be apart: the journal's, those of the doors, and those of control's replicas.
 	slack = time.Minute
 	// refusedAtMost are the rows that are shown, and rowsAtMost those that are told apart.
 	refusedAtMost = 200

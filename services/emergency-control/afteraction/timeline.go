@@ -66,13 +66,14 @@ func (d *draft) meanwhile(ctx context.Context, stream *journal.Stream) error {
 		switch {
 		case err != nil:
 			return err
-		case e.GetTime().AsTime().After(r.GetUntilTime().AsTime()):
+		case e.GetTime().AsTime().After(r.GetUntilTime().AsTime().Add(slack)):
 			return errEnough
 		case scanned == scannedAtMost:
 			d.gap(auditv1.ReportGap_TIMELINE, auditv1.ReportGap_CUT)
 			return errEnough
 		}
-		if scanned++; e.GetTarget() != r.GetEmergency().GetId() && !d.edge(e) {
+		late := e.GetTime().AsTime().After(r.GetUntilTime().AsTime()) // another replica's clock may be behind
+		if scanned++; !late && e.GetTarget() != r.GetEmergency().GetId() && !d.edge(e) {
 			r.Meanwhile, r.MeanwhileTotal = bounded(r.Meanwhile, e), r.MeanwhileTotal+1
 		}
 		return nil
