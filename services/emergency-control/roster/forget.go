@@ -31,9 +31,12 @@ func (r *Roster) ForgetEnforcer(ctx context.Context, q *emergencyv1.ForgetEnforc
 	if s == nil {
 		return nil, fault.New(fault.JournalUnavailable, "The roster is still being read. Try again in a moment")
 	}
-	err := forget(ctx, s, was, timestamppb.New(r.deps.Now()))
+	stored, err := forget(ctx, s, was, timestamppb.New(r.deps.Now()))
 	if err != nil {
 		return nil, fmt.Errorf("taking %s off the roster: %w", key, err)
+	}
+	if err := r.take(stored); err != nil { // who asks again is not told what was before
+		return nil, err
 	}
 	caller := who.FromContext(ctx)
 	r.deps.Log.WarnContext(ctx, "an enforcer was forgotten", "enforcer", key, "by", caller.Actor(), "address", caller.Address, "seen", was.GetLastSeenTime().AsTime())
@@ -46,8 +49,8 @@ func (r *Roster) journaled() *journal.Stream {
 	return r.stored
 }
 
-func forget(ctx context.Context, s *journal.Stream, was *emergencyv1.RosterRecord, now *timestamppb.Timestamp) error {
-	_, err := s.Update(ctx, subjectOf(was.GetService(), was.GetId()), func(last journal.Entry, found bool) ([]byte, error) {
+func forget(ctx context.Context, s *journal.Stream, was *emergencyv1.RosterRecord, now *timestamppb.Timestamp) (journal.Entry, error) {
+	return s.Update(ctx, subjectOf(was.GetService(), was.GetId()), func(last journal.Entry, found bool) ([]byte, error) {
 		next := was
 		if found {
 			next = new(emergencyv1.RosterRecord)
@@ -58,7 +61,6 @@ func forget(ctx context.Context, s *journal.Stream, was *emergencyv1.RosterRecor
 		next.Presence, next.SinceTime = emergencyv1.Enforcer_FORGOTTEN, now
 		return proto.Marshal(next)
 	})
-	return err
 }
 
 // Keep puts what was measured of an emergency on record: merge adds to what is there already, nil for nothing, and answers nil if
