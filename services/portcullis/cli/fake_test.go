@@ -225,22 +225,6 @@ func (f *fake) posture(which, bearer string) ([]byte, *no) {
 	return encode(state), nil
 }
 
-func (f *fake) patchPolicy(r *http.Request, body []byte) ([]byte, *no) {
-	if r.Method == http.MethodGet {
-		return encode(f.policy), nil
-	}
-	change := new(emergencyv1.Policy)
-	if n := strict(body, change); n != nil {
-		return nil, n
-	}
-	if n := f.spend(change.GetGrant(), "policy"); n != nil {
-		return nil, n
-	}
-	proto.Merge(f.policy, change)
-	f.policy.Grant = nil
-	return encode(f.policy), nil
-}
-
 // windowRequest is what freezes and lockdowns have in common.
 type windowRequest struct {
 	Grant, RequestID, Justification, Ticket string

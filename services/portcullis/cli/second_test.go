@@ -1,8 +1,10 @@
 package cli_test
 
 import (
+	"net/http"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -48,4 +50,20 @@ func (f *fake) decide(id string, body []byte) ([]byte, *no) {
 		f.approval.State, f.approval.Done = emergencyv1.Approval_DENIED, false
 	}
 	return encode(&emergencyv1.DecideApprovalResponse{Approval: f.approval}), nil
+}
+
+func (f *fake) patchPolicy(r *http.Request, body []byte) ([]byte, *no) {
+	if r.Method == http.MethodGet {
+		return encode(f.policy), nil
+	}
+	change := new(emergencyv1.Policy)
+	if n := strict(body, change); n != nil {
+		return nil, n
+	}
+	if n := f.spend(change.GetGrant(), "policy"); n != nil {
+		return nil, n
+	}
+	proto.Merge(f.policy, change)
+	f.policy.Grant = nil
+	return encode(f.policy), nil
 }

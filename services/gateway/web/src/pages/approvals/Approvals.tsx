@@ -35,7 +35,7 @@ export function Approvals({ target }: { target?: string }) {
   }
   return (
     <section className="card approvals" aria-labelledby="approvals">
-      <header><div className="grow"><h2 id="approvals" tabIndex={-1} ref={heading}>{t('title')}</h2><span className="sm dim">{t('text')}</span></div></header>
+      <header><div className="grow"><h2 id="approvals" tabIndex={-1} ref={heading}>{t(waiting.length > 0 ? 'title' : 'decided')}</h2>{waiting.length > 0 && <span className="sm dim">{t('text')}</span>}</div></header>
       <p className="sm inset" role="status" hidden={!done}>{done && t(done.state === 'DENIED' ? 'denied' : 'approved', { id: done.id })}</p>
       <ul>{waiting.map((a) => <One key={a.id} of={a} controls={controls} done={decided} here={target !== undefined} />)}</ul>
     </section>

@@ -3,7 +3,7 @@ import { texts } from '../../app/language'
 export const words = texts(
   'approvals',
   {
-    title: 'Waiting for a second administrator', text: 'Nothing is done until somebody else approves it.',
+    title: 'Waiting for a second administrator', decided: 'Nothing waits any more', text: 'Nothing is done until somebody else approves it.',
     cancel: 'Cancel {{target}}', shorten: 'Let {{target}} end at {{time}}', policy: 'Loosen the policy', act: 'Open what is closed: {{detail}}',
     by: 'Asked by', why: 'Justification', ticket: 'Ticket', left: 'Time left', policyOff: 'Opening early takes one administrator again.', policyMore: 'More get through every lockdown: {{names}}.',
     approve: 'Approve', deny: 'Deny', takeBack: 'Take back', keep: 'Not now', sending: 'Sending',
@@ -13,7 +13,7 @@ export const words = texts(
     unchecked: 'not looked up: {{why}}',
   },
   {
-    title: 'À espera de mais um administrador', text: 'Nada é feito até que outra pessoa aprove.',
+    title: 'À espera de mais um administrador', decided: 'Nada mais espera', text: 'Nada é feito até que outra pessoa aprove.',
     cancel: 'Cancelar {{target}}', shorten: 'Fazer {{target}} terminar em {{time}}', policy: 'Afrouxar a política', act: 'Abrir o que está fechado: {{detail}}',
     by: 'Pedido por', why: 'Justificativa', ticket: 'Chamado', left: 'Tempo restante', policyOff: 'Abrir antes da hora volta a exigir um só administrador.', policyMore: 'Mais acessos passam por todo lockdown: {{names}}.',
     approve: 'Aprovar', deny: 'Negar', takeBack: 'Retirar', keep: 'Agora não', sending: 'Enviando',
