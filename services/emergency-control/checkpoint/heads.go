@@ -29,13 +29,16 @@ type Heads struct {
 
 	anew sync.Mutex // one at a time, for it takes a disk's whole breadth
 
+	once  sync.Once
+	whole chan struct{} // closed once all were read to their end
+
 	mu  sync.Mutex
 	now map[string]audit.StreamHead // of those that are read to their end
 }
 
 // NewHeads answers heads that know nothing yet.
 func NewHeads(j *journal.Journal, log *slog.Logger) *Heads {
-	return &Heads{journal: j, log: log, now: map[string]audit.StreamHead{}}
+	return &Heads{journal: j, log: log, whole: make(chan struct{}), now: map[string]audit.StreamHead{}}
 }
 
 // Run follows the streams until the context ends. It fails on nothing: what can't be read is not in a checkpoint.
@@ -79,8 +82,14 @@ func (h *Heads) follow(ctx context.Context, name string) error {
 func (h *Heads) keep(head audit.StreamHead) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.now[head.Stream] = head
+	_, again := h.now[head.Stream]
+	if h.now[head.Stream] = head; !again && len(h.now) == len(Streams()) {
+		h.once.Do(func() { close(h.whole) })
+	}
 }
+
+// Whole is closed once checkpoints have the heads of all streams.
+func (h *Heads) Whole() <-chan struct{} { return h.whole }
 
 // Now answers the heads of the streams that were read to their end, as far as that was.
 func (h *Heads) Now() (all []audit.StreamHead) {

@@ -25,6 +25,8 @@ type Publisher struct {
 	Note func() (string, error)
 	// Moved answers what is closed at the next entry.
 	Moved func() <-chan struct{}
+	// Whole is closed once notes say all that they are to say: those before are of the record alone.
+	Whole <-chan struct{}
 	Log   *slog.Logger
 }
 
@@ -46,7 +48,13 @@ func (p Publisher) Run(ctx context.Context) error {
 
 // keep brings one place what there is to publish.
 func (p Publisher) keep(ctx context.Context, place string, put func(context.Context, string) error) error {
+	whole := p.Whole
 	for wait := firstTry; ctx.Err() == nil; {
+		select {
+		case <-whole:
+			whole = nil
+		default:
+		}
 		moved, next, began := p.Moved(), p.Interval, time.Now()
 		note, err := p.Note()
 		if err == nil {
@@ -63,6 +71,7 @@ func (p Publisher) keep(ctx context.Context, place string, put func(context.Cont
 		case <-ctx.Done():
 		case <-time.After(next):
 		case <-moved:
+		case <-whole:
 		}
 		select {
 		case <-ctx.Done():

@@ -141,7 +141,7 @@ func (s *Service) witnessed(e *emergencyv1.Emergency) *emergencyv1.Emergency {
 
 // publisher brings checkpoints where they are to go.
 func (s *Service) publisher() checkpoint.Publisher {
-	return checkpoint.Publisher{Config: s.signer.Config, Log: s.log,
+	return checkpoint.Publisher{Config: s.signer.Config, Log: s.log, Whole: s.signer.Heads.Whole(),
 		Note: func() (string, error) {
 			head, err := s.ledger.checkpoint()
 			if err != nil {

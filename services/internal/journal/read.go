@@ -118,6 +118,13 @@ func (s *Stream) Scan(ctx context.Context, fn func(Entry) error) error {
 	return s.replay(ctx, 1, true, fn)
 }
 
+// nothingFrom says whether there is no entry at or after a sequence, though the
+// server counts some: it has found their bytes damaged.
+func (s *Stream) nothingFrom(ctx context.Context, sequence uint64) bool {
+	_, err := s.read(ctx, which{Sequence: sequence, Next: ">"})
+	return errors.Is(err, ErrNotFound)
+}
+
 func (s *Stream) replay(ctx context.Context, from uint64, gaps bool, fn func(Entry) error) error {
 	info, err := s.j.info(ctx, s.name)
 	if err != nil {
@@ -153,6 +160,9 @@ func (s *Stream) replay(ctx context.Context, from uint64, gaps bool, fn func(Ent
 			return nil
 		case errors.As(err, &verdict):
 			return verdict.error
+		}
+		if gaps && s.nothingFrom(ctx, next) {
+			return nil
 		}
 		if err := s.j.pause(ctx, retryWait); err != nil {
 			return fmt.Errorf("replaying %s: %w", s.name, err)

@@ -14,6 +14,8 @@ import (
 	"portcullis.dev/services/internal/archive"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
+	"portcullis.dev/services/internal/rpc"
+	"portcullis.dev/services/internal/watch"
 )
 
 // keeper is the doorstep of a process that keeps everything itself.
@@ -125,6 +127,33 @@ func restoreInto(ctx context.Context, data string, do func(context.Context, *jou
 	}
 	defer j.Close()
 	return do(ctx, j)
+}
+
+// Record reads the stream of the record in a data folder that no process uses, as far as it is there, whatever is
+// missing: a server doesn't come up where its journal has lost the last entry.
+func Record(ctx context.Context, data string, entry func(journal.Entry) error) error {
+	if _, err := os.Stat(filepath.Join(data, "nats")); err != nil {
+		return fmt.Errorf("opening the data folder: %w", err)
+	}
+	users, passwords, err := users([]string{rpc.Control})
+	if err != nil {
+		return err
+	}
+	server, err := local.Start(local.Config{Dir: filepath.Join(data, "nats"), Users: users, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("opening the data folder %s (is another process using it?): %w", data, err)
+	}
+	defer server.Shutdown()
+	j, err := journal.Connect(ctx, journal.Config{InProcess: server.InProcess(), User: rpc.Control, Password: passwords[rpc.Control], Name: rpc.Control})
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	stream, err := j.Stream(ctx, watch.Emergency)
+	if err != nil {
+		return fmt.Errorf("opening the record: %w", err)
+	}
+	return stream.Scan(ctx, entry)
 }
 
 // empty takes away what a failed restore has made, its mark last.

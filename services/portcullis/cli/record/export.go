@@ -12,9 +12,12 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"portcullis.dev/pkg/audit"
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/portcullis/cli/api"
 )
 
@@ -74,19 +77,40 @@ func decoded(raw json.RawMessage, entry func(*auditv1.StoredEntry)) error {
 }
 
 func (r record) export() *cobra.Command {
-	return &cobra.Command{Use: "export [FILE]", Short: "write the record as stored, one entry a line, for verification elsewhere", Args: cobra.MaximumNArgs(1),
-		RunE: func(command *cobra.Command, args []string) (err error) {
-			to := r.Term.Out
-			if len(args) == 1 {
-				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-				if err != nil {
-					return fmt.Errorf("writing the export: %w", err)
-				}
-				defer func() { err = errors.Join(err, file.Close()) }()
-				to = file
+	command := &cobra.Command{Use: "export [FILE]", Short: "write the record as stored, one entry a line, for verification elsewhere", Args: cobra.MaximumNArgs(1),
+		Long: "Writes the record as stored, one entry a line. --from reads it from the data folder of a server that does not run, as when its journal\n" +
+			"is damaged so that it doesn't start: make a copy of the folder first, and read that."}
+	from := command.Flags().String("from", "", "read the data folder of a server that does not run")
+	command.RunE = func(command *cobra.Command, args []string) (err error) {
+		to := r.Term.Out
+		if len(args) == 1 {
+			file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return fmt.Errorf("writing the export: %w", err)
 			}
-			return r.copyTo(command.Context(), to)
-		}}
+			defer func() { err = errors.Join(err, file.Close()) }()
+			to = file
+		}
+		if *from != "" {
+			return fromFolder(command.Context(), *from, to)
+		}
+		return r.copyTo(command.Context(), to)
+	}
+	return command
+}
+
+// fromFolder writes the record in a data folder, as a server would export it.
+func fromFolder(ctx context.Context, data string, to io.Writer) error {
+	buffered := bufio.NewWriter(to)
+	err := run.Record(ctx, data, func(e journal.Entry) error {
+		line, err := protojson.Marshal(&auditv1.StoredEntry{Sequence: e.Sequence, Subject: e.Subject, Data: e.Data})
+		if err != nil {
+			return fmt.Errorf("writing the export: %w", err)
+		}
+		_, err = buffered.Write(append(line, '\n'))
+		return err
+	})
+	return errors.Join(err, buffered.Flush())
 }
 
 func (r record) copyTo(ctx context.Context, to io.Writer) error {
