@@ -99,7 +99,11 @@ func (v *verifier) verdict() error {
 	}
 	all := v.kept
 	if v.own != "" {
-		own, err := audit.ReadCheckpoint(v.own, append(v.candidates(), v.vkey)...)
+		keys := v.candidates()
+		if v.vkey != nil {
+			keys = append(keys, v.vkey)
+		}
+		own, err := audit.ReadCheckpoint(v.own, keys...)
 		if err != nil {
 			return fmt.Errorf("the server's present checkpoint: %w", err)
 		}
