@@ -194,6 +194,31 @@ func TestAGuardReportsWhatItHoldsAndWhatGoesOn(t *testing.T) {
 	gate.untilHeld(gate.lockdown("L-1"))
 }
 
+func TestAGuardSaysWhatADrillWouldHaveRefusedAndRefusesNobody(t *testing.T) {
+	gate := newGate(t)
+	g := newGuard(t, gate)
+	now := time.Now()
+	drill := &emergencyv1.Drill{
+		Id: "D-1", StartTime: timestamppb.New(now.Add(-time.Minute)), EndTime: timestamppb.New(now.Add(time.Hour)), StartRevision: "1-99",
+		Practice: &emergencyv1.Practice{Kind: emergencyv1.Emergency_LOCKDOWN, BreakGlassTokens: []string{"spared"}},
+	}
+	gate.untilHeld(gate.change(func(b *emergency.Builder) { b.PutDrill(drill) }))
+	for _, c := range []guard.Caller{alice, alice, root, {Token: "abc"}, {Token: "spared"}} {
+		allowed(t, g.Check(c))
+	}
+	gate.until("three requests", func(r *gatev1.GuardReport) bool {
+		return len(r.GetDrills()) == 1 && r.GetDrills()[0].GetDrill() == "D-1" && r.GetDrills()[0].GetWouldRefuse() == 3
+	})
+	gate.untilHeld(gate.lockdown("L-1"))
+	refused(t, g.Check(alice), fault.Lockdown)
+	drill.Result = new(emergencyv1.DrillResult)
+	gate.untilHeld(gate.change(func(b *emergency.Builder) { b.PutDrill(&emergencyv1.Drill{Id: "D-1", Result: drill.Result}) }))
+	refused(t, g.Check(alice), fault.Lockdown)
+	gate.until("what the drill showed, though it is over", func(r *gatev1.GuardReport) bool {
+		return len(r.GetDrills()) == 1 && r.GetDrills()[0].GetWouldRefuse() == 3
+	})
+}
+
 func TestAGuardIsNotMadeOfNonsense(t *testing.T) {
 	good := guard.Config{Address: "127.0.0.1:1", Token: token, Name: "a"}
 	if _, err := guard.New(good); err != nil {

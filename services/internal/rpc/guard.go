@@ -84,7 +84,13 @@ func (s *Server) decide(row Row, peer, bearer string) (who.Caller, error) {
 	if err := permit(state, row, caller); err != nil {
 		return caller, err
 	}
-	return caller, s.fresh(state, row, caller)
+	if err := s.fresh(state, row, caller); err != nil {
+		return caller, err
+	}
+	if s.config.Practise != nil && !row.Open {
+		s.config.Practise(state.Emergency, emergency.Request{User: caller.User, Token: caller.Token, Owner: caller.Owner, Channel: caller.Channel}, now)
+	}
+	return caller, nil
 }
 
 // fresh refuses, while it can't be told what is on, everyone but enforcers, and administrators on their way to change that. It is
@@ -130,9 +136,6 @@ func (s *Server) shut(state *watch.State, row Row, c who.Caller, now time.Time) 
 	if !row.Open {
 		if err := Shut(s.config.Texts, verdict, now); err != nil {
 			return err
-		}
-		if s.config.Practise != nil {
-			s.config.Practise(state.Emergency, emergency.Request{User: c.User, Token: c.Token, Owner: c.Owner, Channel: c.Channel}, now)
 		}
 	}
 	if c.Token != "" {
