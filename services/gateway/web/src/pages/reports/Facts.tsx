@@ -44,6 +44,7 @@ export function Facts({ of }: { of: Emergency }) {
     ...useCancelled(of),
     [t('revision'), mono(of.revision ?? '')],
     [t('digest'), of.digest ? mono(of.digest) : t('noDigest')],
+    ...(of.notCompared?.length ? [[t('notCompared'), mono(of.notCompared.join(', '))] as Fact] : []),
   ]
   return (
     <dl className="facts">
