@@ -80,11 +80,35 @@ func boardSays(w *world) {
 			w.Errorf("%s held it after %d ms", d.name, *r.Held)
 		}
 	}
+	w.forgets(root, all[0])
 	for _, c := range crowd {
 		if r := after.receipt(c.name); r.Ended != 1 || r.Held == nil || *r.Held > 2000 {
 			w.Errorf("%s has started again and says %+v", c.name, r)
 		}
 	}
+}
+
+// forgets has one door killed, which is missed until an administrator says that it is gone for good.
+func (w *world) forgets(root *client.Person, door held) {
+	w.Helper()
+	var id string
+	presence := func() (is any) {
+		for _, e := range w.must(root.Call(http.MethodGet, "/v1/enforcers", nil)).Objects("enforcers") {
+			if name, _ := e["id"].(string); own(name) == door.name {
+				id, is = name, e["presence"]
+			}
+		}
+		return is
+	}
+	if is := presence(); is != "JOINED" {
+		w.Errorf("%s is %v", door.name, is)
+	}
+	a, err := root.Call(http.MethodDelete, "/v1/enforcers/guard/"+id, nil)
+	w.refused(http.StatusBadRequest, "INVALID_ARGUMENT", a, err)
+	w.signal(door.process, syscall.SIGKILL)
+	w.eventually(10*time.Second, "it is missed", func() bool { return presence() == "MISSING" })
+	w.must(root.Call(http.MethodDelete, "/v1/enforcers/guard/"+id, nil))
+	w.eventually(2*time.Second, "nobody misses it any more", func() bool { return presence() == nil })
 }
 
 // crowded is how many more guards there are, in this process: so many that their gate tells of them together.

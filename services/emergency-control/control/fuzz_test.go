@@ -1,12 +1,46 @@
 package control
 
 import (
+	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/receipt"
 )
+
+// FuzzBeats takes what anybody may send who may send beats: nothing of it speaks for whom its subject does not name.
+func FuzzBeats(f *testing.F) {
+	for subject, b := range map[string]*emergencyv1.Beat{
+		"beat.access-gate.g1": {Service: "access-gate", Enforcer: "g1", Revision: "7-2"}, "beat.guard.g1.folded": {Folded: []*emergencyv1.Beat{{Service: "guard", Enforcer: "a@t", BootId: "b"}, {Service: "identity"}}},
+	} {
+		data, err := proto.Marshal(b)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(subject, data)
+	}
+	fold := receipt.New(time.Now)
+	f.Fuzz(func(t *testing.T, subject string, data []byte) {
+		b := readBeat(subject, data)
+		if b == nil {
+			return
+		}
+		for _, one := range b.GetFolded() {
+			if !strings.HasPrefix(subject, "beat.guard.") || one.GetService() != "guard" {
+				t.Fatalf("%s speaks for %v", subject, one)
+			}
+		}
+		if len(b.GetFolded()) == 0 && b.GetEnforcer() != "" && subject != "beat."+b.GetService()+"."+b.GetEnforcer() {
+			t.Fatalf("%s speaks for %v", subject, b)
+		}
+		fold.Take(b)
+	})
+}
 
 func FuzzAListOfEmergenciesIsNarrowedOrRefused(f *testing.F) {
 	for _, seed := range []string{"", "status=ONGOING", "status=ONGOING AND a=b", "MTI", "MA", pageToken(1 << 63), "-"} {

@@ -188,6 +188,52 @@ func TestAControlThatCameLaterClaimsOnlyWhatItHasHeard(t *testing.T) {
 	}
 }
 
+func TestARestartSaysWhatWasMeasuredBeforeAndWhoIsMissing(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	gate, c1 := host{s: s, id: "g1"}, host{s: s, id: "c1"}
+	gate.door("b", "")
+	c1.says("", 3, "", 0, 0)
+	l := must(s.ApplyLockdown(p.as("admin"), p.lockdown(0, time.Hour)))
+	gate.door("b", l.GetRevision())
+	c1.says(l.GetRevision(), 0, l.GetId(), 0, 3)
+	of := func(s *Service) map[string]*emergencyv1.Receipt {
+		all := map[string]*emergencyv1.Receipt{}
+		for _, r := range must(s.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: l.GetId()})).GetReceipts() {
+			all[r.GetEnforcer()] = r
+		}
+		return all
+	}
+	before := of(s)
+	later := p.replica()
+	said := func() bool { // each looks for what the other has noticed
+		gate.door("b", l.GetRevision())
+		c1.says(l.GetRevision(), 0, l.GetId(), 0, 3)
+		host{s: later, id: "g1"}.door("b", l.GetRevision())
+		return of(later)["g1"].HeldMs != nil && len(later.roster.All(emergencyv1.Enforcer_JOINED)) == 2
+	}
+	for late := time.After(20 * time.Second); !said(); {
+		select {
+		case <-late:
+			t.Fatalf("it never said what was measured: %v", of(later))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if got := of(later)["g1"]; got.GetHeldMs() != before["g1"].GetHeldMs() || got.GetBeganAfter() {
+		t.Errorf("it says %v of what was %v", got, before["g1"])
+	}
+	p.clock.advance(receipt.Silence + time.Second)
+	host{s: later, id: "g1"}.door("b", l.GetRevision())
+	if got := of(later)["c1"]; got.GetState() != emergencyv1.Receipt_UNREACHABLE || got.GetEndedSessions() != 3 {
+		t.Errorf("whom it never heard it says nothing of: %v", got)
+	}
+	silent := later.receipts.Silent(p.clock.now())
+	if len(silent) != 1 || silent[0].GetId() != "c1" || silent[0].GetPresence() != emergencyv1.Enforcer_MISSING {
+		t.Errorf("silent are %v", silent)
+	}
+	progressOf(t, p.lockdownNow(later, l.GetId()), 0, 3, 0)
+}
+
 func TestWhatEndedBeforeTheAcknowledgementIsCountedAtOnce(t *testing.T) {
 	r := receipt.New(time.Now)
 	e := &emergencyv1.Emergency{Id: "T-0002", Kind: emergencyv1.Emergency_TERMINATION, CutoffRevision: "7-2", CreateTime: timestamppb.Now()}
@@ -269,15 +315,15 @@ func TestWhoCantTellWhetherItsViewIsFreshIsStaleAndShownSo(t *testing.T) {
 		s.receipts.Take(b)
 	}
 	says("fresh", emergencyv1.Enforcer_STRICT, time.Second, 5*time.Second)
-	says("of an earlier version", emergencyv1.Enforcer_BEST_EFFORT, -1, 0)
+	says("of-an-earlier-version", emergencyv1.Enforcer_BEST_EFFORT, -1, 0)
 	says("old", emergencyv1.Enforcer_BEST_EFFORT, 6*time.Second, 5*time.Second)
-	says("without any", emergencyv1.Enforcer_STRICT, -1, 5*time.Second)
+	says("without-any", emergencyv1.Enforcer_STRICT, -1, 5*time.Second)
 	got := map[string]string{}
 	for _, e := range must(s.ListEnforcers(p.as("admin"), nil)).GetEnforcers() {
 		got[e.GetId()] = fmt.Sprint(e.GetFresh(), e.GetMode(), e.GetAge().AsDuration(), e.GetBound().AsDuration())
 	}
 	want := map[string]string{
-		"fresh": "true STRICT 1s 5s", "of an earlier version": "true BEST_EFFORT 0s 0s", "old": "false BEST_EFFORT 6s 5s", "without any": "false STRICT 0s 5s",
+		"fresh": "true STRICT 1s 5s", "of-an-earlier-version": "true BEST_EFFORT 0s 0s", "old": "false BEST_EFFORT 6s 5s", "without-any": "false STRICT 0s 5s",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

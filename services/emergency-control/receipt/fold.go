@@ -24,8 +24,9 @@ const (
 	gone = 24 * time.Hour
 	// partialAfter is how long a termination may run before what is not confirmed makes it PARTIAL.
 	partialAfter = 10 * time.Second
-	// remembered is how many emergencies have their times kept.
+	// remembered is how many emergencies have their times kept, and holdings of how many enforcers in all: of ten thousand, the last thirty.
 	remembered = 200
+	holdings   = 300_000
 	// retired is how long what an earlier life of an enforcer said may still be under way, and lives of how many are known.
 	retired = 5 * time.Second
 	lives   = 8
@@ -59,6 +60,7 @@ type Fold struct {
 	kinds     map[string]map[string]*enforcer // the connectors and brokers among them
 	times     map[string]*timing
 	order     []string
+	holdings  int
 	heardOne  chan struct{} // closed and replaced at each beat
 	newest    emergency.Revision
 	newestAt  time.Time
@@ -134,7 +136,13 @@ func (f *Fold) remember(id string, t *timing) {
 		f.order = append(f.order, id)
 	}
 	f.times[id] = t
-	if len(f.order) > remembered {
+	f.let()
+}
+
+// let lets go of the oldest times where there are too many. The lock is held.
+func (f *Fold) let() {
+	for len(f.order) > remembered || len(f.order) > 1 && f.holdings > holdings {
+		f.holdings -= len(f.times[f.order[0]].held)
 		delete(f.times, f.order[0])
 		f.order = f.order[1:]
 	}
@@ -176,6 +184,7 @@ func (f *Fold) holds(t *timing, key string, e *enforcer, at time.Time, after boo
 		}
 	}
 	t.held[key], t.changed = h, true
+	f.holdings++
 }
 
 // end notes how many sessions one life of an enforcer has ended so far.
@@ -257,6 +266,7 @@ func (f *Fold) measured(key string, before, heard *enforcer, same bool) {
 			}
 			f.holds(t, key, heard, heard.seen, !same)
 		}
+		f.let()
 	}
 	f.ends(key, heard.beat, heard.seen)
 }

@@ -151,6 +151,7 @@ func (f *Fold) Kept(r *emergencyv1.ReceiptsRecord) {
 	for _, k := range r.GetReceipts() {
 		key := k.GetEnforcer()
 		if t.held[key] == nil && (k.HeldMs != nil || k.GetHeldTime() != nil || k.GetBeganAfter()) {
+			f.holdings++
 			t.held[key] = &holding{ms: k.GetHeldMs(), timed: k.HeldMs != nil, after: k.GetBeganAfter(), at: k.GetHeldTime(), allowed: k.GetLastAllowedTime()}
 		}
 		for life, n := range k.GetEnded() {
@@ -160,4 +161,5 @@ func (f *Fold) Kept(r *emergencyv1.ReceiptsRecord) {
 			t.ended[key][life] = max(t.ended[key][life], n)
 		}
 	}
+	f.let()
 }

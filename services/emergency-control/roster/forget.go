@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -15,14 +14,12 @@ import (
 	"portcullis.dev/services/internal/who"
 )
 
-var named = regexp.MustCompile(`^[a-z-]{1,64}/[A-Za-z0-9][A-Za-z0-9@._-]{0,255}$`)
-
 // ForgetEnforcer takes one off the roster that will not be back. It is noted in the log, and changes nothing for one that is heard.
 func (r *Roster) ForgetEnforcer(ctx context.Context, q *emergencyv1.ForgetEnforcerRequest) (*emergencyv1.ForgetEnforcerResponse, error) {
 	key := q.GetService() + "/" + q.GetId()
 	was := r.Member(key)
 	switch {
-	case !named.MatchString(key) || was == nil || was.GetPresence() == emergencyv1.Enforcer_FORGOTTEN:
+	case was == nil || was.GetPresence() == emergencyv1.Enforcer_FORGOTTEN:
 		return nil, fault.New(fault.NotFound, "There is no enforcer %.80q on the roster. portcullis enforcer list shows who is", key)
 	case was.GetPresence() == emergencyv1.Enforcer_JOINED:
 		return nil, fault.New(fault.InvalidArgument, "%s is heard, and would join again at once. Stop it first", key).With("field", "id")

@@ -102,6 +102,9 @@ func (r *Roster) member(service, id string) *member {
 	if m := r.members[key]; m != nil {
 		return m
 	}
+	if !nameable(service) || !nameable(id) {
+		return nil
+	}
 	if r.crowded(service) {
 		r.evict()
 	}
@@ -118,6 +121,16 @@ func (r *Roster) member(service, id string) *member {
 		r.guards++
 	}
 	return m
+}
+
+// nameable reports whether a name can be a part of a subject: one that can't must not keep the others from being written down.
+func nameable(name string) bool {
+	for token := range strings.SplitSeq(name, ".") {
+		if token == "" || len(token) > 256 || strings.ContainsAny(token, "*> \t\r\n\x00") {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Roster) crowded(service string) bool {

@@ -285,6 +285,18 @@ func TestWhatNobodyCouldMeetIsNotExpected(t *testing.T) {
 	}
 }
 
+func TestANameThatIsNoSubjectIsNotKnown(t *testing.T) {
+	r := New(Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	for _, id := range []string{"", "a b", "a.*", ">", "a..b", "a\nb", strings.Repeat("x", 300)} {
+		if r.Hear(&emergencyv1.Beat{Service: guards, Enforcer: id}) {
+			t.Errorf("%q is known", id)
+		}
+	}
+	if !r.Hear(&emergencyv1.Beat{Service: "access-gate", Enforcer: "gate-1.example.com"}) {
+		t.Error("a host's name is not")
+	}
+}
+
 func TestATokenThatMakesUpGuardsLeavesRoomForEverybodyElse(t *testing.T) {
 	r := New(Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	for i := range MostGuards + 100 {

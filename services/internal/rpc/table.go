@@ -137,7 +137,7 @@ func emergencyRows() map[string]Row {
 		"emergency.v1.Drills/CreateDrillSchedule": drill,
 		"emergency.v1.Drills/DeleteDrillSchedule": drill,
 		"emergency.v1.Drills/ListDrillSchedules":  drills,
-		"emergency.v1.Rosters/ForgetEnforcer":     panel,
+		"emergency.v1.Rosters/ForgetEnforcer":     {Owner: Control, Carry: public, Need: []string{who.ControlEmergencies}},
 
 		"emergency.v1.Holds/PlaceHold":      panel,
 		"emergency.v1.Holds/ListHolds":      read,

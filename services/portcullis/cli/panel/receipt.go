@@ -207,7 +207,7 @@ func (p panel) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {
 		if e.GetLacking() > 0 {
 			is += fmt.Sprintf(", %d never came", e.GetLacking())
 		}
-		t.Cells(screen.Plain(e.GetId()), screen.Plain(e.GetService()), screen.Plain(e.GetMode().String()), fresh, screen.Plain(is), screen.Plain(ageOf(e)),
+		t.Cells(screen.Plain(e.GetId()), screen.Plain(e.GetService()), screen.Plain(strings.TrimPrefix(e.GetMode().String(), "MODE_UNSPECIFIED")), fresh, screen.Plain(is), screen.Plain(ageOf(e)),
 			screen.Plain(screen.Stamp(e.GetLastSeenTime(), p.Zone)), screen.Plain(open), screen.Plain(e.GetRevision()))
 	}
 	return t

@@ -19,11 +19,11 @@ export function Times({ of: s }: { of: Summary }) {
         {t('timeHalf')} <b className="b">{took(s.p50Ms)}</b>, {t('timeSlowest')} <b className="b">{took(s.maxMs)}</b>
       </figcaption>
       <ol aria-label={t('times')}>
-        {shown.map((b) => (
+        {shown.map((b, i) => (
           <li key={b.upToMs ?? 'more'} title={words(b)}>
             <span className="sr">{words(b)}</span>
             <i aria-hidden style={{ height: `${Math.max(b.count ? 8 : 0, (100 * (b.count ?? 0)) / most)}%` }} />
-            <em className="xs dim" aria-hidden>{b.upToMs === undefined ? '…' : axis(b.upToMs)}</em>
+            <em className="xs dim" aria-hidden>{b.upToMs === undefined ? '…' : i === shown.length - 1 ? took(b.upToMs) : axis(b.upToMs)}</em>
           </li>
         ))}
       </ol>
