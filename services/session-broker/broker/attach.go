@@ -218,6 +218,7 @@ func (b *Broker) hear(l *link, m *sessionv1.ConnectorMessage) error {
 // hearOpened takes sessions as they are now. Callers hold the host's lock.
 func (b *Broker) hearOpened(l *link, sessions []*sessionv1.Session) {
 	h := l.h
+	l.opened++
 	for _, s := range sessions {
 		if _, closing := h.closing[s.GetId()]; closing {
 			continue

@@ -26,6 +26,7 @@ type link struct {
 	wake       chan struct{}
 
 	dirty    bool // the standing may have changed
+	opened   int  // how often sessions were heard of
 	sent     *sessionv1.Standing
 	sentTime time.Time
 	acked    uint64
@@ -76,8 +77,15 @@ func (l *link) needsStanding(again bool, now time.Time) bool {
 }
 
 func (b *Broker) sayStanding(l *link, stream sessionv1.Connectors_AttachServer, again bool) error {
+	l.h.mu.Lock()
+	opened := l.opened
+	l.h.mu.Unlock()
 	s := b.standing(l.h)
 	l.h.mu.Lock()
+	if l.opened != opened { // the devices of whoever was heard of meanwhile may not be in it
+		l.dirty = true
+		l.nudge()
+	}
 	s.Generation, s.Version = l.generation, l.sent.GetVersion()
 	if !again && l.sent != nil && proto.Equal(s, l.sent) {
 		l.h.mu.Unlock()
