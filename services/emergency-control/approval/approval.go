@@ -188,13 +188,44 @@ func (b *Book) Denied(requestID, requester string, now Present) *emergencyv1.App
 	return nil
 }
 
-// MadeUntil is until when somebody can't approve what another person asks for, who gave them the means to act; zero if they can.
+// MadeUntil is until when somebody can't approve what another person asks for, since one of them gave the other the means to
+// act, be it by way of others; zero if they can. Who is made by one person may be that person, and who makes another, too.
 func (b *Book) MadeUntil(requester, approver string, now time.Time) time.Time {
-	at, made := b.made[[2]string{requester, approver}]
-	if !made || !now.Before(at.Add(b.apart)) {
-		return time.Time{}
+	ties := map[string]map[string]time.Time{}
+	tie := func(a, b string, until time.Time) {
+		if ties[a] == nil {
+			ties[a] = map[string]time.Time{}
+		}
+		if ties[a][b].Before(until) {
+			ties[a][b] = until
+		}
 	}
-	return at.Add(b.apart)
+	for pair, at := range b.made {
+		if until := at.Add(b.apart); now.Before(until) {
+			tie(pair[0], pair[1], until)
+			tie(pair[1], pair[0], until)
+		}
+	}
+	return widest(ties, requester, approver)
+}
+
+// widest is until when two people are tied: by the way between them whose first tie to end is the last to; zero where there is none.
+func widest(ties map[string]map[string]time.Time, from, to string) time.Time {
+	reached, open := map[string]time.Time{}, []string{from}
+	for len(open) > 0 {
+		at := open[0]
+		open = open[1:]
+		for next, until := range ties[at] {
+			if before, started := reached[at]; started && before.Before(until) {
+				until = before
+			}
+			if next != from && reached[next].Before(until) {
+				reached[next] = until
+				open = append(open, next)
+			}
+		}
+	}
+	return reached[to]
 }
 
 // Ask makes an entry one that asks for an approval. The sequence is the entry's.

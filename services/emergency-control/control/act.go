@@ -18,6 +18,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/approval"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/who"
 )
@@ -36,6 +37,8 @@ type asked struct {
 	governance    string
 	// free says that it takes no grant.
 	free bool
+	// fleeting says that its answer lets something open, and is not good for ever.
+	fleeting bool
 	// ticket is what the ticket system said of the governance code, nil if it was not asked.
 	ticket *emergencyv1.TicketCheck
 	// approvers are who could approve it, where it may take a second administrator; nil where they are not known.
@@ -93,6 +96,9 @@ func (l *ledger) answered(a asked) (sequence uint64, err error) {
 	}
 	if before.asks {
 		return 0, nil
+	}
+	if a.fleeting && l.now().Sub(before.time) > approval.Life {
+		return 0, fault.New(fault.RequestIDReused, "The requestId %s was answered more than %s ago. Use a new one", a.requestID, approval.Life)
 	}
 	return before.sequence, nil
 }
@@ -214,7 +220,7 @@ func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 	if err != nil {
 		return nil, err
 	}
-	a.free = takesAway(r.GetKind())
+	a.free, a.fleeting = takesAway(r.GetKind()), loosens(r.GetKind())
 	if a, err = s.loosening(ctx, a, r.GetKind()); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,8 @@ type ledger struct {
 	log     *slog.Logger
 	// written is called for each change of an emergency that comes while the record is followed.
 	written func(*emergencyv1.Emergency)
+	// awaited is called for each window that is still to start once the record has been read.
+	awaited func(*emergencyv1.Emergency)
 	ready   chan struct{}
 	stream  *journal.Stream // set before ready is closed
 
@@ -55,6 +57,7 @@ type request struct {
 	hash     []byte
 	actor    string
 	sequence uint64
+	time     time.Time
 	// asks says that the entry only asks for an approval: what was requested has not been done.
 	asks bool
 }
@@ -63,7 +66,7 @@ func newLedger(c Config, now func() time.Time, log *slog.Logger) *ledger {
 	return &ledger{
 		key: c.Key, product: c.Product, now: now, log: log, chain: audit.NewChain(c.Trust),
 		records: map[string]*emergencyv1.Emergency{}, requests: map[string]request{}, grants: map[string]uint64{}, approvals: approval.NewBook(c.Apart), drills: drill.NewBook(),
-		moved: make(chan struct{}), ready: make(chan struct{}), written: func(*emergencyv1.Emergency) {},
+		moved: make(chan struct{}), ready: make(chan struct{}), written: func(*emergencyv1.Emergency) {}, awaited: func(*emergencyv1.Emergency) {},
 	}
 }
 
@@ -93,7 +96,7 @@ func (l *ledger) follow() {
 	l.live = true
 	for _, e := range l.records {
 		if _, missing := missingEdge(e); missing && !e.GetStarted() {
-			l.written(e) // what is still to come is listened for from its start on
+			l.awaited(e) // what is still to come is listened for from its start on
 		}
 	}
 	close(l.ready)
@@ -153,7 +156,7 @@ func (l *ledger) fold(entry *emergencyv1.Entry) {
 		l.policy = p
 	}
 	if id := entry.GetRequestId(); id != "" {
-		l.requests[id] = request{hash: entry.GetRequestHash(), actor: entry.GetActor(), sequence: entry.GetSequence(),
+		l.requests[id] = request{hash: entry.GetRequestHash(), actor: entry.GetActor(), sequence: entry.GetSequence(), time: entry.GetTime().AsTime(),
 			asks: entry.GetChange() == emergencyv1.Entry_APPROVAL_REQUESTED}
 	}
 	l.approvals.Put(entry)

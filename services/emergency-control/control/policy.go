@@ -227,12 +227,14 @@ func (s *Service) present() approval.Present {
 			if a.GetAct() == approval.Policy {
 				return orDefault(s.ledger.policy).GetRevision()
 			}
+			if loosens(a.GetAct()) {
+				return s.closing(now)
+			}
 			return s.ledger.records[a.GetTarget()].GetRevision()
 		},
 		May: func(a *emergencyv1.Approval) bool {
-			needs := map[string]string{approval.Cancel: who.ControlEmergencies, approval.Shorten: who.ControlEmergencies, approval.Policy: who.ManagePolicy}[a.GetAct()]
 			user := a.GetRequestedBy()
-			return state.Emergency.UserEnabled(user) && !s.locked(user, now) && (needs == "" || state.Who.Holds(who.Caller{User: user}, needs))
+			return state.Emergency.UserEnabled(user) && !s.locked(user, now) && state.Who.Holds(who.Caller{User: user}, who.ControlEmergencies)
 		},
 	}
 }
@@ -243,7 +245,13 @@ func (s *Service) second(a asked, want *emergencyv1.Approval, next uint64, envel
 	if !orDefault(s.ledger.policy).GetSecondAdministrator() {
 		return nil, "", nil
 	}
+	if !s.watch.State().Who.Holds(a.caller, who.ControlEmergencies) {
+		return nil, "", fault.New(fault.PermissionDenied, "The policy asks for two administrators where something opens early, and so only a %s may ask for it. Ask one", emergency.Administrator).With("rule", "second")
+	}
 	book, now := s.ledger.approvals, s.present()
+	if loosens(want.GetAct()) {
+		want.Revision = now.Revision(want) // another freeze or lock is another question
+	}
 	want.RequestedBy, want.Approvers, want.RequesterSubject = a.caller.Actor(), a.approvers, a.caller.Entry.Subject
 	if denied := book.Denied(a.requestID, a.caller.Actor(), now); denied != nil {
 		return nil, "", approval.Denied(denied)
@@ -255,6 +263,19 @@ func (s *Service) second(a asked, want *emergencyv1.Approval, next uint64, envel
 		return nil, "", approval.Required(same, a.caller.Actor(), s.otherwise(same))
 	}
 	return approval.Ask(envelope, want, next, now.Now), "", nil
+}
+
+// closing names what is on that a group's change could open: every freeze and every lock. The ledger's lock is held.
+func (s *Service) closing(now time.Time) string {
+	var all []string
+	for id, e := range s.ledger.records {
+		kind := e.GetKind() == emergencyv1.Emergency_FREEZE || e.GetKind() == emergencyv1.Emergency_LOCK
+		if kind && emergency.StatusOf(e, now) == emergencyv1.Emergency_ONGOING {
+			all = append(all, id)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 // otherwise says what happens without an approval.
