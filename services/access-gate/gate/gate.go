@@ -71,7 +71,7 @@ func New(c Config, d Deps) *Service {
 		sealer: c.Sealer, texts: c.Texts, now: d.Now, log: d.Log, seen: newSeen(), writing: semaphore.NewWeighted(1),
 		ready: make(chan struct{}), haproxy: c.HAProxy,
 		guards: guards.New(guards.Deps{Watch: d.Watch, Beat: d.Journal.Beat, Instance: d.Instance, Now: d.Now, Log: d.Log}),
-		doors:  door.New(door.Deps{View: d.Watch, Stale: d.Watch.Stale, Texts: c.Texts, Attempts: d.Attempts, Now: d.Now}),
+		doors:  door.New(door.Deps{View: d.Watch, Stale: d.Watch.Stale, Practise: d.Watch.Practise, Texts: c.Texts, Attempts: d.Attempts, Now: d.Now}),
 	}
 	d.Watch.Tap(watch.Directory, s.seen.directory)
 	d.Watch.Tap(watch.Identity, s.seen.identity)

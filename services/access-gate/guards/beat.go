@@ -21,8 +21,8 @@ const (
 	foldEvery = time.Second
 	// newWithin is how long what is new waits for what is new of others.
 	newWithin = 10 * time.Millisecond
-	// folded is how many go into one message.
-	folded = 500
+	// folded is how many go into one message, and mostCuts of how many cuts each tells: together they fit.
+	folded, mostCuts = 200, 64
 )
 
 // crowd are the guards that control is told of together: soon of those that have said something new.
@@ -57,7 +57,7 @@ func (l *link) beat(ctx context.Context, r *gatev1.GuardReport) {
 func (l *link) tells(r *gatev1.GuardReport) *emergencyv1.Beat {
 	return &emergencyv1.Beat{
 		Enforcer: l.id, Service: service, BootId: l.hello.GetBootId(), Revision: r.GetHeldRevision(), Mode: l.hello.GetMode(),
-		OpenSessions: proto.Uint32(r.GetLive()), OldestAdmission: r.GetOldestAdmission(), Cuts: r.GetCuts(),
+		OpenSessions: proto.Uint32(r.GetLive()), OldestAdmission: r.GetOldestAdmission(), Cuts: r.GetCuts()[:min(len(r.GetCuts()), mostCuts)],
 		Age: r.GetAge(), Bound: l.hello.GetBound(), Drills: r.GetDrills(), HeldTime: r.GetHeldTime(), LastAllowedTime: r.GetLastAllowedTime(),
 	}
 }

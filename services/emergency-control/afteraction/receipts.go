@@ -94,7 +94,7 @@ func held(r *emergencyv1.Receipt) int64 {
 func timesOf(all []*emergencyv1.Receipt) []uint32 {
 	var times []uint32
 	for _, r := range all {
-		if r.HeldMs != nil {
+		if r.HeldMs != nil && !r.GetBeganAfter() { // who came later is no slow one
 			times = append(times, r.GetHeldMs())
 		}
 	}

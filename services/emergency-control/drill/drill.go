@@ -270,7 +270,7 @@ func (s *Service) ended(envelope *emergencyv1.Entry, before *emergencyv1.Drill, 
 
 // grace is how long after a drill's end its result is written: so late does what doors counted last come in. Who did not hear when
 // they took hold waits longer, for a replica that did.
-const grace, deafGrace = 700 * time.Millisecond, 3 * time.Second
+const grace, deafGrace = 2 * time.Second, 3 * time.Second
 
 // Run ends drills and starts those that are planned, until the context ends. Any number of replicas does each once, for it is
 // written under compare-and-set and only while it is due.

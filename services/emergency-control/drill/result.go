@@ -115,6 +115,9 @@ func (t *tally) result(d *emergencyv1.Drill, receipts []*emergencyv1.Receipt) *e
 
 func (t *tally) row(drill string, receipt *emergencyv1.Receipt) *emergencyv1.DrillReceipt {
 	row := &emergencyv1.DrillReceipt{Enforcer: receipt.GetEnforcer(), Service: receipt.GetService(), State: receipt.GetState(), HeldMs: receipt.HeldMs}
+	if receipt.GetBeganAfter() {
+		row.HeldMs = nil // who came later is no slow one
+	}
 	if refuse, end, ok := t.said(drill, receipt.GetService()+"/"+receipt.GetEnforcer()); ok {
 		row.WouldRefuse, row.WouldEnd = &refuse, &end
 	}

@@ -89,7 +89,8 @@ type timing struct {
 	begun    emergency.Revision // of the entry of its start; zero while there is none
 	created  time.Time          // by the clock of who wrote it
 	durable  time.Time          // zero if it was written before anybody could see it who has told us
-	live     bool               // this process has seen it written
+	known    bool               // this process has seen an entry of it since it follows, or has waited for it
+	live     bool               // this process has seen its first entry written
 	kept     bool               // another, or a life of this one before, has measured it
 	held     map[string]*holding
 	ended    map[string]map[string]uint32 // by enforcer, and its life
@@ -113,13 +114,18 @@ func New(now func() time.Time) *Fold {
 		kinds: map[string]map[string]*enforcer{Connector: {}, Broker: {}}, times: map[string]*timing{}, heardOne: make(chan struct{})}
 }
 
-// Durable notes that an emergency is on disk, the first time that it is seen, and that its start is.
-func (f *Fold) Durable(e *emergencyv1.Emergency) {
+// Durable notes that an emergency is on disk, as it is written, and that its start is.
+func (f *Fold) Durable(e *emergencyv1.Emergency) { f.know(e, true) }
+
+// Await notes a window that was on disk before this process could see it written, and is still to start.
+func (f *Fold) Await(e *emergencyv1.Emergency) { f.know(e, false) }
+
+func (f *Fold) know(e *emergencyv1.Emergency, written bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.times[e.GetId()]
-	if t == nil || !t.live {
-		t = f.begin(e, t)
+	if t == nil || !t.known {
+		t = f.begin(e, t, written)
 		f.remember(e.GetId(), t)
 	}
 	if e.GetStarted() && t.begun.IsZero() {
@@ -149,19 +155,20 @@ func (f *Fold) let() {
 }
 
 // begin begins with what enforcers have said already: they may be faster than our own acknowledgement. What another has measured
-// meanwhile stands.
-func (f *Fold) begin(e *emergencyv1.Emergency, kept *timing) *timing {
+// meanwhile stands. Of one whose first entry this process has not seen written, it does not know when it was, nor who took how long.
+func (f *Fold) begin(e *emergencyv1.Emergency, kept *timing, written bool) *timing {
 	t := &timing{held: map[string]*holding{}, ended: map[string]map[string]uint32{}}
 	if kept != nil {
 		t = kept
 	}
-	t.revision, t.created, t.live = first(e), e.GetCreateTime().AsTime(), true
+	t.revision, t.created = first(e), e.GetCreateTime().AsTime()
+	t.known, t.live = true, written && !t.revision.Less(latest(e))
 	t.drill = e.GetKind() == emergencyv1.Emergency_KIND_UNSPECIFIED
-	if t.durable.IsZero() && !t.revision.Less(latest(e)) {
+	if t.live && t.durable.IsZero() {
 		t.durable = f.now()
 	}
 	for key, enforcer := range f.enforcers {
-		if !enforcer.revision.Less(t.revision) {
+		if t.live && !enforcer.revision.Less(t.revision) {
 			f.holds(t, key, enforcer, enforcer.seen, false)
 		}
 		if n := enforcer.progress(e.GetId()).GetEnded(); n > 0 {

@@ -107,7 +107,7 @@ func (f *Fold) listened(e *emergencyv1.Emergency, t *timing) (from time.Time, si
 	if window(e) {
 		from = e.GetStartTime().AsTime()
 	}
-	return from, t.kept && !t.durable.IsZero() || t.live && !f.since.After(from)
+	return from, t.kept && !t.durable.IsZero() || t.known && !f.since.After(from)
 }
 
 // total is how many sessions the connectors have confirmed to have ended.

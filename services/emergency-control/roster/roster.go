@@ -29,6 +29,8 @@ const (
 	keptSubject   = "receipt." // + emergency
 	// silence is how long an enforcer may be quiet until it is missed.
 	silence = 3 * time.Second
+	// evictEvery is how often room is made where there is none: it looks at everybody.
+	evictEvery = 10 * time.Second
 	// guards is the service of those that a token can make up any number of.
 	guards = "guard"
 	// Most is how many are remembered, and MostGuards how many of them may be guards.
@@ -61,6 +63,7 @@ type Roster struct {
 	guards  int
 	full    bool      // it has been said that no more are remembered
 	heard   time.Time // anybody
+	evicted time.Time // when room was last made
 }
 
 // member is one enforcer: what is on record, and what this process has heard.
@@ -105,7 +108,8 @@ func (r *Roster) member(service, id string) *member {
 	if !nameable(service) || !nameable(id) {
 		return nil
 	}
-	if r.crowded(service) {
+	if now := r.deps.Now(); r.crowded(service) && now.Sub(r.evicted) > evictEvery {
+		r.evicted = now
 		r.evict()
 	}
 	if r.crowded(service) {

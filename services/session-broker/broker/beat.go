@@ -248,7 +248,7 @@ func (b *Broker) hearOf(beat *emergencyv1.Beat) {
 	h.elsewhere, h.told, h.left = beat, b.config.Now(), false
 	h.boot = beat.GetBootId()
 	h.beat = &sessionv1.Heartbeat{HeldRevision: beat.GetRevision(), OpenSessions: beat.GetOpenSessions(),
-		OldestAdmission: beat.GetOldestAdmission(), Cuts: beat.GetCuts()}
+		OldestAdmission: beat.GetOldestAdmission(), Cuts: beat.GetCuts(), HeldTime: beat.GetHeldTime(), LastAllowedTime: beat.GetLastAllowedTime()}
 	clear(h.sessions) // they are the other's, and in the index
 }
 
