@@ -50,12 +50,23 @@ type platform struct {
 type clock struct {
 	mu     sync.Mutex
 	offset time.Duration
+	still  time.Time // what it shows but for the offset, once it is stopped
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.still.IsZero() {
+		return c.still.Add(c.offset)
+	}
 	return time.Now().Add(c.offset)
+}
+
+// stop has it move when it is advanced, and not by itself.
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.still = time.Now()
 }
 
 func (c *clock) advance(d time.Duration) {
