@@ -168,21 +168,8 @@ func (c *Connector) mark(s *Session, cut *cut) bool {
 }
 
 func (c *Connector) endingBy(cut *cut) *ending {
-	reason := c.config.Texts.Ended(&cut.Cut)
-	e := &ending{cause: cut.Emergency, reason: reason, refusal: fault.New(fault.Aborted, "%s", reason)}
-	switch cut.Kind {
-	case emergency.Lockdown:
-		e.refusal = fault.New(fault.Lockdown, "%s", reason)
-	case emergency.Freeze:
-		e.refusal = fault.New(fault.Frozen, "%s", reason)
-	case emergency.Lock:
-		e.refusal = fault.New(fault.Locked, "%s", reason)
-	}
-	if !cut.Until.IsZero() {
-		e.refusal.Until("until", cut.Until, c.config.Now())
-	}
-	_ = e.refusal.With("emergency", cut.Emergency)
-	return e
+	refusal := fault.CutOff(c.config.Texts, &cut.Cut, c.config.Now())
+	return &ending{cause: cut.Emergency, reason: refusal.Message, refusal: refusal}
 }
 
 // endNamed ends the sessions that an administrator, or the loss of their user or device, ends.

@@ -27,6 +27,7 @@ import (
 
 	"portcullis.dev/pkg/age"
 	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
 
@@ -185,7 +186,7 @@ func (g *Guard) Check(c Caller) error {
 		return nil
 	}
 	g.count.refused.Add(1)
-	return g.refusal(verdict, &c, now)
+	return fault.Refused(g.config.Texts, verdict, c.Device, now)
 }
 
 // judge decides. What is on refuses first, and says so; then the view's age does.

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 )
 
@@ -80,7 +79,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, c Caller, next htt
 
 // refuse answers a refusal.
 func (g *Guard) refuse(w http.ResponseWriter, err error) {
-	status, body, after := g.told(err)
+	status, body, after := fault.From(err).Answer(g.config.Texts, g.config.Now())
 	if after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(after))
 	}
@@ -89,19 +88,6 @@ func (g *Guard) refuse(w http.ResponseWriter, err error) {
 	w.Header().Del("Content-Length")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // who has gone needs no answer
-}
-
-// told is a refusal in HTTP: its status, its body, and the seconds until trying again makes sense.
-func (g *Guard) told(err error) (status int, body []byte, after int) {
-	f, now := fault.From(err), g.config.Now()
-	if f.RetryAfter > 0 {
-		after = emergency.RetryAfter(now.Add(f.RetryAfter), now)
-	}
-	if until, err := time.Parse(time.RFC3339Nano, f.Details["until"]); f.Reason == fault.Lockdown && err == nil {
-		return http.StatusServiceUnavailable, g.config.Texts.LockdownBody(until), after
-	}
-	status, body = f.HTTP()
-	return status, body, after
 }
 
 // answer is what a handler writes to. Once it is cut nothing of the handler's comes through any more.
@@ -225,7 +211,7 @@ func (a *answer) lastWords(g *Guard, why error) {
 		return
 	}
 	if h := a.under.Header(); strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") && h.Get("Content-Encoding") == "" {
-		_, body, _ := g.told(why)
+		_, body, _ := fault.From(why).Answer(g.config.Texts, g.config.Now())
 		_, _ = fmt.Fprintf(a.under, "\n\nevent: portcullis\ndata: %s\n\n", body) // who has gone hears no more
 		_ = http.NewResponseController(a.under).Flush()
 	}

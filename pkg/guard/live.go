@@ -112,12 +112,12 @@ func (g *Guard) turned(v *view, l *entry, now time.Time) (why *fault.Error, by s
 	for i := range v.cuts {
 		c := &v.cuts[i]
 		if c.Bites(l.admission, now) && v.selects(c, l, &seen) {
-			return g.ended(c, now), c.Emergency
+			return fault.CutOff(g.config.Texts, c, now), c.Emergency
 		}
 	}
 	switch verdict := emergency.Decide(v.snapshot, l.caller.request(), now); verdict.Reason {
 	case emergency.LockedDown, emergency.Locked, emergency.NoAccess:
-		return g.refusal(verdict, &l.caller, now), verdict.Emergency
+		return fault.Refused(g.config.Texts, verdict, l.caller.Device, now), verdict.Emergency
 	}
 	return nil, ""
 }
@@ -196,19 +196,6 @@ func (g *Guard) practised(v *view) []*emergencyv1.DrillProgress {
 		return nil
 	}
 	return []*emergencyv1.DrillProgress{{Drill: g.practice.drill, WouldRefuse: g.practice.refuses, WouldEnd: g.practice.ends}}
-}
-
-// ended is what those read who are cut off.
-func (g *Guard) ended(c *emergency.Cut, now time.Time) *fault.Error {
-	reason := map[emergency.Kind]string{emergency.Lockdown: fault.Lockdown, emergency.Freeze: fault.Frozen, emergency.Lock: fault.Locked}[c.Kind]
-	if reason == "" {
-		reason = fault.Aborted
-	}
-	e := fault.New(reason, "%s", g.config.Texts.Ended(c)).With("emergency", c.Emergency)
-	if !c.Until.IsZero() {
-		e = e.Until("until", c.Until, now)
-	}
-	return e
 }
 
 // watchClock sweeps at each edge of a window, with the gate gone, too.

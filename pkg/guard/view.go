@@ -10,7 +10,6 @@ import (
 
 	"portcullis.dev/pkg/age"
 	"portcullis.dev/pkg/emergency"
-	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 )
@@ -77,25 +76,6 @@ func (g *Guard) age(v *view) time.Duration {
 		return never // remembered, and never vouched for since
 	}
 	return g.clock.Since(*heard)
-}
-
-// refusal is a verdict as the error that callers get.
-func (g *Guard) refusal(v emergency.Verdict, c *Caller, now time.Time) *fault.Error {
-	reason := map[emergency.Reason]string{
-		emergency.LockedDown: fault.Lockdown, emergency.Frozen: fault.Frozen, emergency.Locked: fault.Locked,
-		emergency.Stale: fault.Stale, emergency.NoAccess: fault.PermissionDenied,
-	}[v.Reason]
-	e := fault.New(reason, "%s", g.config.Texts.Refusal(v, c.Device))
-	if !v.Until.IsZero() {
-		e = e.Until("until", v.Until, now)
-	}
-	if v.Emergency != "" {
-		e = e.With("emergency", v.Emergency)
-	}
-	if v.Reason == emergency.Stale {
-		e.RetryAfter = time.Second
-	}
-	return e
 }
 
 // folder makes snapshots of what a gate has said.

@@ -75,7 +75,7 @@ func (s *Service) verdict(q question) (asked, emergency.Verdict, error) {
 // decide decides for whom was identified. Whoever was not hears of a lockdown first, as all the world does.
 func (s *Service) decide(state *watch.State, a asked, err error, address string, now time.Time) (asked, emergency.Verdict, error) {
 	if until := state.Emergency.LockdownUntil(now); fault.Is(err, fault.Unauthenticated) && !until.IsZero() {
-		return a, emergency.Verdict{}, s.refusal(a.Request, emergency.Verdict{Reason: emergency.LockedDown, Until: until, Back: until}, now)
+		return a, emergency.Verdict{}, fault.Refused(s.deps.Texts, emergency.Verdict{Reason: emergency.LockedDown, Until: until, Back: until}, a.Device, now)
 	}
 	if err != nil {
 		return a, emergency.Verdict{}, err
@@ -90,7 +90,7 @@ func (s *Service) decide(state *watch.State, a asked, err error, address string,
 		return a, v, nil
 	}
 	s.note(a, v, address)
-	return a, v, s.refusal(a.Request, v, now)
+	return a, v, fault.Refused(s.deps.Texts, v, a.Device, now)
 }
 
 // stale reports whether nobody gets in, for it can't be told what is on. What stands behind a door is no way out of an emergency, so
@@ -190,32 +190,6 @@ func (s *Service) note(a asked, v emergency.Verdict, address string) {
 	}
 	s.deps.Attempts.Refused(attempt.Try{Door: gatev1.AttemptRecord_CALL, User: a.User, Token: a.Token, Address: address, Channel: gatev1.Channel(a.Channel),
 		Device: a.Device, Reason: v.Reason.String(), Emergency: v.Emergency, Until: v.Until})
-}
-
-// refusal is a verdict as the error that callers get.
-func (s *Service) refusal(r emergency.Request, v emergency.Verdict, now time.Time) *fault.Error {
-	reason := fault.PermissionDenied
-	switch v.Reason {
-	case emergency.LockedDown:
-		reason = fault.Lockdown
-	case emergency.Frozen:
-		reason = fault.Frozen
-	case emergency.Locked:
-		reason = fault.Locked
-	case emergency.Stale:
-		reason = fault.Stale
-	}
-	e := fault.New(reason, "%s", s.deps.Texts.Refusal(v, r.Device))
-	if !v.Until.IsZero() {
-		e = e.Until("until", v.Until, now)
-	}
-	if v.Emergency != "" {
-		e = e.With("emergency", v.Emergency)
-	}
-	if v.Reason == emergency.Stale {
-		e.RetryAfter = time.Second
-	}
-	return e
 }
 
 func bearerOf(authorization string) string {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -63,20 +62,17 @@ func allowed(a asked, v emergency.Verdict) *gatev1.DoorAnswer {
 
 // refused is a refusal in HTTP. A lockdown has its own status and body.
 func (s *Service) refused(err error) *gatev1.DoorAnswer {
-	f, now := fault.From(err), s.deps.Now()
-	status, body := f.HTTP()
+	f := fault.From(err)
+	status, body, after := f.Answer(s.deps.Texts, s.deps.Now())
 	headers := map[string]string{"content-type": "application/json", "cache-control": "no-store", "x-portcullis-reason": f.Reason}
-	if until, err := time.Parse(time.RFC3339Nano, f.Details["until"]); err == nil {
+	if until, ok := f.End(); ok {
 		headers["x-portcullis-until"] = s.deps.Texts.Time(until)
-		if f.Reason == fault.Lockdown {
-			status, body = http.StatusServiceUnavailable, s.deps.Texts.LockdownBody(until)
-		}
 	}
 	if id := f.Details["emergency"]; id != "" {
 		headers["x-portcullis-emergency"] = id
 	}
-	if f.RetryAfter > 0 {
-		headers["retry-after"] = strconv.Itoa(emergency.RetryAfter(now.Add(f.RetryAfter), now))
+	if after > 0 {
+		headers["retry-after"] = strconv.Itoa(after)
 	}
 	if status == http.StatusUnauthorized {
 		headers["www-authenticate"] = `Bearer realm="portcullis"`

@@ -34,7 +34,7 @@ type refusal struct {
 	// retryAfter is in whole seconds; 0 sends no such header.
 	retryAfter int
 	body       []byte
-	// shown is what the body says, nil if that has a shape of its own.
+	// shown is what the body says.
 	shown *fault.Error
 }
 
@@ -47,13 +47,11 @@ func (r refusals) read(err error) refusal {
 		err, status = other.Err, other.HTTPStatus
 	}
 	e := known(err)
-	if until, ok := untilOf(e); ok {
-		return refusal{http.StatusServiceUnavailable, emergency.RetryAfter(until, r.now()), r.texts.LockdownBody(until), nil}
+	own, body, after := e.Answer(r.texts, r.now())
+	if status == 0 || e.LockedDown() {
+		status = own
 	}
-	if status == 0 {
-		status = runtime.HTTPStatusFromCode(e.Code)
-	}
-	return refusal{status, seconds(e.RetryAfter), shape(e, ""), e}
+	return refusal{status, after, body, e}
 }
 
 // withStatus is a refusal whose HTTP status is not the one of its code.
@@ -70,8 +68,8 @@ func notAllowed(method, verbs string) error {
 // write sends the refusal.
 func (r refusal) write(w http.ResponseWriter) {
 	header := w.Header()
-	if id := header.Get("X-Request-Id"); r.shown != nil && id != "" {
-		r.body = shape(r.shown, id)
+	if id := header.Get("X-Request-Id"); id != "" && !r.shown.LockedDown() {
+		r.body = naming(r.shown, id)
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(r.body)))
@@ -86,26 +84,11 @@ func (r refusal) write(w http.ResponseWriter) {
 	_, _ = w.Write(r.body) // a caller who has gone needs no answer
 }
 
-func untilOf(e *fault.Error) (time.Time, bool) {
-	if e.Reason != fault.Lockdown {
-		return time.Time{}, false
-	}
-	until, err := time.Parse(time.RFC3339Nano, e.Details["until"])
-	return until, err == nil
-}
-
-// seconds is a delay in whole seconds, rounded up.
-func seconds(delay time.Duration) int { return int((max(delay, 0) + time.Second - 1) / time.Second) }
-
-// shape is a refusal's body. Its details name the request, as the header X-Request-Id does.
-func shape(e *fault.Error, id string) []byte {
-	named := *e
-	named.Details = map[string]string{}
-	maps.Copy(named.Details, e.Details)
-	if id != "" {
-		named.Details["requestId"] = id
-	}
-	_, body := named.HTTP()
+// naming is a refusal's body whose details name the request, as the header X-Request-Id does.
+func naming(e *fault.Error, id string) []byte {
+	of := *e
+	of.Details = maps.Clone(e.Details)
+	_, body := of.With("requestId", id).HTTP()
 	return body
 }
 
@@ -124,7 +107,7 @@ func (t tries) refused(method, address, bearer string, e *fault.Error) {
 	if err != nil || !tried(method[strings.LastIndexByte(method, '/')+1:], caller) {
 		return
 	}
-	until, _ := untilOf(e)
+	until, _ := e.End()
 	t.attempts.Refused(attempt.Try{
 		Door: gatev1.AttemptRecord_CALL, User: caller.User, Token: caller.Token, TokenName: caller.TokenName, Address: address,
 		Channel: gatev1.Channel(caller.Channel), Reason: e.Reason, Emergency: e.Details["emergency"], Until: until,

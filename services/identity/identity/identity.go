@@ -245,7 +245,7 @@ func (n noting) note(err error, t attempt.Try) {
 		t.User = ""
 	}
 	t.Reason, t.Emergency = e.Reason, e.Details["emergency"]
-	if until, err := time.Parse(time.RFC3339Nano, e.Details["until"]); err == nil {
+	if until, ok := e.End(); ok {
 		t.Until = until
 	}
 	n.deps.Attempts.Refused(t)

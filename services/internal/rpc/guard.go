@@ -152,20 +152,10 @@ func (s *Server) shut(state *watch.State, row Row, c who.Caller, now time.Time) 
 
 // Shut is the refusal of a lockdown or a lock that is on, nil for any other verdict. Its details name it.
 func Shut(t emergency.Texts, v emergency.Verdict, now time.Time) error {
-	var reason string
-	switch v.Reason {
-	case emergency.LockedDown:
-		reason = fault.Lockdown
-	case emergency.Locked:
-		reason = fault.Locked
-	default:
+	if v.Reason != emergency.LockedDown && v.Reason != emergency.Locked {
 		return nil
 	}
-	e := fault.New(reason, "%s", t.Refusal(v, "")).With("emergency", v.Emergency)
-	if !v.Until.IsZero() {
-		e = e.Until("until", v.Until, now)
-	}
-	return e
+	return fault.Refused(t, v, "", now)
 }
 
 // permit asks whether the caller is, or holds, one of what the row needs.
