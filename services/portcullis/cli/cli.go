@@ -17,6 +17,8 @@ import (
 	"portcullis.dev/services/portcullis/cli/account"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/cluster"
+	"portcullis.dev/services/portcullis/cli/doors"
+	"portcullis.dev/services/portcullis/cli/drill"
 	"portcullis.dev/services/portcullis/cli/inventory"
 	"portcullis.dev/services/portcullis/cli/notice"
 	"portcullis.dev/services/portcullis/cli/panel"
@@ -56,6 +58,8 @@ func newRoot(a *app.App, extra []Extra) *cobra.Command {
 	}
 	a.Flags(root)
 	root.AddCommand(panel.Commands(a)...)
+	root.AddCommand(doors.Commands(a)...)
+	root.AddCommand(drill.Commands(a)...)
 	root.AddCommand(account.Commands(a)...)
 	root.AddCommand(inventory.Commands(a)...)
 	root.AddCommand(cluster.Commands(a)...)

@@ -8,6 +8,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
+	"portcullis.dev/services/portcullis/cli/selector"
 )
 
 type panel struct{ *app.App }
@@ -16,7 +17,7 @@ type panel struct{ *app.App }
 func Commands(a *app.App) []*cobra.Command {
 	p := panel{a}
 	return []*cobra.Command{
-		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.lock(), p.approval(), p.receipts(), p.enforcers(), p.hold(), p.drill(),
+		p.status(), p.terminate(), p.window(freezes(a)), p.window(lockdowns(a)), p.lock(), p.approval(), p.hold(),
 	}
 }
 
@@ -58,7 +59,7 @@ func (p panel) details(e *emergencyv1.Emergency) *screen.Table {
 	t.Pair("starts", screen.Stamp(e.GetStartTime(), p.Zone))
 	t.Pair("ends", screen.Until(e.GetEndTime(), p.Zone))
 	t.Pair("left", p.left(e))
-	t.Pair("selects", selected(e.GetSelector()))
+	t.Pair("selects", selector.Text(e.GetSelector()))
 	if e.GetKind() == emergencyv1.Emergency_TERMINATION {
 		t.Pair("sessions", counts(e))
 	}

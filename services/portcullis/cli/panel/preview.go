@@ -77,18 +77,11 @@ func hits(a *emergencyv1.PreviewResponse) string {
 		what string
 	}{{a.GetSessions(), "session"}, {a.GetDevices(), "device"}, {a.GetSignIns(), "sign-in"}, {a.GetTokens(), "token"}} {
 		if part.n > 0 {
-			parts = append(parts, count(part.n, part.what))
+			parts = append(parts, screen.Count(part.n, part.what))
 		}
 	}
 	if len(parts) == 0 {
 		return "nothing that is open now"
 	}
 	return strings.Join(parts, ", ")
-}
-
-func count(n uint32, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -11,6 +11,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/portcullis/cli/api"
+	"portcullis.dev/services/portcullis/cli/doors"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
 
@@ -54,7 +55,7 @@ func (p panel) warn(ctx context.Context) {
 	if !p.ForPeople() || p.Get(ctx, "/v1/enforcers", answer) != nil {
 		return
 	}
-	for _, line := range trouble(answer) {
+	for _, line := range doors.Trouble(answer) {
 		fmt.Fprintln(p.Term.Out, line)
 	}
 }
@@ -89,10 +90,10 @@ func (p panel) headline(state *gatev1.PostureState) string {
 	}
 	text := "All doors open"
 	if freezes > 0 {
-		text = screen.Held.Render(count(freezes, "freeze") + " on")
+		text = screen.Held.Render(screen.Count(freezes, "freeze") + " on")
 	}
 	if locks > 0 {
-		text = strings.TrimPrefix(text+", ", "All doors open, ") + screen.Held.Render(count(locks, "lock")+" on")
+		text = strings.TrimPrefix(text+", ", "All doors open, ") + screen.Held.Render(screen.Count(locks, "lock")+" on")
 	}
 	if pending > 0 {
 		text += fmt.Sprintf(", %d pending", pending)

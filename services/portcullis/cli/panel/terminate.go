@@ -3,7 +3,6 @@ package panel
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +10,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
+	"portcullis.dev/services/portcullis/cli/selector"
 )
 
 const (
@@ -25,18 +25,18 @@ func (p panel) terminate() *cobra.Command {
 			"New sessions may start at once: freeze or lock down to prevent that.",
 		Example: "  portcullis terminate --all --justification \"Credentials leaked\"\n  portcullis terminate --user alice --device db-1",
 	}
-	selector := new(emergencyv1.Selector)
-	selectorFlags(command, selector)
+	chosen := new(emergencyv1.Selector)
+	selector.Flags(command, chosen)
 	act := p.ActFlags(command, "terminate")
 	public := command.Flags().Bool("public", false, "those who are cut off may read the justification")
 	preview := command.Flags().Bool("preview", false, "say what it would hit, and change nothing")
 	digest := previewDigest(command)
 	wait := command.Flags().Duration("wait", defaultWait, "how long to wait until all have ended; 0 doesn't")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		if err := checkSelector(selector); err != nil {
+		if err := selector.Check(chosen); err != nil {
 			return err
 		}
-		request := &emergencyv1.ApplyTerminationRequest{Selector: selector, RequestId: act.RequestID, JustificationPublic: *public}
+		request := &emergencyv1.ApplyTerminationRequest{Selector: chosen, RequestId: act.RequestID, JustificationPublic: *public}
 		dry := &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Termination{Termination: request}}
 		if *preview {
 			return p.showPreview(command, dry)
@@ -61,54 +61,10 @@ func (p panel) terminate() *cobra.Command {
 	return command
 }
 
-func selectorFlags(command *cobra.Command, s *emergencyv1.Selector) {
-	flags := command.Flags()
-	flags.BoolVar(&s.All, "all", false, "every live session of the platform")
-	flags.StringSliceVar(&s.Users, "user", nil, "sessions of this user; may be repeated")
-	flags.StringSliceVar(&s.Devices, "device", nil, "sessions on this device; may be repeated")
-	flags.StringSliceVar(&s.AccessGroups, "group", nil, "sessions on devices of this access group; may be repeated")
-	flags.StringSliceVar(&s.Connectors, "connector", nil, "sessions on this connector; may be repeated")
-	flags.StringSliceVar(&s.Protocols, "protocol", nil, "sessions of ssh, postgres, tcp or kubernetes; may be repeated")
-}
-
-func checkSelector(s *emergencyv1.Selector) error {
-	for i, protocol := range s.GetProtocols() {
-		s.Protocols[i] = strings.ToUpper(protocol)
-	}
-	named := len(s.GetUsers()) + len(s.GetDevices()) + len(s.GetAccessGroups()) + len(s.GetConnectors()) + len(s.GetProtocols())
-	if !s.GetAll() && named == 0 {
-		return app.Usagef("say whose sessions end: --all, or one of --user, --device, --group, --connector, --protocol")
-	}
-	if s.GetAll() && named > 0 {
-		return app.Usagef("--all means every session: leave it out to end the ones you named")
-	}
-	return nil
-}
-
-// selected is a selector as a person reads it.
-func selected(s *emergencyv1.Selector) string {
-	if s == nil {
-		return ""
-	}
-	if s.GetAll() {
-		return "every session"
-	}
-	var parts []string
-	for _, part := range []struct {
-		what  string
-		names []string
-	}{{"user", s.GetUsers()}, {"device", s.GetDevices()}, {"group", s.GetAccessGroups()}, {"connector", s.GetConnectors()}, {"protocol", s.GetProtocols()}} {
-		if len(part.names) > 0 {
-			parts = append(parts, part.what+" "+strings.Join(part.names, " or "))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
 // terminated follows a termination until the connectors have confirmed, or the wait is over.
 func (p panel) terminated(ctx context.Context, e *emergencyv1.Emergency, wait time.Duration) error {
 	if p.ForPeople() {
-		fmt.Fprintf(p.Term.Out, "%s applied. It ends %s.\n", e.GetId(), selected(e.GetSelector()))
+		fmt.Fprintf(p.Term.Out, "%s applied. It ends %s.\n", e.GetId(), selector.Text(e.GetSelector()))
 	}
 	if wait > 0 {
 		e = p.follow(ctx, e, wait)
@@ -167,13 +123,13 @@ func outcome(e *emergencyv1.Emergency) string {
 	case e.GetStatus() == emergencyv1.Emergency_DONE && e.GetEnded() == 0:
 		return "Nothing that it selects was open."
 	case e.GetStatus() == emergencyv1.Emergency_DONE:
-		return fmt.Sprintf("%s confirmed ended, the last after %d ms.", count(e.GetEnded(), "session"), e.GetLastEndedMs())
+		return fmt.Sprintf("%s confirmed ended, the last after %d ms.", screen.Count(e.GetEnded(), "session"), e.GetLastEndedMs())
 	case e.GetUnreachable() > 0:
 		return fmt.Sprintf("%s confirmed ended, %d unreachable: whether they are over is not known. They end when their connector is heard again.",
-			count(e.GetEnded(), "session"), e.GetUnreachable())
+			screen.Count(e.GetEnded(), "session"), e.GetUnreachable())
 	}
 	return fmt.Sprintf("%s confirmed ended, %d still open. Look again with `portcullis terminate show %s`.",
-		count(e.GetEnded(), "session"), e.GetOpen(), e.GetId())
+		screen.Count(e.GetEnded(), "session"), e.GetOpen(), e.GetId())
 }
 
 func (p panel) listTerminations() *cobra.Command {
@@ -195,7 +151,7 @@ func (p panel) terminations(all []*emergencyv1.Emergency) *screen.Table {
 	t := screen.NewTable("ID", "STATUS", "APPLIED", "SESSIONS", "SELECTS", "BY", "TICKET", "JUSTIFICATION")
 	for _, e := range all {
 		t.Cells(screen.Plain(e.GetId()), statusCell(e), screen.Plain(screen.Stamp(e.GetCreateTime(), p.Zone)), screen.Plain(counts(e)),
-			screen.Plain(selected(e.GetSelector())), screen.Plain(e.GetCreatedBy()), screen.Plain(e.GetGovernanceCode()), screen.Plain(e.GetJustification()))
+			screen.Plain(selector.Text(e.GetSelector())), screen.Plain(e.GetCreatedBy()), screen.Plain(e.GetGovernanceCode()), screen.Plain(e.GetJustification()))
 	}
 	return t
 }

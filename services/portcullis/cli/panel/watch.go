@@ -12,6 +12,7 @@ import (
 
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/portcullis/cli/api"
+	"portcullis.dev/services/portcullis/cli/doors"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
 
@@ -27,17 +28,17 @@ type seen struct {
 	lost  time.Time
 	note  string
 	// boards are how far what is on is with the doors, as far as the caller may see it.
-	boards []*board
+	boards []*doors.Board
 }
 
 // watch follows the posture until it is interrupted, through lockdowns and restarts of the server.
 func (p panel) watch(ctx context.Context) error {
-	news, boards := make(chan seen), make(chan []*board)
+	news, boards := make(chan seen), make(chan []*doors.Board)
 	var latest atomic.Pointer[gatev1.PostureState]
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.listen(ctx, news, latest.Store) })
 	if p.ForPeople() {
-		group.Go(func() error { return p.boards(ctx, latest.Load, boards) })
+		group.Go(func() error { return doors.Doors{App: p.App}.Watch(ctx, latest.Load, boards) })
 	}
 	group.Go(func() error { return p.draw(ctx, news, boards) })
 	return group.Wait()
@@ -91,7 +92,7 @@ func fatal(err error) bool {
 }
 
 // draw shows each news; a terminal is drawn again every second, for what counts down on it.
-func (p panel) draw(ctx context.Context, news <-chan seen, boards <-chan []*board) error {
+func (p panel) draw(ctx context.Context, news <-chan seen, boards <-chan []*doors.Board) error {
 	var last seen
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -110,7 +111,7 @@ func (p panel) draw(ctx context.Context, news <-chan seen, boards <-chan []*boar
 			}
 		case last.boards = <-boards:
 			if !live {
-				fmt.Fprint(p.Term.Out, p.boardText(last.boards))
+				fmt.Fprint(p.Term.Out, doors.Doors{App: p.App}.Text(last.boards))
 				continue
 			}
 			if err := p.drawSeen(last, live); err != nil {
@@ -149,6 +150,6 @@ func (p panel) drawSeen(s seen, live bool) error {
 	if err := p.showPosture(s.state); err != nil {
 		return err
 	}
-	fmt.Fprint(p.Term.Out, p.boardText(s.boards))
+	fmt.Fprint(p.Term.Out, doors.Doors{App: p.App}.Text(s.boards))
 	return nil
 }

@@ -11,9 +11,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
-	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/doors"
 	"portcullis.dev/services/portcullis/cli/screen"
+	"portcullis.dev/services/portcullis/cli/selector"
 )
 
 const defaultFollow = 10 * time.Second
@@ -150,7 +151,7 @@ func (p panel) applied(ctx context.Context, e *emergencyv1.Emergency, wait time.
 		if p.ForPeople() {
 			fmt.Fprintf(p.Term.Out, "%s is on until %s.\n", e.GetId(), cmp.Or(screen.Until(e.GetEndTime(), p.Zone), "somebody lifts it"))
 		}
-		p.watchReceipts(ctx, e.GetId(), wait)
+		doors.Doors{App: p.App}.Follow(ctx, e.GetId(), wait)
 	}
 	return p.Print(e, func() *screen.Table { return p.details(e) })
 }
@@ -175,7 +176,7 @@ func (p panel) windows(all []*emergencyv1.Emergency) *screen.Table {
 	head := []string{"ID", "STATUS", "LOCKS", "STARTS", "ENDS", "LEFT", "BY", "TICKET", "JUSTIFICATION"}
 	t := screen.NewTable(without(head, !locks)...)
 	for _, e := range all {
-		cells := []screen.Cell{screen.Plain(e.GetId()), statusCell(e), screen.Plain(selected(e.GetSelector())),
+		cells := []screen.Cell{screen.Plain(e.GetId()), statusCell(e), screen.Plain(selector.Text(e.GetSelector())),
 			screen.Plain(screen.Stamp(e.GetStartTime(), p.Zone)), screen.Plain(screen.Until(e.GetEndTime(), p.Zone)), screen.Plain(p.left(e)),
 			screen.Plain(e.GetCreatedBy()), screen.Plain(e.GetGovernanceCode()), screen.Plain(e.GetJustification())}
 		t.Cells(without(cells, !locks)...)
@@ -252,52 +253,4 @@ func (p panel) change(ctx context.Context, act *app.Act, path string, body func(
 		return err
 	}
 	return p.Print(answer, func() *screen.Table { return p.details(answer) })
-}
-
-func (p panel) freezeDevices() *cobra.Command {
-	command := &cobra.Command{Use: "devices ID", Short: "list the devices that it closes", Args: cobra.ExactArgs(1)}
-	listing := p.ListFlags(command)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		all := new(emergencyv1.ListFreezeDevicesResponse)
-		err := app.Collect(command.Context(), p.App, listing, app.Path("freezes", args[0], "/devices"), all,
-			func(page *emergencyv1.ListFreezeDevicesResponse) int { return len(page.GetDevices()) })
-		if err != nil {
-			return err
-		}
-		return p.Print(all, func() *screen.Table { return frozenTable(all.GetDevices()) })
-	}
-	return command
-}
-
-func frozenTable(all []*emergencyv1.FrozenDevice) *screen.Table {
-	t := screen.NewTable("DEVICE", "CLOSED BY")
-	for _, d := range all {
-		t.Row(d.GetName(), screen.List(d.GetAccessGroups()))
-	}
-	return t
-}
-
-// lockdownDevices lists every device, for a lockdown closes them all.
-func (p panel) lockdownDevices() *cobra.Command {
-	command := &cobra.Command{Use: "devices ID", Short: "list the devices that it closes: all there are", Args: cobra.ExactArgs(1)}
-	listing := p.ListFlags(command)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		if err := p.Get(command.Context(), app.Path("lockdowns", args[0]), new(emergencyv1.Emergency)); err != nil {
-			return err
-		}
-		all := new(gatev1.ListDevicesResponse)
-		err := app.Collect(command.Context(), p.App, listing, "/v1/devices", all,
-			func(page *gatev1.ListDevicesResponse) int { return len(page.GetDevices()) })
-		if err != nil {
-			return err
-		}
-		return p.Print(all, func() *screen.Table {
-			t := screen.NewTable("DEVICE", "IN")
-			for _, d := range all.GetDevices() {
-				t.Row(d.GetName(), screen.List(d.GetAccessGroups()))
-			}
-			return t
-		})
-	}
-	return command
 }

@@ -3,6 +3,7 @@
 package screen
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"unicode"
@@ -103,3 +104,11 @@ func Clean(text string) string {
 
 // List joins names for a cell.
 func List(names []string) string { return strings.Join(names, ", ") }
+
+// Count is a number of things in words: 1 session, 2 sessions.
+func Count(n uint32, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

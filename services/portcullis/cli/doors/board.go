@@ -1,4 +1,4 @@
-package panel
+package doors
 
 import (
 	"context"
@@ -22,19 +22,19 @@ const (
 	boardAnswer = 2 * time.Second
 )
 
-// board is how far one emergency is with all doors.
-type board = emergencyv1.WatchEmergencyResponse
+// Board is how far one emergency is with all doors.
+type Board = emergencyv1.WatchEmergencyResponse
 
 var errEnough = errors.New("enough")
 
-// boards asks again and again how far what is on is, and tells of each change.
-func (p panel) boards(ctx context.Context, state func() *gatev1.PostureState, news chan<- []*board) error {
+// Watch asks again and again how far what is on is, and tells of each change.
+func (d Doors) Watch(ctx context.Context, state func() *gatev1.PostureState, news chan<- []*Board) error {
 	tick := time.NewTicker(boardEvery)
 	defer tick.Stop()
 	said := ""
 	for {
-		all := p.boardsOf(ctx, state())
-		if text := p.boardText(all); text != said {
+		all := d.boardsOf(ctx, state())
+		if text := d.Text(all); text != said {
 			said = text
 			select {
 			case news <- all:
@@ -51,25 +51,25 @@ func (p panel) boards(ctx context.Context, state func() *gatev1.PostureState, ne
 }
 
 // boardsOf are those of what is on. Whoever may not see them sees none.
-func (p panel) boardsOf(ctx context.Context, state *gatev1.PostureState) []*board {
-	var all []*board
+func (d Doors) boardsOf(ctx context.Context, state *gatev1.PostureState) []*Board {
+	var all []*Board
 	for _, e := range state.GetEmergencies() {
 		if e.GetStatus() != emergencyv1.Emergency_ONGOING || len(all) == boardsMost {
 			continue
 		}
-		if b := p.board(ctx, e.GetId()); b != nil {
+		if b := d.board(ctx, e.GetId()); b != nil {
 			all = append(all, b)
 		}
 	}
 	return all
 }
 
-func (p panel) board(ctx context.Context, id string) *board {
+func (d Doors) board(ctx context.Context, id string) *Board {
 	ctx, cancel := context.WithTimeout(ctx, boardAnswer)
 	defer cancel()
-	var now *board
-	_ = p.Client().Stream(ctx, api.Request{Path: app.Path("emergencies", id, ":watch")}, func(raw json.RawMessage) error {
-		b := new(board)
+	var now *Board
+	_ = d.Client().Stream(ctx, api.Request{Path: app.Path("emergencies", id, ":watch")}, func(raw json.RawMessage) error {
+		b := new(Board)
 		if err := api.Decode(raw, b); err != nil {
 			return err
 		}
@@ -79,15 +79,15 @@ func (p panel) board(ctx context.Context, id string) *board {
 	return now
 }
 
-// boardText is what people see of all of them.
-func (p panel) boardText(all []*board) string {
+// Text is what people see of all of them.
+func (d Doors) Text(all []*Board) string {
 	var text strings.Builder
 	for _, b := range all {
 		fmt.Fprintf(&text, "%s  %s\n", b.GetEmergency().GetId(), summed(b.GetSummary()))
 		if line := spread(b.GetSummary()); line != "" {
 			fmt.Fprintf(&text, "  %s\n", line)
 		}
-		for _, line := range p.absent(b) {
+		for _, line := range d.absent(b) {
 			fmt.Fprintf(&text, "  %s\n", line)
 		}
 	}
@@ -133,7 +133,7 @@ func spread(s *emergencyv1.ReceiptSummary) string {
 }
 
 // absent names those that have not confirmed.
-func (p panel) absent(b *board) []string {
+func (d Doors) absent(b *Board) []string {
 	var all []string
 	seen := map[string]*emergencyv1.Enforcer{}
 	for _, e := range b.GetSilentEnforcers() {
@@ -151,7 +151,7 @@ func (p panel) absent(b *board) []string {
 		case emergencyv1.Receipt_UNREACHABLE:
 			line = screen.Closed.Render("unreachable") + "  " + screen.Clean(key)
 			if at := seen[key].GetLastSeenTime(); at != nil {
-				line += ", last heard " + screen.Stamp(at, p.Zone)
+				line += ", last heard " + screen.Stamp(at, d.Zone)
 			}
 		default:
 			line = screen.Held.Render("waiting") + "      " + screen.Clean(key)

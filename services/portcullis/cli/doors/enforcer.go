@@ -1,0 +1,121 @@
+package doors
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/portcullis/cli/api"
+	"portcullis.dev/services/portcullis/cli/app"
+	"portcullis.dev/services/portcullis/cli/screen"
+)
+
+func (d Doors) enforcers() *cobra.Command {
+	list := &cobra.Command{Use: "list", Short: "list who enforces, how fresh each one's view is, and who is missing", Args: cobra.NoArgs}
+	drained := list.Flags().Bool("drained", false, "those, too, that have ended in good order")
+	list.RunE = func(command *cobra.Command, _ []string) error {
+		answer := new(emergencyv1.ListEnforcersResponse)
+		query := url.Values{}
+		if *drained {
+			query.Set("showDrained", "true")
+		}
+		if err := d.Client().Do(command.Context(), api.Request{Method: http.MethodGet, Path: "/v1/enforcers", Query: query, Out: answer}); err != nil {
+			return err
+		}
+		if d.ForPeople() {
+			for _, line := range Trouble(answer) {
+				fmt.Fprintln(d.Term.Out, line)
+			}
+		}
+		return d.Print(answer, func() *screen.Table { return d.enforcerTable(answer.GetEnforcers()) })
+	}
+	return app.Group("enforcer", "who shuts the doors", list, d.forget())
+}
+
+// forget takes one off the roster that will not be back.
+func (d Doors) forget() *cobra.Command {
+	return &cobra.Command{Use: "forget SERVICE ID", Short: "take one off the roster that is gone for good, so that nobody misses it", Args: cobra.ExactArgs(2),
+		Example: "  portcullis enforcer forget guard orders-1@tok-7",
+		RunE: func(command *cobra.Command, args []string) error {
+			if err := d.Delete(command.Context(), app.Path("enforcers", args[0], "/"+url.PathEscape(args[1])), nil); err != nil {
+				return err
+			}
+			return d.Tell(&emergencyv1.ForgetEnforcerResponse{}, "%s/%s is forgotten. If it is heard again, it is on the roster again.", args[0], args[1])
+		}}
+}
+
+// Trouble is what keeps anything new from being put on record, in sentences.
+func Trouble(of *emergencyv1.ListEnforcersResponse) []string {
+	var all []string
+	const rest = " What is on stays on; portcullis hold shuts the doors meanwhile."
+	switch of.GetJournal().GetState() {
+	case emergencyv1.JournalHealth_FULL:
+		all = append(all, screen.Closed.Render("The journal is full and takes nothing new.")+rest)
+	case emergencyv1.JournalHealth_UNREACHABLE:
+		all = append(all, screen.Closed.Render("The journal can't be reached and takes nothing new.")+rest)
+	}
+	wrong, stale, lacking := map[string]time.Duration{}, 0, uint32(0)
+	for _, e := range of.GetEnforcers() {
+		lacking += e.GetLacking()
+		if !e.GetFresh() && e.GetPresence() != emergencyv1.Enforcer_DRAINED && e.GetLacking() == 0 {
+			stale++
+		}
+		wrong[e.GetId()] = e.GetClockSkew().AsDuration()
+	}
+	if stale > 0 {
+		all = append(all, fmt.Sprintf("%d of %s don't show that they know all that is on record: portcullis enforcer list says which.", stale, screen.Count(uint32(len(of.GetEnforcers())), "enforcer")))
+	}
+	if lacking > 0 {
+		all = append(all, fmt.Sprintf("%s that the policy expects never came: portcullis enforcer list says which.", screen.Count(lacking, "enforcer")))
+	}
+	wrong["emergency-control"] = of.GetClockSkew().AsDuration()
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		if off := wrong[name]; off != 0 {
+			way := map[bool]string{true: "fast", false: "slow"}[off > 0]
+			all = append(all, screen.Closed.Render(fmt.Sprintf("The clock of %s is %s %s: no freeze and no lockdown is applied until it is right.", name, off.Abs().Round(time.Second), way))+rest)
+		}
+	}
+	return all
+}
+
+func (d Doors) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {
+	t := screen.NewTable("ENFORCER", "SERVICE", "MODE", "FRESH", "PRESENCE", "AGE", "LAST SEEN", "SESSIONS", "REVISION")
+	for _, e := range all {
+		fresh, open := screen.Painted(screen.Sure, "yes"), ""
+		if !e.GetFresh() {
+			fresh = screen.Painted(screen.Closed, "no")
+		}
+		if e.OpenSessions != nil {
+			open = fmt.Sprint(e.GetOpenSessions())
+		}
+		is := ""
+		if e.GetPresence() != emergencyv1.Enforcer_PRESENCE_UNSPECIFIED {
+			is = strings.ToLower(e.GetPresence().String())
+		}
+		if e.GetLacking() > 0 {
+			is += fmt.Sprintf(", %d never came", e.GetLacking())
+		}
+		t.Cells(screen.Plain(e.GetId()), screen.Plain(e.GetService()), screen.Plain(strings.TrimPrefix(e.GetMode().String(), "MODE_UNSPECIFIED")), fresh, screen.Plain(is), screen.Plain(ageOf(e)),
+			screen.Plain(screen.Stamp(e.GetLastSeenTime(), d.Zone)), screen.Plain(open), screen.Plain(e.GetRevision()))
+	}
+	return t
+}
+
+// ageOf is how old an enforcer's view is, of how old it may be.
+func ageOf(e *emergencyv1.Enforcer) string {
+	if e.GetBound() == nil {
+		return ""
+	}
+	age := "never"
+	if e.GetAge() != nil {
+		age = e.GetAge().AsDuration().Round(100 * time.Millisecond).String()
+	}
+	return age + " of " + e.GetBound().AsDuration().String()
+}
