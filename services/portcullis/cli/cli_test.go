@@ -85,6 +85,10 @@ func tellFake(ts *testscript.TestScript, neg bool, args []string) {
 		if got := fmt.Sprint(f.kept[args[1]]); got != args[2] {
 			ts.Fatalf("the server was given %q as %s, want %q", got, args[1], args[2])
 		}
+	case "lasts":
+		if got := f.practised.lasts(args[1]); got != args[2] {
+			ts.Fatalf("%s lasts %q, want %q", args[1], got, args[2])
+		}
 	case "saw":
 		found := strings.Contains(strings.Join(f.seen, "\n"), args[1])
 		if found == neg {

@@ -36,6 +36,7 @@ type fake struct {
 	rows        map[string]map[string]map[string]any // collection → name → fields
 	policy      *emergencyv1.Policy
 	approval    *emergencyv1.Approval
+	practised   practised
 	sessions    int
 	polls       int
 	lifetime    time.Duration // of sign-in tokens
@@ -133,6 +134,8 @@ func (f *fake) answer(r *http.Request, bearer string, body []byte) ([]byte, *no)
 		return f.emergency(r, parts, body)
 	case "sessions", "connectors", "enforcers":
 		return f.live(r, parts)
+	case "drills", "drill-schedules":
+		return f.practice(r, parts, body)
 	case "audit":
 		return f.auditHead(path)
 	case "audit:export":
