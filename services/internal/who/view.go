@@ -24,9 +24,21 @@ type View struct {
 	keys     jwk.Set
 	revoked  map[string]time.Time // sign-in → when its token could no longer be about
 	ended    map[string]time.Time // session or subject of a provider → what was signed in before is over
-	tokens   map[string]*identityv1.TokenRecord
+	tokens   map[string]program
 	users    map[string]person
 	roles    map[string][]string
+}
+
+// program is what is known of a token. What it was armed under is read once, not at every call.
+type program struct {
+	*identityv1.TokenRecord
+	armed   emergency.Admission
+	unarmed error // why that can't be read
+}
+
+func programOf(r *identityv1.TokenRecord) program {
+	_, err := emergency.ParseRevision(r.GetToken().GetArmedRevision())
+	return program{TokenRecord: r, armed: Armed(r.GetToken()), unarmed: err}
 }
 
 type person struct {
@@ -46,14 +58,14 @@ func (v *View) Verify(bearer string, now time.Time) (Caller, error) {
 
 func (v *View) program(id, bearer string) (Caller, error) {
 	record := v.tokens[id]
-	if record == nil || record.GetDeleted() || record.GetToken().GetDisabled() || !hashes(bearer, record.GetHash()) {
+	if record.TokenRecord == nil || record.GetDeleted() || record.GetToken().GetDisabled() || !hashes(bearer, record.GetHash()) {
 		return Caller{}, fault.New(fault.Unauthenticated, "This token is not known or no longer valid. Ask an administrator for a new one")
 	}
-	if _, err := emergency.ParseRevision(record.GetToken().GetArmedRevision()); err != nil {
-		return Caller{}, fmt.Errorf("reading token %s: %w", id, err)
+	if record.unarmed != nil {
+		return Caller{}, fmt.Errorf("reading token %s: %w", id, record.unarmed)
 	}
 	return Caller{Token: id, TokenName: record.GetToken().GetName(), Owner: record.GetToken().GetCreatedBy(), Channel: channelOf(record.GetToken().GetChannel()),
-		Admission: Armed(record.GetToken())}, nil
+		Admission: record.armed}, nil
 }
 
 // Armed is what a token was armed under last.
@@ -123,10 +135,7 @@ func (v *View) Holds(c Caller, permission string) bool {
 // PermissionsOf are the caller's permissions now, sorted.
 func (v *View) PermissionsOf(c Caller) []string {
 	if c.Token != "" {
-		if r := v.tokens[c.Token]; r != nil {
-			return r.GetToken().GetPermissions()
-		}
-		return nil
+		return v.tokens[c.Token].GetToken().GetPermissions()
 	}
 	var all []string
 	for _, role := range v.users[c.User].roles {
@@ -167,7 +176,7 @@ type Builder struct {
 	keys     map[string]ed25519.PublicKey
 	revoked  map[string]time.Time
 	ended    map[string]time.Time
-	tokens   map[string]*identityv1.TokenRecord
+	tokens   map[string]program
 	users    map[string]person
 	roles    map[string][]string
 	imports  map[string]bool
@@ -177,7 +186,7 @@ type Builder struct {
 
 // NewBuilder answers an empty builder, which also tells the emergency builder who the users are.
 func NewBuilder(b *emergency.Builder) *Builder {
-	return &Builder{verified: &verified{claims: map[string]*claims{}}, keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, ended: map[string]time.Time{}, tokens: map[string]*identityv1.TokenRecord{},
+	return &Builder{verified: &verified{claims: map[string]*claims{}}, keys: map[string]ed25519.PublicKey{}, revoked: map[string]time.Time{}, ended: map[string]time.Time{}, tokens: map[string]program{},
 		users: map[string]person{}, roles: map[string][]string{}, imports: map[string]bool{},
 		staged: map[string]map[string]*identityv1.UserRecord{}, snapshot: b}
 }
@@ -214,7 +223,7 @@ func (b *Builder) put(kind, name string, data []byte) error {
 		if err := proto.Unmarshal(data, r); err != nil {
 			return err
 		}
-		b.tokens[name] = r
+		b.tokens[name] = programOf(r)
 	case "revocation":
 		r := new(identityv1.RevocationRecord)
 		if err := proto.Unmarshal(data, r); err != nil {

@@ -144,7 +144,12 @@ func TestAProgramsTokenIsKnownByItsHashAlone(t *testing.T) {
 	if _, err := d.view().Verify(token+"x", noon); err == nil {
 		t.Fatal("another secret was taken")
 	}
-	record.Deleted = true
+	record.Token.ArmedRevision = "tomorrow"
+	d.put("identity.token."+id, record)
+	if _, err := d.view().Verify(token, noon); err == nil {
+		t.Fatal("a token of which nobody can tell under what it was armed was taken")
+	}
+	record.Deleted, record.Token.ArmedRevision = true, "7-9"
 	d.put("identity.token."+id, record)
 	if _, err := d.view().Verify(token, noon); err == nil {
 		t.Fatal("a deleted token was taken")
