@@ -8,6 +8,7 @@ import (
 
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/measure"
 )
 
 const receiptsAtMost = 1000
@@ -42,8 +43,8 @@ func receiptsOf(all []*emergencyv1.Receipt) *auditv1.ReportReceipts {
 			r.Waiting++
 		}
 	}
-	times := timesOf(all)
-	r.Measured, r.MedianMs, r.P95Ms, r.SlowestMs = uint32(len(times)), share(times, 50), share(times, 95), share(times, 100)
+	times := measure.TimesOf(all)
+	r.Measured, r.MedianMs, r.P95Ms, r.SlowestMs = uint32(len(times)), times.Within(50), times.Within(95), times.Within(100)
 	for _, one := range all {
 		if r.SlowestMs != nil && one.HeldMs != nil && one.GetHeldMs() == r.GetSlowestMs() {
 			r.Slowest = one.GetService() + "/" + one.GetEnforcer()
@@ -57,8 +58,8 @@ func receiptsOf(all []*emergencyv1.Receipt) *auditv1.ReportReceipts {
 }
 
 func serviceOf(name string, all []*emergencyv1.Receipt) *auditv1.ReportService {
-	times := timesOf(all)
-	s := &auditv1.ReportService{Service: name, Enforcers: uint32(len(all)), MedianMs: share(times, 50), SlowestMs: share(times, 100)}
+	times := measure.TimesOf(all)
+	s := &auditv1.ReportService{Service: name, Enforcers: uint32(len(all)), MedianMs: times.Within(50), SlowestMs: times.Within(100)}
 	for _, one := range all {
 		if one.GetState() == emergencyv1.Receipt_CONFIRMED {
 			s.Confirmed++
@@ -88,24 +89,4 @@ func held(r *emergencyv1.Receipt) int64 {
 		return -1
 	}
 	return int64(r.GetHeldMs())
-}
-
-// timesOf are the times that were measured, the shortest first.
-func timesOf(all []*emergencyv1.Receipt) []uint32 {
-	var times []uint32
-	for _, r := range all {
-		if r.HeldMs != nil && !r.GetBeganAfter() { // who came later is no slow one
-			times = append(times, r.GetHeldMs())
-		}
-	}
-	slices.Sort(times)
-	return times
-}
-
-// share is the time that so many of a hundred took at most; nil of none.
-func share(times []uint32, percent int) *uint32 {
-	if len(times) == 0 {
-		return nil
-	}
-	return &times[max(0, (len(times)*percent+99)/100-1)]
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/measure"
 )
 
 // rows is how many enforcers a result names.
@@ -79,7 +80,6 @@ func (t *tally) said(drill, enforcer string) (refuse uint64, end uint32, ok bool
 // result is what receipts and beats show of a drill, the rows to look at first.
 func (t *tally) result(d *emergencyv1.Drill, receipts []*emergencyv1.Receipt) *emergencyv1.DrillResult {
 	r := new(emergencyv1.DrillResult)
-	var times []uint32
 	for _, receipt := range receipts {
 		row := t.row(d.GetId(), receipt)
 		r.Receipts = append(r.Receipts, row)
@@ -95,13 +95,10 @@ func (t *tally) result(d *emergencyv1.Drill, receipts []*emergencyv1.Receipt) *e
 		default:
 			r.Unreachable++
 		}
-		if row.HeldMs != nil {
-			times = append(times, row.GetHeldMs())
-		}
 	}
 	slices.SortFunc(r.Receipts, byInterest)
-	if slices.Sort(times); len(times) > 0 {
-		r.MedianMs, r.SlowestMs = new(times[(len(times)-1)/2]), new(times[len(times)-1])
+	times := measure.TimesOf(receipts)
+	if r.MedianMs, r.SlowestMs = times.Within(50), times.Within(100); r.SlowestMs != nil {
 		at := slices.IndexFunc(r.Receipts, func(row *emergencyv1.DrillReceipt) bool {
 			return row.HeldMs != nil && row.GetHeldMs() == r.GetSlowestMs()
 		})

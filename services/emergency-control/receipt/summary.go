@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/emergency-control/measure"
 )
 
 // bounds are those of the buckets, in milliseconds.
@@ -13,7 +14,6 @@ func bounds() []uint32 { return []uint32{10, 25, 50, 100, 250, 500, 1000, 2500, 
 // Summary is receipts in a few figures.
 func Summary(all []*emergencyv1.Receipt) *emergencyv1.ReceiptSummary {
 	s := &emergencyv1.ReceiptSummary{}
-	var times []uint32
 	for _, r := range all {
 		switch r.GetState() {
 		case emergencyv1.Receipt_CONFIRMED:
@@ -25,21 +25,15 @@ func Summary(all []*emergencyv1.Receipt) *emergencyv1.ReceiptSummary {
 		case emergencyv1.Receipt_MISSING:
 			s.Missing += r.GetLacking()
 		}
-		if r.HeldMs != nil && !r.GetBeganAfter() {
-			times = append(times, r.GetHeldMs())
-		}
 	}
+	times := measure.TimesOf(all)
 	if s.Timed = uint32(len(times)); s.Timed == 0 {
 		return s
 	}
-	slices.Sort(times)
-	s.P50Ms, s.P90Ms, s.P99Ms, s.MaxMs = new(at(times, 50)), new(at(times, 90)), new(at(times, 99)), new(times[len(times)-1])
+	s.P50Ms, s.P90Ms, s.P99Ms, s.MaxMs = times.Within(50), times.Within(90), times.Within(99), times.Within(100)
 	s.Buckets = buckets(times)
 	return s
 }
-
-// at is the time that so many percent are no slower than.
-func at(times []uint32, percent int) uint32 { return times[(len(times)*percent+99)/100-1] }
 
 func buckets(times []uint32) []*emergencyv1.TimeBucket {
 	var all []*emergencyv1.TimeBucket
