@@ -53,6 +53,8 @@ const (
 	macSize     = 16
 	// marked is how many of the administrators are in a digest one by one; beyond them their number is.
 	marked = 10
+	// fewNames is how many silent connectors a refusal names.
+	fewNames = 5
 )
 
 // Seen is what a preview has counted, and when.
@@ -60,10 +62,12 @@ type Seen struct {
 	request [requestSize]byte
 	time    time.Time
 	counts  [kinds]uint32
-	// unasked are what could not be counted, or not all of it.
-	sessionsUnasked, peopleUnasked bool
-	remain                         uint32
-	marks                          [][nameSize]byte
+	// unasked are what could not be counted; atLeast says that sessions may be more, for connectors were silent.
+	sessionsUnasked, peopleUnasked, atLeast bool
+	// silent are those connectors. A digest doesn't carry them.
+	silent []string
+	remain uint32
+	marks  [][nameSize]byte
 }
 
 // Of is what a preview of the request with this hash has counted.
@@ -71,9 +75,11 @@ func Of(p *emergencyv1.PreviewResponse, request []byte) Seen {
 	s := Seen{
 		time:            p.GetTime().AsTime(),
 		counts:          [kinds]uint32{p.GetSessions(), p.GetDevices(), p.GetAccessGroups(), p.GetSignIns(), p.GetTokens()},
-		sessionsUnasked: slices.Contains(p.GetUnreachableServices(), "session-broker") || len(p.GetUnreachableConnectors()) > 0,
+		sessionsUnasked: slices.Contains(p.GetUnreachableServices(), "session-broker"),
 		peopleUnasked:   slices.Contains(p.GetUnreachableServices(), "identity"),
 		remain:          uint32(len(p.GetAdministrators())),
+		silent:          p.GetUnreachableConnectors(),
+		atLeast:         len(p.GetUnreachableConnectors()) > 0,
 	}
 	copy(s.request[:], request)
 	for _, name := range p.GetAdministrators() {
@@ -126,6 +132,9 @@ func flags(s Seen) (f byte) {
 	if s.peopleUnasked {
 		f |= 2
 	}
+	if s.atLeast {
+		f |= 4
+	}
 	return f
 }
 
@@ -145,7 +154,7 @@ func (k Sealer) Open(digest string) (Seen, error) {
 }
 
 func read(body []byte) (Seen, error) {
-	s := Seen{sessionsUnasked: body[1]&1 != 0, peopleUnasked: body[1]&2 != 0}
+	s := Seen{sessionsUnasked: body[1]&1 != 0, peopleUnasked: body[1]&2 != 0, atLeast: body[1]&4 != 0}
 	rest := body[2:]
 	rest = rest[copy(s.request[:], rest):]
 	s.time = time.Unix(int64(binary.BigEndian.Uint32(rest)), 0)
@@ -200,23 +209,29 @@ type Drift struct {
 	Gone  bool
 	// NotCompared are those that could not be counted, then or now.
 	NotCompared []string
-	was, is     uint32 // administrators
+	was, is     uint32   // administrators
+	silent      []string // connectors, now
 }
 
 // Past reports whether it is more than may be.
 func (d Drift) Past() bool { return d.Other || d.Old || d.Gone || len(d.Moved) > 0 }
 
-// Since compares what was seen with what is. What one of the two could not count is not compared.
+// Since compares what was seen with what is. What one of the two could not count is not compared. Where connectors were silent then,
+// more sessions are no news; where they are now, too few are, for nobody can tell whether the others are still open.
 func (is Seen) Since(was Seen, b Bound) Drift {
-	d := Drift{Other: was.request != is.request, Old: is.time.Sub(was.time) > ValidFor, was: was.remain, is: is.remain}
+	d := Drift{Other: was.request != is.request, Old: is.time.Sub(was.time) > ValidFor, was: was.remain, is: is.remain, silent: is.silent}
 	for i := range kinds {
 		unasked := i == sessions && (was.sessionsUnasked || is.sessionsUnasked) || i == signIns && (was.peopleUnasked || is.peopleUnasked)
+		partly := i == sessions && (was.atLeast || is.atLeast)
+		more := was.atLeast && i == sessions && is.counts[i] > was.counts[i]
 		switch {
 		case unasked && was.counts[i]+is.counts[i] == 0 && i == signIns: // who is signed out was not the question
 		case unasked:
 			d.NotCompared = append(d.NotCompared, names[i])
-		case !b.allows(was.counts[i], is.counts[i]):
+		case !more && !b.allows(was.counts[i], is.counts[i]):
 			d.Moved = append(d.Moved, Moved{names[i], was.counts[i], is.counts[i]})
+		case partly:
+			d.NotCompared = append(d.NotCompared, names[i])
 		}
 	}
 	if was.peopleUnasked || is.peopleUnasked {
@@ -241,7 +256,13 @@ func (d Drift) Refusal() error {
 	var changes []string
 	e := fault.New(fault.PreviewDrifted, "").With("cause", "DRIFTED")
 	for _, m := range d.Moved {
-		changes = append(changes, fmt.Sprintf("%s were %d and are %d", m.Name, m.Was, m.Is))
+		change := fmt.Sprintf("%s were %d and are %d", m.Name, m.Was, m.Is)
+		if m.Name == names[sessions] && len(d.silent) > 0 {
+			few := strings.Join(d.silent[:min(len(d.silent), fewNames)], ", ")
+			change = fmt.Sprintf("%s were %d and %d can be counted (not at %s: unreachable)", m.Name, m.Was, m.Is, few)
+			e = e.With("unreachableConnectors", few)
+		}
+		changes = append(changes, change)
 		e = e.With(m.Name+"Was", fmt.Sprint(m.Was)).With(m.Name+"Is", fmt.Sprint(m.Is))
 	}
 	if d.Gone {

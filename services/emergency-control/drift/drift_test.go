@@ -145,13 +145,11 @@ func TestWhatCouldNotBeCountedIsNotComparedAndIsNamed(t *testing.T) {
 	k := sealer(t)
 	unasked := preview(0, nil, func(p *emergencyv1.PreviewResponse) { p.UnreachableServices = []string{"session-broker", "identity"} })
 	whole := preview(900, people(2), func(p *emergencyv1.PreviewResponse) { p.SignIns = 30 })
-	part := preview(20, people(2), func(p *emergencyv1.PreviewResponse) { p.SignIns, p.UnreachableConnectors = 30, []string{"bastion-2"} })
 	for name, c := range map[string]struct {
 		was, is *emergencyv1.PreviewResponse
 		want    []string
 	}{
 		"neither now": {whole, unasked, []string{"sessions", "signIns", "administrators"}}, "neither then": {unasked, whole, []string{"sessions", "signIns", "administrators"}},
-		"one connector is silent now": {whole, part, []string{"sessions"}},
 	} {
 		was, err := k.Open(k.Digest(drift.Of(c.was, nil)))
 		if err != nil {
@@ -160,6 +158,44 @@ func TestWhatCouldNotBeCountedIsNotComparedAndIsNamed(t *testing.T) {
 		d := drift.Of(c.is, nil).Since(was, drift.BoundOf(nil))
 		if diff := cmp.Diff(c.want, d.NotCompared); d.Past() || diff != "" {
 			t.Errorf("%s: past the bound %t, %s", name, d.Past(), diff)
+		}
+	}
+}
+
+func TestASilentConnectorIsNeitherDriftNorAnExcuseForIt(t *testing.T) {
+	k, sessions := sealer(t), []string{"sessions"}
+	at := func(sessions uint32, silent ...string) *emergencyv1.PreviewResponse {
+		return preview(sessions, people(2), func(p *emergencyv1.PreviewResponse) { p.UnreachableConnectors = silent })
+	}
+	for name, c := range map[string]struct {
+		was, is *emergencyv1.PreviewResponse
+		want    []string // not compared
+		past    bool
+	}{
+		"it came back with its sessions":           {was: at(20, "bastion-2"), is: at(900), want: sessions},
+		"it came back and others are gone":         {was: at(20, "bastion-2"), is: at(2), past: true},
+		"it came back and has none":                {was: at(20, "bastion-2"), is: at(20), want: sessions},
+		"it fell silent and had many":              {was: at(900), is: at(20, "bastion-2"), past: true},
+		"it fell silent and had few":               {was: at(900), is: at(890, "bastion-2"), want: sessions},
+		"it fell silent and others have more":      {was: at(20), is: at(900, "bastion-2"), past: true},
+		"it was silent and is, others are as many": {was: at(20, "bastion-2"), is: at(20, "bastion-2"), want: sessions},
+		"it was silent and is, others are fewer":   {was: at(20, "bastion-2"), is: at(2, "bastion-2"), past: true},
+		"another is silent, which had many":        {was: at(900, "bastion-2"), is: at(20, "bastion-1"), past: true},
+	} {
+		was, err := k.Open(k.Digest(drift.Of(c.was, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := drift.Of(c.is, nil).Since(was, drift.BoundOf(nil))
+		if diff := cmp.Diff(c.want, d.NotCompared); d.Past() != c.past || diff != "" {
+			t.Errorf("%s: past the bound %t, want %t, %s", name, d.Past(), c.past, diff)
+		}
+		details := map[string]string{"cause": "DRIFTED", "sessionsWas": fmt.Sprint(c.was.GetSessions()), "sessionsIs": fmt.Sprint(c.is.GetSessions())}
+		if silent := c.is.GetUnreachableConnectors(); silent != nil {
+			details["unreachableConnectors"] = silent[0]
+		}
+		if e := fault.From(d.Refusal()); c.past && cmp.Diff(details, e.Details) != "" {
+			t.Errorf("%s: %s", name, cmp.Diff(details, e.Details))
 		}
 	}
 }
