@@ -21,6 +21,7 @@ type verifying struct {
 	torn     int
 	streams  []audit.StreamHead // that were held to checkpoints, and found as they were
 	skipped  string             // why they were not
+	unseen   []string           // streams of which no checkpoint says how far they were
 	anchored bool               // must it be
 }
 
@@ -123,6 +124,9 @@ func (v *verifying) draw() *screen.Table {
 	if v.skipped != "" && v.hasStreams() {
 		t.Pair("not seen", v.skipped)
 	}
+	if len(v.unseen) > 0 {
+		t.Pair("not seen", screen.List(v.unseen)+": no checkpoint that was given says how far it was, so whether entries were changed or removed there is not known")
+	}
 	return t
 }
 
@@ -149,6 +153,12 @@ func (v *verifying) facts(flaw *audit.Flaw) *structpb.Struct {
 	}
 	if streams != nil {
 		all["streams"] = streams
+	}
+	if unseen := []any{}; len(v.unseen) > 0 {
+		for _, stream := range v.unseen {
+			unseen = append(unseen, stream)
+		}
+		all["streamsNotSeen"] = unseen
 	}
 	if flaw != nil {
 		all["flaw"] = map[string]any{"kind": flaw.Kind, "first": flaw.First, "last": flaw.Last, "text": flaw.Error()}

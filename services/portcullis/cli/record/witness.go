@@ -60,7 +60,8 @@ func (v *verifier) hasStreams() bool {
 
 const asked = 200 // sequences at once
 
-// holdStreams has the server read the streams anew, and holds them to what was witnessed of them.
+// holdStreams has the server read the streams anew, and holds them to what was witnessed of them. One that no checkpoint names is
+// held to nothing.
 func (v *verifying) holdStreams(ctx context.Context) error {
 	sequences := map[string][]uint64{}
 	for _, c := range v.kept {
@@ -71,6 +72,7 @@ func (v *verifying) holdStreams(ctx context.Context) error {
 	for _, stream := range []string{"IDENTITY", "DIRECTORY"} {
 		wanted := slices.Compact(slices.Sorted(slices.Values(sequences[stream])))
 		if len(wanted) == 0 {
+			v.unseen = append(v.unseen, stream)
 			continue
 		}
 		now, last := map[uint64][]byte{}, uint64(0)
