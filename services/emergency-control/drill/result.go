@@ -19,8 +19,12 @@ type tally struct {
 	order []string
 }
 
-// kept is of how many drills what was heard is kept.
-const kept = 16
+const (
+	// kept is of how many drills what was heard is kept.
+	kept = 16
+	// most is of how many enforcers, and lives of how many lives of each: they name them themselves.
+	most, lives = 20_000, 64
+)
 
 // hear folds a beat. Counts only ever grow: what a silent one said last stands.
 func (t *tally) hear(beat *emergencyv1.Beat) {
@@ -30,21 +34,22 @@ func (t *tally) hear(beat *emergencyv1.Beat) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range beat.GetDrills() {
-		lives := t.of(p.GetDrill(), beat.GetService()+"/"+beat.GetEnforcer())
-		if lives == nil {
+		of := t.of(p.GetDrill(), beat.GetService()+"/"+beat.GetEnforcer())
+		was, known := of[beat.GetBootId()]
+		if of == nil || !known && len(of) >= lives {
 			continue
 		}
-		was := lives[beat.GetBootId()]
-		lives[beat.GetBootId()] = &emergencyv1.DrillProgress{
+		of[beat.GetBootId()] = &emergencyv1.DrillProgress{
 			WouldRefuse: max(was.GetWouldRefuse(), p.GetWouldRefuse()), WouldEnd: max(was.GetWouldEnd(), p.GetWouldEnd()),
 		}
 	}
 }
 
-// of answers what one enforcer has said of one drill that is known here, nil of any other. The lock is held.
+// of answers what one enforcer has said of one drill that is known here, nil of any other, and where there are too many. The lock is
+// held.
 func (t *tally) of(drill, enforcer string) map[string]*emergencyv1.DrillProgress {
 	of := t.told[drill]
-	if of == nil {
+	if of == nil || of[enforcer] == nil && len(of) >= most {
 		return nil
 	}
 	if of[enforcer] == nil {
@@ -92,6 +97,8 @@ func (t *tally) result(d *emergencyv1.Drill, receipts []*emergencyv1.Receipt) *e
 			}
 		case emergencyv1.Receipt_WAITING:
 			r.Waiting++
+		case emergencyv1.Receipt_MISSING: // who never came has not confirmed, each of them
+			r.Unreachable += max(1, receipt.GetLacking())
 		default:
 			r.Unreachable++
 		}

@@ -48,12 +48,29 @@ func (f *Fold) Of(e *emergencyv1.Emergency, lacking []*emergencyv1.Enforcer, now
 	return all
 }
 
-// absent are those on the roster that this process has not heard, where it matters to an emergency.
+// absent are those on the roster that are missing, where it matters to an emergency: of one that is over, those that were missing
+// before it was.
 func (f *Fold) absent(e *emergencyv1.Emergency, now time.Time) []*emergencyv1.RosterRecord {
-	if f.Roster == nil || !current(e, now) {
+	if f.Roster == nil {
 		return nil
 	}
-	return f.Roster.All(emergencyv1.Enforcer_MISSING)
+	all := f.Roster.All(emergencyv1.Enforcer_MISSING)
+	if current(e, now) {
+		return all
+	}
+	over := overAt(e)
+	return slices.DeleteFunc(all, func(m *emergencyv1.RosterRecord) bool { return !m.GetSinceTime().AsTime().Before(over) })
+}
+
+// overAt is when an emergency was over, by itself or as it was cancelled.
+func overAt(e *emergencyv1.Emergency) time.Time {
+	switch {
+	case e.GetCancelTime() != nil:
+		return e.GetCancelTime().AsTime()
+	case window(e):
+		return e.GetEndTime().AsTime()
+	}
+	return e.GetCreateTime().AsTime().Add(time.Hour)
 }
 
 // current reports whether who is missing now is missing for an emergency.
@@ -114,13 +131,7 @@ func (t *timing) endedBy(key string) uint32 {
 // List is who enforces: those that were heard, those that the roster misses, and, where it is asked for, those that have ended in
 // good order.
 func (f *Fold) List(now time.Time, drained bool) []*emergencyv1.Enforcer {
-	f.mu.Lock()
-	for key, e := range f.enforcers {
-		if now.Sub(e.seen) > gone && e.beat.GetOpenSessions() == 0 {
-			f.drop(key) // what one held that never came back stays unreachable
-		}
-	}
-	f.mu.Unlock()
+	f.prune(now)
 	return f.those(now, drained, func(e *enforcer) bool { return now.Sub(e.seen) <= gone && (drained || !e.left) },
 		emergencyv1.Enforcer_JOINED, emergencyv1.Enforcer_MISSING, emergencyv1.Enforcer_DRAINED)
 }
@@ -149,7 +160,7 @@ func (f *Fold) those(now time.Time, drained bool, holds func(*enforcer) bool, pr
 	}
 	for key, e := range f.enforcers {
 		if holds(e) {
-			all = append(all, e.shown(now, known[key]))
+			all = append(all, e.shown(now, known[key], f.listened(now)))
 		}
 	}
 	slices.SortFunc(all, func(a, b *emergencyv1.Enforcer) int {
@@ -166,7 +177,7 @@ func unheard(m *emergencyv1.RosterRecord) *emergencyv1.Enforcer {
 	}
 }
 
-func (e *enforcer) shown(now time.Time, m *emergencyv1.RosterRecord) *emergencyv1.Enforcer {
+func (e *enforcer) shown(now time.Time, m *emergencyv1.RosterRecord, listened bool) *emergencyv1.Enforcer {
 	shown := &emergencyv1.Enforcer{
 		Id: e.beat.GetEnforcer(), Service: e.beat.GetService(), Mode: e.beat.GetMode(), Revision: e.revision.String(),
 		Fresh: e.reachable(now) && !measure.IsOld(e.beat, e.seen, now), BootId: e.beat.GetBootId(), OpenSessions: e.beat.OpenSessions, Bound: e.beat.GetBound(),
@@ -175,7 +186,7 @@ func (e *enforcer) shown(now time.Time, m *emergencyv1.RosterRecord) *emergencyv
 	switch {
 	case e.left:
 		shown.Presence = emergencyv1.Enforcer_DRAINED
-	case !e.reachable(now):
+	case !e.reachable(now) && listened:
 		shown.Presence = emergencyv1.Enforcer_MISSING
 	}
 	if age, known := measure.AgeOf(e.beat, e.seen, now); known {

@@ -30,6 +30,8 @@ const (
 	// retired is how long what an earlier life of an enforcer said may still be under way, and lives of how many are known.
 	retired = 5 * time.Second
 	lives   = 8
+	// countedLives is how many lives of an enforcer have what they ended of one emergency counted: it names them itself.
+	countedLives = 64
 	// Connector is the service of those who hold sessions, and Broker of those who speak for them.
 	Connector = "connector"
 	Broker    = "session-broker"
@@ -62,6 +64,8 @@ type Fold struct {
 	order     []string
 	holdings  int
 	heardOne  chan struct{} // closed and replaced at each beat
+	lastHeard time.Time     // anybody
+	from      time.Time     // since when somebody was heard without a pause
 	newest    emergency.Revision
 	newestAt  time.Time
 }
@@ -88,6 +92,8 @@ type timing struct {
 	revision emergency.Revision
 	begun    emergency.Revision // of the entry of its start; zero while there is none
 	created  time.Time          // by the clock of who wrote it
+	start    time.Time          // of a window, and its end, by what was written last; zero of what has none
+	until    time.Time
 	durable  time.Time          // zero if it was written before anybody could see it who has told us
 	known    bool               // this process has seen an entry of it since it follows, or has waited for it
 	live     bool               // this process has seen its first entry written
@@ -126,10 +132,13 @@ func (f *Fold) know(e *emergencyv1.Emergency, written bool) {
 	t := f.times[e.GetId()]
 	if t == nil || !t.known {
 		t = f.begin(e, t, written)
-		f.remember(e.GetId(), t)
+		defer func() { f.remember(e.GetId(), t) }()
 	}
 	if e.GetStarted() && t.begun.IsZero() {
 		t.begun = latest(e)
+	}
+	if t.start, t.until = (time.Time{}), (time.Time{}); window(e) && e.GetCancelTime() == nil {
+		t.start, t.until = e.GetStartTime().AsTime(), e.GetEndTime().AsTime()
 	}
 	if now := latest(e); f.newest.Less(now) {
 		f.newest, f.newestAt = now, f.now()
@@ -145,12 +154,21 @@ func (f *Fold) remember(id string, t *timing) {
 	f.let()
 }
 
-// let lets go of the oldest times where there are too many. The lock is held.
+// let lets go of the oldest times where there are too many: of what is over first, and never of what is still to start. The lock is
+// held.
 func (f *Fold) let() {
 	for len(f.order) > remembered || len(f.order) > 1 && f.holdings > holdings {
-		f.holdings -= len(f.times[f.order[0]].held)
-		delete(f.times, f.order[0])
-		f.order = f.order[1:]
+		now, old := f.now(), f.order[:len(f.order)-1]
+		i := slices.IndexFunc(old, func(id string) bool { return !now.Before(f.times[id].until) })
+		if i < 0 {
+			i = slices.IndexFunc(old, func(id string) bool { return !now.Before(f.times[id].start) })
+		}
+		if i < 0 {
+			return
+		}
+		f.holdings -= len(f.times[f.order[i]].held)
+		delete(f.times, f.order[i])
+		f.order = slices.Delete(f.order, i, i+1)
 	}
 }
 
@@ -196,16 +214,27 @@ func (f *Fold) holds(t *timing, key string, e *enforcer, at time.Time, after boo
 
 // end notes how many sessions one life of an enforcer has ended so far.
 func (t *timing) end(key, life string, n uint32, at time.Time) {
-	if n <= t.ended[key][life] {
+	if !t.counts(key, life, n) {
 		return
+	}
+	t.changed = true
+	if at.After(t.lastEnd) {
+		t.lastEnd = at
+	}
+}
+
+// counts takes what a life has ended, and reports whether that is new. Of very many lives the later ones are not counted: too
+// little is said rather than too much.
+func (t *timing) counts(key, life string, n uint32) bool {
+	before, known := t.ended[key][life]
+	if n <= before || !known && len(t.ended[key]) >= countedLives {
+		return false
 	}
 	if t.ended[key] == nil {
 		t.ended[key] = map[string]uint32{}
 	}
-	t.ended[key][life], t.changed = n, true
-	if at.After(t.lastEnd) {
-		t.lastEnd = at
-	}
+	t.ended[key][life] = n
+	return true
 }
 
 // Take folds one beat, or many in one.
@@ -233,6 +262,10 @@ func (f *Fold) take(beat *emergencyv1.Beat) bool {
 	if !ok {
 		return false
 	}
+	if now.Sub(f.lastHeard) > Silence {
+		f.from = now
+	}
+	f.lastHeard = now
 	if f.late(key, before, beat, revision, now) {
 		f.ends(key, beat, now) // what a life has ended stays true
 		return false
@@ -355,6 +388,23 @@ func (f *Fold) drop(key string) {
 	delete(f.enforcers, key)
 	for _, kind := range f.kinds {
 		delete(kind, key)
+	}
+}
+
+// listened reports whether this process has heard others for as long as it takes until one is missed: after an outage of its own it
+// hears one first.
+func (f *Fold) listened(now time.Time) bool {
+	return now.Sub(f.from) > Silence && now.Sub(f.lastHeard) <= Silence
+}
+
+// prune lets go of those that were not heard for long. What one held that never came back stays unreachable.
+func (f *Fold) prune(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, e := range f.enforcers {
+		if now.Sub(e.seen) > gone && e.beat.GetOpenSessions() == 0 {
+			f.drop(key)
+		}
 	}
 }
 

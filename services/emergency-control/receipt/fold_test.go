@@ -1,8 +1,13 @@
 package receipt
 
 import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -73,5 +78,119 @@ func TestOfAWindowThatWasThereBeforeNoTimeIsMadeUp(t *testing.T) {
 		if r.HeldMs != nil || r.GetState() != emergencyv1.Receipt_CONFIRMED {
 			t.Errorf("it was heard of when it was hours old, and its receipt reads %v", r)
 		}
+	}
+}
+
+func TestAfterAnOutageOfItsOwnNobodyIsMissingBeforeTheyHadTheTimeToBeHeard(t *testing.T) {
+	c := &clock{}
+	f := New(c.now)
+	says := func(names ...string) {
+		for _, name := range names {
+			f.Take(&emergencyv1.Beat{Service: "access-gate", Enforcer: name, Revision: "7-1"})
+		}
+	}
+	missing := func() (names []string) {
+		for _, e := range f.List(c.now(), false) {
+			if e.GetPresence() == emergencyv1.Enforcer_MISSING {
+				names = append(names, e.GetId())
+			}
+		}
+		return names
+	}
+	says("g1", "g2")
+	c.advance(time.Minute)
+	says("g2")
+	if got := missing(); got != nil {
+		t.Errorf("one was heard, and missing are %v", got)
+	}
+	for range 4 {
+		c.advance(time.Second)
+		says("g2")
+	}
+	if got := missing(); !slices.Equal(got, []string{"g1"}) {
+		t.Errorf("missing are %v", got)
+	}
+}
+
+func TestWhoWasNotHeardForADayIsLetGoOfThoughNobodyLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := New(time.Now)
+		ctx, stop := context.WithCancel(t.Context())
+		f.Take(&emergencyv1.Beat{Service: "guard", Enforcer: "g1", Revision: "7-1"})
+		f.Take(&emergencyv1.Beat{Service: Connector, Enforcer: "c1", Revision: "7-1", OpenSessions: new(uint32(2))})
+		time.Sleep(gone)
+		go func() { _ = f.Keep(ctx, nil) }()
+		time.Sleep(2 * pruneEvery)
+		f.mu.Lock()
+		if len(f.enforcers) != 1 || f.enforcers["connector/c1"] == nil {
+			t.Errorf("%v are known", slices.Collect(maps.Keys(f.enforcers)))
+		}
+		f.mu.Unlock()
+		stop()
+	})
+}
+
+func TestAnEnforcerThatMakesUpLivesIsCountedForAFew(t *testing.T) {
+	f := New(time.Now)
+	e := &emergencyv1.Emergency{Id: "T-0002", Kind: emergencyv1.Emergency_TERMINATION, CutoffRevision: "7-2", Revision: "7-2", CreateTime: timestamppb.Now()}
+	f.Durable(e)
+	kept := &emergencyv1.KeptReceipt{Enforcer: "connector/c1", Ended: map[string]uint32{}}
+	for i := range 2 * countedLives {
+		f.Take(&emergencyv1.Beat{Service: Connector, Enforcer: "c1", BootId: fmt.Sprint("life-", i), Revision: "7-2", OpenSessions: new(uint32(0)),
+			Cuts: []*emergencyv1.CutProgress{{Emergency: "T-0002", Ended: 2}}})
+		kept.Ended[fmt.Sprint("another-", i)] = 2
+	}
+	f.Kept(&emergencyv1.ReceiptsRecord{Emergency: "T-0002", Revision: "7-2", Receipts: []*emergencyv1.KeptReceipt{kept}})
+	if f.Progress(e, time.Now()); len(f.times["T-0002"].ended["connector/c1"]) != countedLives || e.GetEnded() != 2*countedLives {
+		t.Errorf("%d lives are kept, %d sessions counted", len(f.times["T-0002"].ended["connector/c1"]), e.GetEnded())
+	}
+}
+
+func TestWhatIsStillToStartIsNeverPushedOut(t *testing.T) {
+	c := &clock{}
+	f := New(c.now)
+	window := func(n int) *emergencyv1.Emergency {
+		r := fmt.Sprint("7-", n)
+		return &emergencyv1.Emergency{Id: fmt.Sprint("L-", n), Kind: emergencyv1.Emergency_LOCKDOWN, Revision: r, CutoffRevision: r, CreateTime: timestamppb.New(c.now()),
+			StartTime: timestamppb.New(c.now().Add(time.Hour)), EndTime: timestamppb.New(c.now().Add(2 * time.Hour))}
+	}
+	f.Await(window(2))
+	f.Durable(window(3))
+	cancelled := window(3)
+	cancelled.CancelTime, cancelled.Revision = timestamppb.New(c.now()), "7-4"
+	f.Durable(cancelled)
+	for i := range 2 * remembered {
+		f.Kept(&emergencyv1.ReceiptsRecord{Emergency: fmt.Sprint("T-", i), Revision: "7-1"})
+	}
+	if f.times["L-2"] == nil || f.times["L-3"] != nil || len(f.order) != remembered {
+		t.Errorf("pending: %v, cancelled: %v, of %d", f.times["L-2"], f.times["L-3"], len(f.order))
+	}
+	c.advance(3 * time.Hour)
+	f.Kept(&emergencyv1.ReceiptsRecord{Emergency: "T-new", Revision: "7-1"})
+	if f.times["L-2"] != nil || len(f.order) != remembered || len(f.times) != remembered {
+		t.Errorf("one that is over stays for ever, of %d", len(f.order))
+	}
+}
+
+// absentees is a roster that misses some, each since a time.
+type absentees map[string]time.Time
+
+func (a absentees) Hear(*emergencyv1.Beat) bool { return true }
+func (a absentees) Forgets(string) bool         { return false }
+func (a absentees) All(...emergencyv1.Enforcer_Presence) (all []*emergencyv1.RosterRecord) {
+	for id, since := range a {
+		all = append(all, &emergencyv1.RosterRecord{Service: "access-gate", Id: id, Presence: emergencyv1.Enforcer_MISSING, SinceTime: timestamppb.New(since)})
+	}
+	return all
+}
+
+func TestWhoWasMissingInAWindowThatIsOverIsNotLeftOut(t *testing.T) {
+	now := time.Now()
+	f := New(func() time.Time { return now })
+	f.Roster = absentees{"before": now.Add(-3 * time.Hour), "after": now.Add(-time.Minute)}
+	e := &emergencyv1.Emergency{Id: "L-0002", Kind: emergencyv1.Emergency_LOCKDOWN, Started: true, Revision: "7-2", CutoffRevision: "7-2",
+		CreateTime: timestamppb.New(now.Add(-2 * time.Hour)), StartTime: timestamppb.New(now.Add(-2 * time.Hour)), EndTime: timestamppb.New(now.Add(-time.Hour))}
+	if all := f.Of(e, nil, now); len(all) != 1 || all[0].GetEnforcer() != "before" || all[0].GetState() != emergencyv1.Receipt_UNREACHABLE {
+		t.Error(all)
 	}
 }

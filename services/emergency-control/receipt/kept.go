@@ -16,18 +16,23 @@ import (
 const (
 	// keepEvery is how far apart the times of one emergency are written, while they change.
 	keepEvery = time.Second
+	// pruneEvery is how often who was not heard for long is let go of.
+	pruneEvery = time.Minute
 	// keptMost is how many bytes the receipts of one emergency take: they must go into one message of the journal.
 	keptMost = 900 << 10
 )
 
 // Keep has what was measured put on record, once a second at most and only while it changes, until the context ends. What can't be
-// written is tried again.
+// written is tried again. Meanwhile who was not heard for long is let go of.
 func (f *Fold) Keep(ctx context.Context, write func(ctx context.Context, emergency string, merge func(*emergencyv1.ReceiptsRecord) *emergencyv1.ReceiptsRecord) error) error {
-	tick := time.NewTicker(keepEvery)
+	tick, old := time.NewTicker(keepEvery), time.NewTicker(pruneEvery)
 	defer tick.Stop()
+	defer old.Stop()
 	for {
 		select {
 		case <-tick.C:
+		case <-old.C:
+			f.prune(f.now())
 		case <-ctx.Done():
 			return nil
 		}
@@ -155,10 +160,7 @@ func (f *Fold) Kept(r *emergencyv1.ReceiptsRecord) {
 			t.held[key] = &holding{ms: k.GetHeldMs(), timed: k.HeldMs != nil, after: k.GetBeganAfter(), at: k.GetHeldTime(), allowed: k.GetLastAllowedTime()}
 		}
 		for life, n := range k.GetEnded() {
-			if t.ended[key] == nil {
-				t.ended[key] = map[string]uint32{}
-			}
-			t.ended[key][life] = max(t.ended[key][life], n)
+			t.counts(key, life, n)
 		}
 	}
 	f.let()

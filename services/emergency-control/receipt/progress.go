@@ -14,7 +14,7 @@ func (f *Fold) Progress(e *emergencyv1.Emergency, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	far, t := f.sum(e, now), f.times[e.GetId()]
-	from, listened := f.listened(e, t)
+	from, listened := f.listenedSince(e, t)
 	if window(e) && !listened && !far.told {
 		return
 	}
@@ -97,9 +97,9 @@ func (e *enforcer) unheard(of *emergencyv1.Emergency, begun emergency.Revision) 
 	return e.revision.Less(begun)
 }
 
-// listened answers from when on an emergency ends sessions, and whether connectors have been heard since then: by this process, or
+// listenedSince answers from when on an emergency ends sessions, and whether connectors have been heard since then: by this process, or
 // by who has told us.
-func (f *Fold) listened(e *emergencyv1.Emergency, t *timing) (from time.Time, since bool) {
+func (f *Fold) listenedSince(e *emergencyv1.Emergency, t *timing) (from time.Time, since bool) {
 	if t == nil {
 		return time.Time{}, false
 	}

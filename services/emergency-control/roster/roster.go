@@ -52,9 +52,8 @@ type Deps struct {
 // Roster is who enforces, as this replica knows it.
 type Roster struct {
 	emergencyv1.UnimplementedRostersServer
-	deps  Deps
-	since time.Time
-	pace  time.Duration // between writes
+	deps Deps
+	pace time.Duration // between writes
 
 	mu      sync.Mutex // guards all below
 	stored  *journal.Stream
@@ -63,6 +62,7 @@ type Roster struct {
 	guards  int
 	full    bool      // it has been said that no more are remembered
 	heard   time.Time // anybody
+	from    time.Time // since when somebody was heard without a pause
 	evicted time.Time // when room was last made
 }
 
@@ -70,6 +70,7 @@ type Roster struct {
 type member struct {
 	record   *emergencyv1.RosterRecord // nil while there is none
 	sequence uint64                    // of the record
+	written  time.Time                 // the record, last
 	id       string
 	service  string
 	mode     emergencyv1.Enforcer_Mode
@@ -80,7 +81,7 @@ type member struct {
 
 // New answers a roster that knows nobody yet.
 func New(d Deps) *Roster {
-	return &Roster{deps: d, since: d.Now(), pace: pace, members: map[string]*member{}}
+	return &Roster{deps: d, pace: pace, members: map[string]*member{}}
 }
 
 // Register offers the RPC.
@@ -94,6 +95,9 @@ func (r *Roster) Hear(b *emergencyv1.Beat) (known bool) {
 	m := r.member(b.GetService(), b.GetEnforcer())
 	if m == nil {
 		return false
+	}
+	if now.Sub(r.heard) > silence {
+		r.from = now
 	}
 	m.mode, m.open, m.heard, m.left, r.heard = b.GetMode(), b.OpenSessions, now, time.Time{}, now
 	return true
@@ -179,9 +183,10 @@ func (r *Roster) Forgets(key string) bool {
 	return m != nil && m.presence(r.deps.Now(), r.listened(r.deps.Now())) == emergencyv1.Enforcer_FORGOTTEN
 }
 
-// listened reports whether this process has had the time to hear everybody. Before that, silence says nothing.
+// listened reports whether this process has had the time to hear everybody, since it began or was cut off itself. Before that,
+// silence says nothing.
 func (r *Roster) listened(now time.Time) bool {
-	return now.Sub(r.since) > silence && now.Sub(r.heard) <= silence
+	return now.Sub(r.from) > silence && now.Sub(r.heard) <= silence
 }
 
 // presence is how an enforcer is, by what is on record and what was heard.
@@ -351,14 +356,14 @@ func (r *Roster) take(e journal.Entry) error {
 		r.deps.Log.Error("a row of the roster can't be read", "subject", e.Subject, "error", err)
 		return nil
 	}
-	if r.enter(e.Sequence, record) {
+	if r.enter(e, record) {
 		r.deps.Forgotten(record.GetService() + "/" + record.GetId())
 	}
 	return nil
 }
 
 // enter takes a row, and reports whether it takes somebody off the roster.
-func (r *Roster) enter(sequence uint64, record *emergencyv1.RosterRecord) (forgets bool) {
+func (r *Roster) enter(e journal.Entry, record *emergencyv1.RosterRecord) (forgets bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.deps.Now()
@@ -366,10 +371,13 @@ func (r *Roster) enter(sequence uint64, record *emergencyv1.RosterRecord) (forge
 		return false
 	}
 	m := r.member(record.GetService(), record.GetId())
-	if m == nil || sequence <= m.sequence {
+	if m == nil || e.Sequence <= m.sequence {
 		return false
 	}
-	m.record, m.sequence = record, sequence
+	m.record, m.sequence, m.written = record, e.Sequence, e.Time
+	if e.Time.IsZero() {
+		m.written = now
+	}
 	if record.GetPresence() != emergencyv1.Enforcer_FORGOTTEN || now.Sub(m.heard) <= silence {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -103,6 +104,14 @@ func hear(names []string, all ...*Roster) {
 	}
 }
 
+// pass has time pass, more or less, in which these are heard.
+func (s *site) pass(d time.Duration, names []string, all ...*Roster) {
+	for ; d > 0; d -= silence / 2 {
+		s.advance(silence / 2)
+		hear(names, all...)
+	}
+}
+
 // is names those with a presence.
 func is(r *Roster, p emergencyv1.Enforcer_Presence) string {
 	var names []string
@@ -128,8 +137,7 @@ func TestARestartKnowsAtOnceWhoIsMissingAndWhoHasEndedInGoodOrder(t *testing.T) 
 	s.await("they join", s.onRecord(r, "access-gate/g1", emergencyv1.Enforcer_JOINED))
 	r.Leaves("access-gate/g2")
 	s.await("one is drained", s.onRecord(r, "access-gate/g2", emergencyv1.Enforcer_DRAINED))
-	s.advance(settled + time.Second)
-	hear([]string{"access-gate/g1"}, r)
+	s.pass(settled+time.Second, []string{"access-gate/g1"}, r)
 	if got := is(r, emergencyv1.Enforcer_MISSING); got != "guard/orders@tok" {
 		t.Fatalf("missing are %q", got)
 	}
@@ -144,6 +152,10 @@ func TestARestartKnowsAtOnceWhoIsMissingAndWhoHasEndedInGoodOrder(t *testing.T) 
 	// Who was there and does not come back is missed as soon as it could have been heard.
 	s.advance(settled)
 	hear([]string{"access-gate/g3"}, later)
+	if got := is(later, emergencyv1.Enforcer_MISSING); got != "guard/orders@tok" {
+		t.Errorf("at the first word that it hears itself, missing are %q", got)
+	}
+	s.pass(silence+time.Second, []string{"access-gate/g3"}, later)
 	if got := is(later, emergencyv1.Enforcer_MISSING); got != "access-gate/g1 guard/orders@tok" {
 		t.Errorf("missing are %q", got)
 	}
@@ -165,6 +177,47 @@ func TestWhoeverHearsNobodySaysOfNobodyThatTheyAreMissing(t *testing.T) {
 	}
 }
 
+func TestAfterAnOutageOfItsOwnItMissesNobodyBeforeItHasListenedLongEnough(t *testing.T) {
+	s := newSite(t)
+	r, _ := s.replica()
+	expected := []*emergencyv1.ExpectedEnforcers{{Service: "guard", NamePattern: "*", Minimum: 1}}
+	everybody := []string{"access-gate/g1", "access-gate/g2"}
+	s.pass(2*silence, everybody, r)
+	s.await("they join", func() bool {
+		return s.onRecord(r, everybody[0], emergencyv1.Enforcer_JOINED)() && s.onRecord(r, everybody[1], emergencyv1.Enforcer_JOINED)()
+	})
+	s.advance(time.Minute / 2)
+	hear(everybody[1:], r)
+	if got := is(r, emergencyv1.Enforcer_MISSING); got != "" || len(r.due()) > 0 || r.Lacking(expected) != nil {
+		t.Errorf("one was heard, and the others had no time to be: missing are %q, it would write %v", got, r.due())
+	}
+	s.pass(silence+time.Second, everybody[1:], r)
+	if got := is(r, emergencyv1.Enforcer_MISSING); got != everybody[0] || len(r.Lacking(expected)) != 1 {
+		t.Errorf("missing are %q", got)
+	}
+}
+
+func TestARowOfOneThatIsMissingForLongIsWrittenAgainOnceAMonth(t *testing.T) {
+	s := newSite(t)
+	r, _ := s.replica()
+	hear([]string{"access-gate/g1", "access-gate/g2"}, r)
+	s.await("they join", func() bool {
+		return s.onRecord(r, "access-gate/g1", emergencyv1.Enforcer_JOINED)() && len(r.due()) == 0
+	})
+	s.pass(settled+2*silence, []string{"access-gate/g2"}, r)
+	s.await("one is missed", s.onRecord(r, "access-gate/g1", emergencyv1.Enforcer_MISSING))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members["access-gate/g1"]
+	if _, due := m.due(m.written.Add(lasting+time.Hour), true); !due {
+		t.Error("its row is never written again, and is dropped after a year")
+	}
+	m.record.SinceTime = timestamppb.New(m.written.Add(-2 * lasting))
+	if _, due := m.due(m.written.Add(time.Hour), true); due {
+		t.Error("its row is written again and again")
+	}
+}
+
 func TestOneIsForgottenByAnAdministratorOnlyWhileItIsNotHeard(t *testing.T) {
 	s := newSite(t)
 	forgotten := make(chan string, 1)
@@ -183,8 +236,7 @@ func TestOneIsForgottenByAnAdministratorOnlyWhileItIsNotHeard(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s.advance(silence + time.Second)
-	hear([]string{"access-gate/g2"}, r, other)
+	s.pass(2*silence, []string{"access-gate/g2"}, r, other)
 	if err := forget("access-gate", "g1"); err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +296,7 @@ func TestAGroupThatTheyExpectIsMissedWhereItNeverCame(t *testing.T) {
 	if got := r.Lacking(expected); got != nil {
 		t.Errorf("before anybody had the time to be heard: %v", got)
 	}
-	s.advance(silence + time.Second)
-	hear(names[:4], r)
+	s.pass(silence+time.Second, names[:4], r)
 	said := func() (all []string) {
 		for _, e := range r.Lacking(expected) {
 			all = append(all, fmt.Sprintf("%s/%s %d %s", e.GetService(), e.GetId(), e.GetLacking(), e.GetPresence()))
@@ -256,8 +307,7 @@ func TestAGroupThatTheyExpectIsMissedWhereItNeverCame(t *testing.T) {
 		t.Error(diff)
 	}
 	// Who was there is missed by its own name, and not once more as one of its group.
-	s.advance(silence + time.Second)
-	hear([]string{"access-gate/g1", "access-gate/g2", "guard/orders-1@tok", "guard/orders-3@tok", "connector/edge-1"}, r)
+	s.pass(silence+time.Second, []string{"access-gate/g1", "access-gate/g2", "guard/orders-1@tok", "guard/orders-3@tok", "connector/edge-1"}, r)
 	if diff := cmp.Diff([]string(nil), said()); diff != "" {
 		t.Error(diff)
 	}

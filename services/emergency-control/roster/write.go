@@ -103,7 +103,7 @@ func (m *member) due(now time.Time, listened bool) (changed, due bool) {
 	case is == emergencyv1.Enforcer_JOINED:
 		return !m.heard.IsZero() && m.mode != m.record.GetMode(), m.heard.Sub(m.record.GetLastSeenTime().AsTime()) > refresh
 	case is == emergencyv1.Enforcer_MISSING:
-		return false, now.Sub(m.record.GetSinceTime().AsTime()) > lasting
+		return false, now.Sub(m.written) > lasting
 	}
 	return false, false
 }
