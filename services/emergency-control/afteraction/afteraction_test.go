@@ -25,19 +25,20 @@ func TestWhoHasNotConfirmedComesFirstThenTheSlowest(t *testing.T) {
 		receipt("gate", "g1", emergencyv1.Receipt_CONFIRMED, 10), receipt("gate", "g2", emergencyv1.Receipt_CONFIRMED, 30),
 		receipt("gate", "g3", emergencyv1.Receipt_CONFIRMED, -1), receipt("connector", "c1", emergencyv1.Receipt_WAITING, -1),
 		receipt("connector", "c2", emergencyv1.Receipt_UNREACHABLE, -1), receipt("connector", "c3", emergencyv1.Receipt_CONFIRMED, 20),
+		{Service: "gate", Enforcer: "edge-*", State: emergencyv1.Receipt_MISSING, Lacking: 2},
 	})
 	var order []string
 	for _, r := range got.GetReceipts() {
 		order = append(order, r.GetEnforcer())
 	}
-	if diff := cmp.Diff([]string{"c2", "c1", "g2", "c3", "g1", "g3"}, order); diff != "" {
+	if diff := cmp.Diff([]string{"c2", "edge-*", "c1", "g2", "c3", "g1", "g3"}, order); diff != "" {
 		t.Error(diff)
 	}
 	got.Receipts = nil
-	want := &auditv1.ReportReceipts{Enforcers: 6, Confirmed: 4, Waiting: 1, Unreachable: 1, Measured: 3,
+	want := &auditv1.ReportReceipts{Enforcers: 8, Confirmed: 4, Waiting: 1, Unreachable: 3, Measured: 3,
 		MedianMs: new(uint32(20)), P95Ms: new(uint32(30)), SlowestMs: new(uint32(30)), Slowest: "gate/g2", Services: []*auditv1.ReportService{
 			{Service: "connector", Enforcers: 3, Confirmed: 1, MedianMs: new(uint32(20)), SlowestMs: new(uint32(20))},
-			{Service: "gate", Enforcers: 3, Confirmed: 3, MedianMs: new(uint32(10)), SlowestMs: new(uint32(30))},
+			{Service: "gate", Enforcers: 5, Confirmed: 3, MedianMs: new(uint32(10)), SlowestMs: new(uint32(30))},
 		}}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)

@@ -30,15 +30,16 @@ func (d *draft) receipts(ctx context.Context) error {
 func receiptsOf(all []*emergencyv1.Receipt) *auditv1.ReportReceipts {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, telling)
-	r := &auditv1.ReportReceipts{Enforcers: uint32(len(all)), Receipts: all[:min(len(all), receiptsAtMost)]}
+	r := &auditv1.ReportReceipts{Receipts: all[:min(len(all), receiptsAtMost)]}
 	of := map[string][]*emergencyv1.Receipt{}
 	for _, one := range all {
 		of[one.GetService()] = append(of[one.GetService()], one)
+		r.Enforcers += doors(one)
 		switch one.GetState() {
 		case emergencyv1.Receipt_CONFIRMED:
 			r.Confirmed++
-		case emergencyv1.Receipt_UNREACHABLE:
-			r.Unreachable++
+		case emergencyv1.Receipt_UNREACHABLE, emergencyv1.Receipt_MISSING:
+			r.Unreachable += doors(one)
 		default:
 			r.Waiting++
 		}
@@ -59,14 +60,23 @@ func receiptsOf(all []*emergencyv1.Receipt) *auditv1.ReportReceipts {
 
 func serviceOf(name string, all []*emergencyv1.Receipt) *auditv1.ReportService {
 	times := measure.TimesOf(all)
-	s := &auditv1.ReportService{Service: name, Enforcers: uint32(len(all)), MedianMs: times.Within(50), SlowestMs: times.Within(100)}
+	s := &auditv1.ReportService{Service: name, MedianMs: times.Within(50), SlowestMs: times.Within(100)}
 	for _, one := range all {
+		s.Enforcers += doors(one)
 		if one.GetState() == emergencyv1.Receipt_CONFIRMED {
 			s.Confirmed++
 		}
 		s.EndedSessions, s.OpenSessions = s.EndedSessions+one.GetEndedSessions(), s.OpenSessions+one.GetOpenSessions()
 	}
 	return s
+}
+
+// doors is how many a receipt is of: one, or those of a group that never came.
+func doors(r *emergencyv1.Receipt) uint32 {
+	if r.GetState() == emergencyv1.Receipt_MISSING {
+		return max(1, r.GetLacking())
+	}
+	return 1
 }
 
 // telling puts those first that have not confirmed, then the slowest, and those last whose time nobody measured.
@@ -78,7 +88,7 @@ func settled(r *emergencyv1.Receipt) int {
 	switch r.GetState() {
 	case emergencyv1.Receipt_CONFIRMED:
 		return 2
-	case emergencyv1.Receipt_UNREACHABLE:
+	case emergencyv1.Receipt_UNREACHABLE, emergencyv1.Receipt_MISSING:
 		return 0
 	}
 	return 1
