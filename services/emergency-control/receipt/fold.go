@@ -94,10 +94,10 @@ type timing struct {
 	created  time.Time          // by the clock of who wrote it
 	start    time.Time          // of a window, and its end, by what was written last; zero of what has none
 	until    time.Time
-	durable  time.Time          // zero if it was written before anybody could see it who has told us
-	known    bool               // this process has seen an entry of it since it follows, or has waited for it
-	live     bool               // this process has seen its first entry written
-	kept     bool               // another, or a life of this one before, has measured it
+	durable  time.Time // zero if it was written before anybody could see it who has told us
+	known    bool      // this process has seen an entry of it since it follows, or has waited for it
+	live     bool      // this process has seen its first entry written
+	kept     bool      // another, or a life of this one before, has measured it
 	held     map[string]*holding
 	ended    map[string]map[string]uint32 // by enforcer, and its life
 	lastEnd  time.Time

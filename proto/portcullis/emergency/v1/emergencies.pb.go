@@ -2232,7 +2232,9 @@ type Receipt struct {
 	// It has begun anew, or for the first time, since: how long it took says nothing of how fast it was told.
 	BeganAfter bool `protobuf:"varint,10,opt,name=began_after,json=beganAfter,proto3" json:"began_after,omitempty"`
 	// How many of an expected group are missing.
-	Lacking       uint32 `protobuf:"varint,11,opt,name=lacking,proto3" json:"lacking,omitempty"`
+	Lacking uint32 `protobuf:"varint,11,opt,name=lacking,proto3" json:"lacking,omitempty"`
+	// Who took it off the roster since the emergency is on record: it has not confirmed, and is not looked for any more.
+	ForgottenBy   string `protobuf:"bytes,12,opt,name=forgotten_by,json=forgottenBy,proto3" json:"forgotten_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2342,6 +2344,13 @@ func (x *Receipt) GetLacking() uint32 {
 		return x.Lacking
 	}
 	return 0
+}
+
+func (x *Receipt) GetForgottenBy() string {
+	if x != nil {
+		return x.ForgottenBy
+	}
+	return ""
 }
 
 type ListEnforcersRequest struct {
@@ -2689,7 +2698,7 @@ type Beat struct {
 	// When it took hold of the newest emergency, by its own clock, and the last request that it let through before that.
 	HeldTime        *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=held_time,json=heldTime,proto3" json:"held_time,omitempty"`
 	LastAllowedTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=last_allowed_time,json=lastAllowedTime,proto3" json:"last_allowed_time,omitempty"`
-	// Beats of many who have nothing new to say, in one message: then it says nothing else.
+	// Beats of many in one message, of guards by their gate and of connectors by their broker: then it says nothing else.
 	Folded []*Beat `protobuf:"bytes,16,rep,name=folded,proto3" json:"folded,omitempty"`
 	// What it would have done, had a drill that is on, or was of late, been real. Cumulative over the enforcer's life.
 	Drills        []*DrillProgress `protobuf:"bytes,30,rep,name=drills,proto3" json:"drills,omitempty"`
@@ -3544,7 +3553,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"TimeBucket\x12\x1d\n" +
 	"\bup_to_ms\x18\x01 \x01(\rH\x00R\x06upToMs\x88\x01\x01\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\rR\x05countB\v\n" +
-	"\t_up_to_ms\"\xa5\x04\n" +
+	"\t_up_to_ms\"\xc8\x04\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\benforcer\x18\x01 \x01(\tR\benforcer\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
@@ -3558,7 +3567,8 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\vbegan_after\x18\n" +
 	" \x01(\bR\n" +
 	"beganAfter\x12\x18\n" +
-	"\alacking\x18\v \x01(\rR\alacking\"X\n" +
+	"\alacking\x18\v \x01(\rR\alacking\x12!\n" +
+	"\fforgotten_by\x18\f \x01(\tR\vforgottenBy\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aWAITING\x10\x01\x12\r\n" +

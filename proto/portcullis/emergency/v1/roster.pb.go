@@ -25,9 +25,12 @@ const (
 )
 
 type ForgetEnforcerRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
-	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	Id      string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Grant   string                 `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
+	// A UUID; the same one twice is one act.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -72,6 +75,20 @@ func (x *ForgetEnforcerRequest) GetService() string {
 func (x *ForgetEnforcerRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *ForgetEnforcerRequest) GetGrant() string {
+	if x != nil {
+		return x.Grant
+	}
+	return ""
+}
+
+func (x *ForgetEnforcerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -125,7 +142,9 @@ type RosterRecord struct {
 	// Since when its presence is what it is.
 	SinceTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
 	// What it had open when it was heard last; unset for one that holds none.
-	OpenSessions  *uint32 `protobuf:"varint,8,opt,name=open_sessions,json=openSessions,proto3,oneof" json:"open_sessions,omitempty"`
+	OpenSessions *uint32 `protobuf:"varint,8,opt,name=open_sessions,json=openSessions,proto3,oneof" json:"open_sessions,omitempty"`
+	// Who took it off the roster; unset while it is on it.
+	ForgottenBy   string `protobuf:"bytes,9,opt,name=forgotten_by,json=forgottenBy,proto3" json:"forgotten_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -214,6 +233,13 @@ func (x *RosterRecord) GetOpenSessions() uint32 {
 		return *x.OpenSessions
 	}
 	return 0
+}
+
+func (x *RosterRecord) GetForgottenBy() string {
+	if x != nil {
+		return x.ForgottenBy
+	}
+	return ""
 }
 
 // ReceiptsRecord is what was measured of one emergency, under receipt.<emergency>: nobody can measure it again.
@@ -387,12 +413,15 @@ var File_portcullis_emergency_v1_roster_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_roster_proto_rawDesc = "" +
 	"\n" +
-	"$portcullis/emergency/v1/roster.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\"X\n" +
+	"$portcullis/emergency/v1/roster.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\xa4\x01\n" +
 	"\x15ForgetEnforcerRequest\x12#\n" +
 	"\aservice\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aservice\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\"\x18\n" +
-	"\x16ForgetEnforcerResponse\"\xb9\x03\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12\x1e\n" +
+	"\x05grant\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x18\n" +
+	"\x16ForgetEnforcerResponse\"\xdc\x03\n" +
 	"\fRosterRecord\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12F\n" +
@@ -402,7 +431,8 @@ const file_portcullis_emergency_v1_roster_proto_rawDesc = "" +
 	"\x0elast_seen_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x129\n" +
 	"\n" +
 	"since_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x12(\n" +
-	"\ropen_sessions\x18\b \x01(\rH\x00R\fopenSessions\x88\x01\x01B\x10\n" +
+	"\ropen_sessions\x18\b \x01(\rH\x00R\fopenSessions\x88\x01\x01\x12!\n" +
+	"\fforgotten_by\x18\t \x01(\tR\vforgottenByB\x10\n" +
 	"\x0e_open_sessions\"\x8b\x02\n" +
 	"\x0eReceiptsRecord\x12\x1c\n" +
 	"\temergency\x18\x01 \x01(\tR\temergency\x12=\n" +

@@ -28,7 +28,8 @@ const (
 //
 // Rosters keeps who enforces: whoever was heard once is missed until it is back, has ended in good order, or is forgotten.
 type RostersClient interface {
-	// ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once.
+	// ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once. It takes
+	// a grant, is in the audit as an act, and what is on by then names whoever forgot it.
 	ForgetEnforcer(ctx context.Context, in *ForgetEnforcerRequest, opts ...grpc.CallOption) (*ForgetEnforcerResponse, error)
 }
 
@@ -56,7 +57,8 @@ func (c *rostersClient) ForgetEnforcer(ctx context.Context, in *ForgetEnforcerRe
 //
 // Rosters keeps who enforces: whoever was heard once is missed until it is back, has ended in good order, or is forgotten.
 type RostersServer interface {
-	// ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once.
+	// ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once. It takes
+	// a grant, is in the audit as an act, and what is on by then names whoever forgot it.
 	ForgetEnforcer(context.Context, *ForgetEnforcerRequest) (*ForgetEnforcerResponse, error)
 	mustEmbedUnimplementedRostersServer()
 }

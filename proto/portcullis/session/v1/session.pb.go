@@ -1405,9 +1405,12 @@ type Hello struct {
 	// The generation of its attachment before this one, 0 if it knows of none.
 	Generation uint64 `protobuf:"varint,8,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Another Hello follows with more sessions: one that is not in the last is not there.
-	More          bool `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	More bool `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`
+	// As in a Heartbeat.
+	HeldTime        *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=held_time,json=heldTime,proto3" json:"held_time,omitempty"`
+	LastAllowedTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=last_allowed_time,json=lastAllowedTime,proto3" json:"last_allowed_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -1501,6 +1504,20 @@ func (x *Hello) GetMore() bool {
 		return x.More
 	}
 	return false
+}
+
+func (x *Hello) GetHeldTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldTime
+	}
+	return nil
+}
+
+func (x *Hello) GetLastAllowedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAllowedTime
+	}
+	return nil
 }
 
 // Opened registers sessions (OPENING, before the gate is asked) and their changes of state.
@@ -2348,7 +2365,7 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x06opened\x18\x02 \x01(\v2\x1d.portcullis.session.v1.OpenedH\x00R\x06opened\x124\n" +
 	"\x05ended\x18\x03 \x01(\v2\x1c.portcullis.session.v1.EndedH\x00R\x05ended\x12@\n" +
 	"\theartbeat\x18\x04 \x01(\v2 .portcullis.session.v1.HeartbeatH\x00R\theartbeatB\t\n" +
-	"\amessage\"\xe6\x02\n" +
+	"\amessage\"\xe7\x03\n" +
 	"\x05Hello\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x17\n" +
 	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x1c\n" +
@@ -2360,7 +2377,10 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\b \x01(\x04R\n" +
 	"generation\x12\x12\n" +
-	"\x04more\x18\t \x01(\bR\x04more\"D\n" +
+	"\x04more\x18\t \x01(\bR\x04more\x127\n" +
+	"\theld_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bheldTime\x12F\n" +
+	"\x11last_allowed_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x0flastAllowedTime\"D\n" +
 	"\x06Opened\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.portcullis.session.v1.SessionR\bsessions\"\xc5\x01\n" +
 	"\fEndedSession\x12+\n" +
@@ -2503,47 +2523,49 @@ var file_portcullis_session_v1_session_proto_depIdxs = []int32{
 	2,  // 19: portcullis.session.v1.Hello.sessions:type_name -> portcullis.session.v1.Session
 	22, // 20: portcullis.session.v1.Hello.ended:type_name -> portcullis.session.v1.EndedSession
 	35, // 21: portcullis.session.v1.Hello.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	2,  // 22: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
-	32, // 23: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
-	2,  // 24: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
-	22, // 25: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
-	32, // 26: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
-	35, // 27: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	32, // 28: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	32, // 29: portcullis.session.v1.Heartbeat.held_time:type_name -> google.protobuf.Timestamp
-	32, // 30: portcullis.session.v1.Heartbeat.last_allowed_time:type_name -> google.protobuf.Timestamp
-	26, // 31: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
-	27, // 32: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
-	29, // 33: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
-	28, // 34: portcullis.session.v1.BrokerMessage.suspend:type_name -> portcullis.session.v1.Suspend
-	36, // 35: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
-	32, // 36: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
-	2,  // 37: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
-	3,  // 38: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
-	4,  // 39: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
-	6,  // 40: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
-	9,  // 41: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
-	10, // 42: portcullis.session.v1.Sessions.SuspendSession:input_type -> portcullis.session.v1.SuspendSessionRequest
-	11, // 43: portcullis.session.v1.Sessions.ResumeSession:input_type -> portcullis.session.v1.ResumeSessionRequest
-	12, // 44: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
-	15, // 45: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
-	17, // 46: portcullis.session.v1.Sessions.ListEndedSessions:input_type -> portcullis.session.v1.ListEndedSessionsRequest
-	19, // 47: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
-	2,  // 48: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
-	5,  // 49: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
-	7,  // 50: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
-	2,  // 51: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
-	2,  // 52: portcullis.session.v1.Sessions.SuspendSession:output_type -> portcullis.session.v1.Session
-	2,  // 53: portcullis.session.v1.Sessions.ResumeSession:output_type -> portcullis.session.v1.Session
-	13, // 54: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
-	16, // 55: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
-	18, // 56: portcullis.session.v1.Sessions.ListEndedSessions:output_type -> portcullis.session.v1.ListEndedSessionsResponse
-	25, // 57: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
-	48, // [48:58] is the sub-list for method output_type
-	38, // [38:48] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	32, // 22: portcullis.session.v1.Hello.held_time:type_name -> google.protobuf.Timestamp
+	32, // 23: portcullis.session.v1.Hello.last_allowed_time:type_name -> google.protobuf.Timestamp
+	2,  // 24: portcullis.session.v1.Opened.sessions:type_name -> portcullis.session.v1.Session
+	32, // 25: portcullis.session.v1.EndedSession.time:type_name -> google.protobuf.Timestamp
+	2,  // 26: portcullis.session.v1.EndedSession.session:type_name -> portcullis.session.v1.Session
+	22, // 27: portcullis.session.v1.Ended.sessions:type_name -> portcullis.session.v1.EndedSession
+	32, // 28: portcullis.session.v1.Ended.time:type_name -> google.protobuf.Timestamp
+	35, // 29: portcullis.session.v1.Heartbeat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	32, // 30: portcullis.session.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	32, // 31: portcullis.session.v1.Heartbeat.held_time:type_name -> google.protobuf.Timestamp
+	32, // 32: portcullis.session.v1.Heartbeat.last_allowed_time:type_name -> google.protobuf.Timestamp
+	26, // 33: portcullis.session.v1.BrokerMessage.standing:type_name -> portcullis.session.v1.Standing
+	27, // 34: portcullis.session.v1.BrokerMessage.end:type_name -> portcullis.session.v1.End
+	29, // 35: portcullis.session.v1.BrokerMessage.confirm:type_name -> portcullis.session.v1.Confirm
+	28, // 36: portcullis.session.v1.BrokerMessage.suspend:type_name -> portcullis.session.v1.Suspend
+	36, // 37: portcullis.session.v1.Standing.cuts:type_name -> portcullis.emergency.v1.Cut
+	32, // 38: portcullis.session.v1.End.until:type_name -> google.protobuf.Timestamp
+	2,  // 39: portcullis.session.v1.SessionRecord.session:type_name -> portcullis.session.v1.Session
+	3,  // 40: portcullis.session.v1.Sessions.GetSession:input_type -> portcullis.session.v1.GetSessionRequest
+	4,  // 41: portcullis.session.v1.Sessions.ListSessions:input_type -> portcullis.session.v1.ListSessionsRequest
+	6,  // 42: portcullis.session.v1.Sessions.GetSessionHistory:input_type -> portcullis.session.v1.GetSessionHistoryRequest
+	9,  // 43: portcullis.session.v1.Sessions.EndSession:input_type -> portcullis.session.v1.EndSessionRequest
+	10, // 44: portcullis.session.v1.Sessions.SuspendSession:input_type -> portcullis.session.v1.SuspendSessionRequest
+	11, // 45: portcullis.session.v1.Sessions.ResumeSession:input_type -> portcullis.session.v1.ResumeSessionRequest
+	12, // 46: portcullis.session.v1.Sessions.ListConnectors:input_type -> portcullis.session.v1.ListConnectorsRequest
+	15, // 47: portcullis.session.v1.Sessions.CountSelected:input_type -> portcullis.session.v1.CountSelectedRequest
+	17, // 48: portcullis.session.v1.Sessions.ListEndedSessions:input_type -> portcullis.session.v1.ListEndedSessionsRequest
+	19, // 49: portcullis.session.v1.Connectors.Attach:input_type -> portcullis.session.v1.ConnectorMessage
+	2,  // 50: portcullis.session.v1.Sessions.GetSession:output_type -> portcullis.session.v1.Session
+	5,  // 51: portcullis.session.v1.Sessions.ListSessions:output_type -> portcullis.session.v1.ListSessionsResponse
+	7,  // 52: portcullis.session.v1.Sessions.GetSessionHistory:output_type -> portcullis.session.v1.GetSessionHistoryResponse
+	2,  // 53: portcullis.session.v1.Sessions.EndSession:output_type -> portcullis.session.v1.Session
+	2,  // 54: portcullis.session.v1.Sessions.SuspendSession:output_type -> portcullis.session.v1.Session
+	2,  // 55: portcullis.session.v1.Sessions.ResumeSession:output_type -> portcullis.session.v1.Session
+	13, // 56: portcullis.session.v1.Sessions.ListConnectors:output_type -> portcullis.session.v1.ListConnectorsResponse
+	16, // 57: portcullis.session.v1.Sessions.CountSelected:output_type -> portcullis.session.v1.CountSelectedResponse
+	18, // 58: portcullis.session.v1.Sessions.ListEndedSessions:output_type -> portcullis.session.v1.ListEndedSessionsResponse
+	25, // 59: portcullis.session.v1.Connectors.Attach:output_type -> portcullis.session.v1.BrokerMessage
+	50, // [50:60] is the sub-list for method output_type
+	40, // [40:50] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_session_v1_session_proto_init() }
