@@ -87,7 +87,7 @@ func (Approval_State) EnumDescriptor() ([]byte, []int) {
 
 type DecideApprovalRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the approval ("P-0042"), or of the emergency, where one thing waits there.
+	// The id of the approval ("P-0042"), and of nothing else: so nobody approves what has come to wait since they looked.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Why. Needed to deny; what was asked for carries a justification of its own.
 	Justification string `protobuf:"bytes,2,opt,name=justification,proto3" json:"justification,omitempty"`
@@ -314,17 +314,18 @@ type Approval struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Derived from the record and the clock, never stored.
 	State Approval_State `protobuf:"varint,2,opt,name=state,proto3,enum=portcullis.emergency.v1.Approval_State" json:"state,omitempty"`
-	// What it lets happen: "cancel", "shorten", "policy", or the kind of an act such as "access-group.unblock".
+	// What it lets happen: "cancel", "shorten", "apply" (forced), "policy", or the kind of an act such as "access-group.unblock".
 	Act string `protobuf:"bytes,3,opt,name=act,proto3" json:"act,omitempty"`
-	// The emergency's id, "policy", or the name of what the act opens.
+	// The emergency's id, "policy", or the name of what the act opens. To apply: "lockdown" or "lock", and the id once it is applied.
 	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
-	// The revision of the emergency, or of the policy, that it was asked for. On another one it is void.
+	// The revision of the emergency, or of the policy, that it was asked for; for an act, and to apply, what was on then. On another
+	// one it is void.
 	Revision string `protobuf:"bytes,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	// To shorten: the new end.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// The policy as it would be.
 	Policy *Policy `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
-	// What an act opens, in words.
+	// What an act opens, or a policy loosens, in words.
 	Detail         string                 `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
 	Justification  string                 `protobuf:"bytes,9,opt,name=justification,proto3" json:"justification,omitempty"`
 	GovernanceCode string                 `protobuf:"bytes,10,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
@@ -342,6 +343,9 @@ type Approval struct {
 	Why string `protobuf:"bytes,19,opt,name=why,proto3" json:"why,omitempty"`
 	// Who could approve it when it was asked for: the other administrators with a working MFA. Empty where they were not known.
 	Approvers []string `protobuf:"bytes,20,rep,name=approvers,proto3" json:"approvers,omitempty"`
+	// To apply: what was asked for, without its grant and reasons. It starts when it is approved, if its start is unset or over by
+	// then, and its duration counts from its start.
+	Applies *PreviewRequest `protobuf:"bytes,21,opt,name=applies,proto3" json:"applies,omitempty"`
 	// Of the record alone, never shown. What exactly an act opens,
 	Opens []byte `protobuf:"bytes,30,opt,name=opens,proto3" json:"opens,omitempty"`
 	// at which state of what it changes,
@@ -522,6 +526,13 @@ func (x *Approval) GetApprovers() []string {
 	return nil
 }
 
+func (x *Approval) GetApplies() *PreviewRequest {
+	if x != nil {
+		return x.Applies
+	}
+	return nil
+}
+
 func (x *Approval) GetOpens() []byte {
 	if x != nil {
 		return x.Opens
@@ -547,7 +558,7 @@ var File_portcullis_emergency_v1_approval_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"&portcullis/emergency/v1/approval.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a$portcullis/emergency/v1/ticket.proto\"\xad\x01\n" +
+	"&portcullis/emergency/v1/approval.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\x1a'portcullis/emergency/v1/emergency.proto\x1a$portcullis/emergency/v1/ticket.proto\"\xad\x01\n" +
 	"\x15DecideApprovalRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\rjustification\x18\x02 \x01(\tR\rjustification\x12\x1e\n" +
@@ -561,7 +572,7 @@ const file_portcullis_emergency_v1_approval_proto_rawDesc = "" +
 	"\x14ListApprovalsRequest\x12 \n" +
 	"\x06filter\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06filter\"X\n" +
 	"\x15ListApprovalsResponse\x12?\n" +
-	"\tapprovals\x18\x01 \x03(\v2!.portcullis.emergency.v1.ApprovalR\tapprovals\"\xe0\a\n" +
+	"\tapprovals\x18\x01 \x03(\v2!.portcullis.emergency.v1.ApprovalR\tapprovals\"\xa3\b\n" +
 	"\bApproval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Approval.StateR\x05state\x12\x10\n" +
@@ -587,7 +598,8 @@ const file_portcullis_emergency_v1_approval_proto_rawDesc = "" +
 	"\x14decide_justification\x18\x11 \x01(\tR\x13decideJustification\x12\x12\n" +
 	"\x04done\x18\x12 \x01(\bR\x04done\x12\x10\n" +
 	"\x03why\x18\x13 \x01(\tR\x03why\x12\x1c\n" +
-	"\tapprovers\x18\x14 \x03(\tR\tapprovers\x12\x14\n" +
+	"\tapprovers\x18\x14 \x03(\tR\tapprovers\x12A\n" +
+	"\aapplies\x18\x15 \x01(\v2'.portcullis.emergency.v1.PreviewRequestR\aapplies\x12\x14\n" +
 	"\x05opens\x18\x1e \x01(\fR\x05opens\x12\x0e\n" +
 	"\x02at\x18\x1f \x01(\x04R\x02at\x12+\n" +
 	"\x11requester_subject\x18  \x01(\tR\x10requesterSubject\"\\\n" +
@@ -628,6 +640,7 @@ var file_portcullis_emergency_v1_approval_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),  // 7: google.protobuf.Timestamp
 	(*Policy)(nil),                 // 8: portcullis.emergency.v1.Policy
 	(*TicketCheck)(nil),            // 9: portcullis.emergency.v1.TicketCheck
+	(*PreviewRequest)(nil),         // 10: portcullis.emergency.v1.PreviewRequest
 }
 var file_portcullis_emergency_v1_approval_proto_depIdxs = []int32{
 	5,  // 0: portcullis.emergency.v1.DecideApprovalResponse.approval:type_name -> portcullis.emergency.v1.Approval
@@ -640,15 +653,16 @@ var file_portcullis_emergency_v1_approval_proto_depIdxs = []int32{
 	7,  // 7: portcullis.emergency.v1.Approval.create_time:type_name -> google.protobuf.Timestamp
 	7,  // 8: portcullis.emergency.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
 	7,  // 9: portcullis.emergency.v1.Approval.decide_time:type_name -> google.protobuf.Timestamp
-	1,  // 10: portcullis.emergency.v1.Approvals.DecideApproval:input_type -> portcullis.emergency.v1.DecideApprovalRequest
-	3,  // 11: portcullis.emergency.v1.Approvals.ListApprovals:input_type -> portcullis.emergency.v1.ListApprovalsRequest
-	2,  // 12: portcullis.emergency.v1.Approvals.DecideApproval:output_type -> portcullis.emergency.v1.DecideApprovalResponse
-	4,  // 13: portcullis.emergency.v1.Approvals.ListApprovals:output_type -> portcullis.emergency.v1.ListApprovalsResponse
-	12, // [12:14] is the sub-list for method output_type
-	10, // [10:12] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 10: portcullis.emergency.v1.Approval.applies:type_name -> portcullis.emergency.v1.PreviewRequest
+	1,  // 11: portcullis.emergency.v1.Approvals.DecideApproval:input_type -> portcullis.emergency.v1.DecideApprovalRequest
+	3,  // 12: portcullis.emergency.v1.Approvals.ListApprovals:input_type -> portcullis.emergency.v1.ListApprovalsRequest
+	2,  // 13: portcullis.emergency.v1.Approvals.DecideApproval:output_type -> portcullis.emergency.v1.DecideApprovalResponse
+	4,  // 14: portcullis.emergency.v1.Approvals.ListApprovals:output_type -> portcullis.emergency.v1.ListApprovalsResponse
+	13, // [13:15] is the sub-list for method output_type
+	11, // [11:13] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_approval_proto_init() }
@@ -656,6 +670,7 @@ func file_portcullis_emergency_v1_approval_proto_init() {
 	if File_portcullis_emergency_v1_approval_proto != nil {
 		return
 	}
+	file_portcullis_emergency_v1_emergencies_proto_init()
 	file_portcullis_emergency_v1_emergency_proto_init()
 	file_portcullis_emergency_v1_ticket_proto_init()
 	type x struct{}

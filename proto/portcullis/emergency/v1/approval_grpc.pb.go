@@ -27,7 +27,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Approvals is how a second administrator lets happen what opens early, where the policy asks for two.
+// Approvals is how a second administrator lets happen what opens early, where the policy asks for two, and what is forced.
 type ApprovalsClient interface {
 	// DecideApproval approves, or denies, what another administrator has asked for. What is approved is done in the same
 	// write, all or nothing; an act of another service (such as access-group.unblock) is done by whoever asked for
@@ -69,7 +69,7 @@ func (c *approvalsClient) ListApprovals(ctx context.Context, in *ListApprovalsRe
 // All implementations must embed UnimplementedApprovalsServer
 // for forward compatibility.
 //
-// Approvals is how a second administrator lets happen what opens early, where the policy asks for two.
+// Approvals is how a second administrator lets happen what opens early, where the policy asks for two, and what is forced.
 type ApprovalsServer interface {
 	// DecideApproval approves, or denies, what another administrator has asked for. What is approved is done in the same
 	// write, all or nothing; an act of another service (such as access-group.unblock) is done by whoever asked for

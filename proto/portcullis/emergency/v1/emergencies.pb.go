@@ -465,8 +465,11 @@ type ApplyLockdownRequest struct {
 	BreakGlassUsers  []string `protobuf:"bytes,9,rep,name=break_glass_users,json=breakGlassUsers,proto3" json:"break_glass_users,omitempty"`
 	BreakGlassTokens []string `protobuf:"bytes,10,rep,name=break_glass_tokens,json=breakGlassTokens,proto3" json:"break_glass_tokens,omitempty"`
 	RevokeTokens     bool     `protobuf:"varint,11,opt,name=revoke_tokens,json=revokeTokens,proto3" json:"revoke_tokens,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Where it would be refused since no administrator with a working MFA could lift it: ask a second administrator to approve it all
+	// the same (APPROVAL_REQUIRED). Anywhere else it changes nothing.
+	Force         bool `protobuf:"varint,12,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyLockdownRequest) Reset() {
@@ -576,6 +579,13 @@ func (x *ApplyLockdownRequest) GetRevokeTokens() bool {
 	return false
 }
 
+func (x *ApplyLockdownRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
 type ApplyLockRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exactly one of the three: the name of a user,
@@ -594,8 +604,10 @@ type ApplyLockRequest struct {
 	RequestId           string               `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	JustificationPublic bool                 `protobuf:"varint,10,opt,name=justification_public,json=justificationPublic,proto3" json:"justification_public,omitempty"`
 	Digest              string               `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// As for a lockdown.
+	Force         bool `protobuf:"varint,12,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyLockRequest) Reset() {
@@ -703,6 +715,13 @@ func (x *ApplyLockRequest) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *ApplyLockRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
 }
 
 type CancelRequest struct {
@@ -3384,7 +3403,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x121\n" +
 	"\x14justification_public\x18\a \x01(\bR\x13justificationPublic\x12 \n" +
 	"\x06digest\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\x12*\n" +
-	"\x11end_live_sessions\x18\t \x01(\bR\x0fendLiveSessions\"\x8b\x04\n" +
+	"\x11end_live_sessions\x18\t \x01(\bR\x0fendLiveSessions\"\xa1\x04\n" +
 	"\x14ApplyLockdownRequest\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
@@ -3399,7 +3418,8 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x11break_glass_users\x18\t \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\x0fbreakGlassUsers\x126\n" +
 	"\x12break_glass_tokens\x18\n" +
 	" \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\x10breakGlassTokens\x12#\n" +
-	"\rrevoke_tokens\x18\v \x01(\bR\frevokeTokens\"\xe1\x03\n" +
+	"\rrevoke_tokens\x18\v \x01(\bR\frevokeTokens\x12\x14\n" +
+	"\x05force\x18\f \x01(\bR\x05force\"\xf7\x03\n" +
 	"\x10ApplyLockRequest\x12\x1c\n" +
 	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12 \n" +
 	"\x06device\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06device\x12+\n" +
@@ -3414,7 +3434,8 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"request_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x121\n" +
 	"\x14justification_public\x18\n" +
 	" \x01(\bR\x13justificationPublic\x12 \n" +
-	"\x06digest\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\"\xba\x01\n" +
+	"\x06digest\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06digest\x12\x14\n" +
+	"\x05force\x18\f \x01(\bR\x05force\"\xba\x01\n" +
 	"\rCancelRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\rjustification\x18\x02 \x01(\tR\rjustification\x12'\n" +

@@ -72,7 +72,7 @@ type EmergenciesClient interface {
 	CancelLockdown(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Emergency, error)
 	ShortenLockdown(ctx context.Context, in *ShortenRequest, opts ...grpc.CallOption) (*Emergency, error)
 	// ApplyLock shuts one user, device or access group, to administrators too, and ends what it has open: sessions, and
-	// a user's sign-ins. Nobody locks themselves, nor the last administrator with a working MFA.
+	// a user's sign-ins. Nobody locks themselves, nor, unless it is forced, the last administrator with a working MFA.
 	ApplyLock(ctx context.Context, in *ApplyLockRequest, opts ...grpc.CallOption) (*Emergency, error)
 	GetLock(ctx context.Context, in *GetEmergencyRequest, opts ...grpc.CallOption) (*Emergency, error)
 	ListLocks(ctx context.Context, in *ListEmergenciesRequest, opts ...grpc.CallOption) (*ListLocksResponse, error)
@@ -354,7 +354,7 @@ type EmergenciesServer interface {
 	CancelLockdown(context.Context, *CancelRequest) (*Emergency, error)
 	ShortenLockdown(context.Context, *ShortenRequest) (*Emergency, error)
 	// ApplyLock shuts one user, device or access group, to administrators too, and ends what it has open: sessions, and
-	// a user's sign-ins. Nobody locks themselves, nor the last administrator with a working MFA.
+	// a user's sign-ins. Nobody locks themselves, nor, unless it is forced, the last administrator with a working MFA.
 	ApplyLock(context.Context, *ApplyLockRequest) (*Emergency, error)
 	GetLock(context.Context, *GetEmergencyRequest) (*Emergency, error)
 	ListLocks(context.Context, *ListEmergenciesRequest) (*ListLocksResponse, error)

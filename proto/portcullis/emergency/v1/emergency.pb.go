@@ -328,6 +328,8 @@ type Emergency struct {
 	CancelTicketCheck *TicketCheck `protobuf:"bytes,61,opt,name=cancel_ticket_check,json=cancelTicketCheck,proto3" json:"cancel_ticket_check,omitempty"`
 	// Who approved that it was cancelled, or shortened last, where the policy asks for two administrators.
 	ApprovedBy string `protobuf:"bytes,62,opt,name=approved_by,json=approvedBy,proto3" json:"approved_by,omitempty"`
+	// Who approved that it was applied although it leaves no administrator with a working MFA; empty if it was not forced.
+	ForcedWith string `protobuf:"bytes,80,opt,name=forced_with,json=forcedWith,proto3" json:"forced_with,omitempty"`
 	// Answers to apply, cancel and shorten: the signed head of the record with that entry in it, to be kept. Never stored.
 	Checkpoint    string `protobuf:"bytes,75,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -626,6 +628,13 @@ func (x *Emergency) GetCancelTicketCheck() *TicketCheck {
 func (x *Emergency) GetApprovedBy() string {
 	if x != nil {
 		return x.ApprovedBy
+	}
+	return ""
+}
+
+func (x *Emergency) GetForcedWith() string {
+	if x != nil {
+		return x.ForcedWith
 	}
 	return ""
 }
@@ -1134,7 +1143,7 @@ var File_portcullis_emergency_v1_emergency_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\n" +
-	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$portcullis/emergency/v1/ticket.proto\"\xac\x10\n" +
+	"'portcullis/emergency/v1/emergency.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$portcullis/emergency/v1/ticket.proto\"\xcd\x10\n" +
 	"\tEmergency\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12A\n" +
@@ -1179,7 +1188,9 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\fticket_check\x18< \x01(\v2$.portcullis.emergency.v1.TicketCheckR\vticketCheck\x12T\n" +
 	"\x13cancel_ticket_check\x18= \x01(\v2$.portcullis.emergency.v1.TicketCheckR\x11cancelTicketCheck\x12\x1f\n" +
 	"\vapproved_by\x18> \x01(\tR\n" +
-	"approvedBy\x12\x1e\n" +
+	"approvedBy\x12\x1f\n" +
+	"\vforced_with\x18P \x01(\tR\n" +
+	"forcedWith\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18K \x01(\tR\n" +
 	"checkpoint\"Q\n" +

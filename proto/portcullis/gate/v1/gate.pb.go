@@ -1249,10 +1249,12 @@ type AccessGroup struct {
 	BlockDuringFreezes bool                   `protobuf:"varint,4,opt,name=block_during_freezes,json=blockDuringFreezes,proto3" json:"block_during_freezes,omitempty"`
 	CreateTime         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Input only: taken when the change opens what a freeze that is on closes.
-	Grant         *string `protobuf:"bytes,6,opt,name=grant,proto3,oneof" json:"grant,omitempty"`
-	RequestId     *string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
-	Justification *string `protobuf:"bytes,8,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
-	Disabled      bool    `protobuf:"varint,9,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	Grant     *string `protobuf:"bytes,6,opt,name=grant,proto3,oneof" json:"grant,omitempty"`
+	RequestId *string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
+	// Input only: needed with the grant, the code where the policy requires one.
+	Justification  *string `protobuf:"bytes,8,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
+	GovernanceCode *string `protobuf:"bytes,15,opt,name=governance_code,json=governanceCode,proto3,oneof" json:"governance_code,omitempty"`
+	Disabled       bool    `protobuf:"varint,9,opt,name=disabled,proto3" json:"disabled,omitempty"`
 	// Another one after each change. A PATCH that carries it is refused (ABORTED, field etag) if somebody else has
 	// changed the group since it was read; without it, lists replace whatever is there.
 	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
@@ -1348,6 +1350,13 @@ func (x *AccessGroup) GetRequestId() string {
 func (x *AccessGroup) GetJustification() string {
 	if x != nil && x.Justification != nil {
 		return *x.Justification
+	}
+	return ""
+}
+
+func (x *AccessGroup) GetGovernanceCode() string {
+	if x != nil && x.GovernanceCode != nil {
+		return *x.GovernanceCode
 	}
 	return ""
 }
@@ -1660,10 +1669,11 @@ type DeleteAccessGroupRequest struct {
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Taken when the group closes devices by a freeze that is on.
 	Grant string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
-	// Noted with the grant.
-	Justification string `protobuf:"bytes,3,opt,name=justification,proto3" json:"justification,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Needed with the grant, the code where the policy requires one.
+	Justification  string `protobuf:"bytes,3,opt,name=justification,proto3" json:"justification,omitempty"`
+	GovernanceCode string `protobuf:"bytes,4,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DeleteAccessGroupRequest) Reset() {
@@ -1717,6 +1727,13 @@ func (x *DeleteAccessGroupRequest) GetJustification() string {
 	return ""
 }
 
+func (x *DeleteAccessGroupRequest) GetGovernanceCode() string {
+	if x != nil {
+		return x.GovernanceCode
+	}
+	return ""
+}
+
 type ImportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// JSON or YAML: `users`, `devices` and `accessGroups`, each a list of what their own POST takes,
@@ -1730,10 +1747,11 @@ type ImportRequest struct {
 	Grant string `protobuf:"bytes,6,opt,name=grant,proto3" json:"grant,omitempty"`
 	// What `:setCredential` takes, one for each `name` of a device.
 	Credentials []*structpb.Struct `protobuf:"bytes,7,rep,name=credentials,proto3" json:"credentials,omitempty"`
-	// Noted with the grant.
-	Justification string `protobuf:"bytes,8,opt,name=justification,proto3" json:"justification,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Needed with the grant, the code where the policy requires one.
+	Justification  string `protobuf:"bytes,8,opt,name=justification,proto3" json:"justification,omitempty"`
+	GovernanceCode string `protobuf:"bytes,9,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ImportRequest) Reset() {
@@ -1818,6 +1836,13 @@ func (x *ImportRequest) GetCredentials() []*structpb.Struct {
 func (x *ImportRequest) GetJustification() string {
 	if x != nil {
 		return x.Justification
+	}
+	return ""
+}
+
+func (x *ImportRequest) GetGovernanceCode() string {
+	if x != nil {
+		return x.GovernanceCode
 	}
 	return ""
 }
@@ -2767,7 +2792,7 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12*\n" +
 	"\vfingerprint\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vfingerprint\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\xec\x04\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\xb8\x05\n" +
 	"\vAccessGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\x05users\x18\x02 \x03(\tB\n" +
@@ -2780,7 +2805,8 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x05grant\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x05grant\x88\x01\x01\x12,\n" +
 	"\n" +
 	"request_id\x18\a \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01H\x01R\trequestId\x88\x01\x01\x123\n" +
-	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x02R\rjustification\x88\x01\x01\x12\x1a\n" +
+	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x02R\rjustification\x88\x01\x01\x126\n" +
+	"\x0fgovernance_code\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x03R\x0egovernanceCode\x88\x01\x01\x12\x1a\n" +
 	"\bdisabled\x18\t \x01(\bR\bdisabled\x12\x1b\n" +
 	"\x04etag\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12'\n" +
@@ -2793,7 +2819,8 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\fdevice_count\x18\x0e \x01(\x05R\vdeviceCountB\b\n" +
 	"\x06_grantB\r\n" +
 	"\v_request_idB\x10\n" +
-	"\x0e_justification\"f\n" +
+	"\x0e_justificationB\x12\n" +
+	"\x10_governance_code\"f\n" +
 	"\x18CreateAccessGroupRequest\x12J\n" +
 	"\faccess_group\x18\x01 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupB\x06\xbaH\x03\xc8\x01\x01R\vaccessGroup\"+\n" +
 	"\x15GetAccessGroupRequest\x12\x12\n" +
@@ -2815,11 +2842,12 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"\x18UpdateAccessGroupRequest\x12J\n" +
 	"\faccess_group\x18\x01 \x01(\v2\x1f.portcullis.gate.v1.AccessGroupB\x06\xbaH\x03\xc8\x01\x01R\vaccessGroup\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"~\n" +
+	"updateMask\"\xb1\x01\n" +
 	"\x18DeleteAccessGroupRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\x05grant\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12.\n" +
-	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x82\x03\n" +
+	"\rjustification\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x121\n" +
+	"\x0fgovernance_code\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x0egovernanceCode\"\xb5\x03\n" +
 	"\rImportRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12-\n" +
 	"\x05users\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x05users\x121\n" +
@@ -2829,7 +2857,8 @@ const file_portcullis_gate_v1_gate_proto_rawDesc = "" +
 	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12\x1e\n" +
 	"\x05grant\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x129\n" +
 	"\vcredentials\x18\a \x03(\v2\x17.google.protobuf.StructR\vcredentials\x12.\n" +
-	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x87\x01\n" +
+	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\x121\n" +
+	"\x0fgovernance_code\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x0egovernanceCode\"\x87\x01\n" +
 	"\x0eImportResponse\x12\x14\n" +
 	"\x05users\x18\x01 \x01(\rR\x05users\x12\x18\n" +
 	"\adevices\x18\x02 \x01(\rR\adevices\x12#\n" +
