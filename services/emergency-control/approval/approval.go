@@ -22,6 +22,7 @@ const Life = 30 * time.Minute
 const (
 	Cancel  = "cancel"
 	Shorten = "shorten"
+	Apply   = "apply"
 	Policy  = "policy"
 )
 
@@ -45,6 +46,8 @@ type page struct {
 	// denied says which.
 	denied bool
 	done   bool
+	// made is the id of the emergency that was applied, empty if none was.
+	made string
 }
 
 // NewBook answers an empty one. For as long as apart, nobody is approved by whom they gave the means to act.
@@ -70,6 +73,9 @@ func (b *Book) Put(e *emergencyv1.Entry) {
 	}
 	if p := b.pages[e.GetApproval()]; p != nil {
 		p.done = true
+		if p.asked.GetApprovalRecord().GetAct() == Apply {
+			p.made = e.GetEmergency().GetId()
+		}
 	}
 }
 
@@ -94,7 +100,7 @@ func (b *Book) Get(id string, now Present) *emergencyv1.Approval {
 		return nil
 	}
 	a := proto.CloneOf(cmp.Or(p.decided, p.asked.GetApprovalRecord()))
-	a.Done = p.done
+	a.Done, a.Target = p.done, cmp.Or(p.made, a.GetTarget())
 	a.State, a.Why = p.state(a, now)
 	return a
 }
@@ -110,6 +116,8 @@ func (p *page) state(a *emergencyv1.Approval, now Present) (emergencyv1.Approval
 		return emergencyv1.Approval_APPROVED, ""
 	case late:
 		return emergencyv1.Approval_EXPIRED, "nobody has approved it in time"
+	case now.Revision(a) != a.GetRevision() && a.GetAct() == Apply:
+		return emergencyv1.Approval_VOID, "a lock or a lockdown has come or gone since it was asked for"
 	case now.Revision(a) != a.GetRevision():
 		return emergencyv1.Approval_VOID, fmt.Sprintf("%s has changed since it was asked for", a.GetTarget())
 	case !now.May(a):

@@ -43,6 +43,8 @@ type asked struct {
 	ticket *emergencyv1.TicketCheck
 	// approvers are who could approve it, where it may take a second administrator; nil where they are not known.
 	approvers []string
+	// forces is what a second administrator is to approve, if nobody would be left; nil where that is refused.
+	forces *emergencyv1.PreviewRequest
 }
 
 // guardedRequest is a request that a person backs with a grant.
@@ -227,6 +229,9 @@ func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 	entry, err := s.once(ctx, a, func(next uint64, e *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		if loosens(r.GetKind()) {
 			asks, approved, err := s.second(a, opened(r), next, e)
+			if err == nil && approved == "" { // whoever asked for the approval has given theirs
+				err = a.reasons(s.ledger.policy)
+			}
 			if asks != nil || err != nil {
 				return []*emergencyv1.Entry{asks}, err
 			}

@@ -80,6 +80,9 @@ func (s *Service) ApplyLockdown(ctx context.Context, r *emergencyv1.ApplyLockdow
 	}
 	remain := s.remainDuring(ctx, a.caller.User)
 	preview := &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Lockdown{Lockdown: r}}
+	if r.GetForce() {
+		a = s.forcing(ctx, a, preview)
+	}
 	return s.apply(ctx, a, s.bound(ctx, a, preview, r.GetDigest(), func(now time.Time) (*emergencyv1.Emergency, error) {
 		e, err := s.lockdown(r, now)
 		if err != nil {
@@ -127,24 +130,35 @@ func (s *Service) apply(ctx context.Context, a asked, draft func(now time.Time) 
 		if err := a.reasons(s.ledger.policy); err != nil {
 			return nil, err
 		}
-		now := s.now()
-		e, err := draft(now)
-		if err != nil {
-			return nil, err
+		e, err := draft(s.now())
+		var asks *emergencyv1.Entry
+		if a.forced(err) {
+			asks, err = s.force(a, e, next, envelope)
 		}
-		revision := s.ledger.revision(next)
-		e.Id = fmt.Sprintf("%s-%04d", emergency.Kind(e.GetKind()).Letter(), next)
-		e.Revision, e.CutoffRevision = revision.String(), revision.String()
-		e.CreatedBy, e.CreateTime = a.caller.Actor(), timestamppb.New(now)
-		e.Justification, e.GovernanceCode, e.TicketCheck = a.justification, a.governance, a.ticket
-		e.DirectorySequence = s.watch.Sequence(watch.Directory)
-		return []*emergencyv1.Entry{record(envelope, e, change(e))}, nil
+		if asks != nil || err != nil {
+			return []*emergencyv1.Entry{asks}, err
+		}
+		return []*emergencyv1.Entry{s.first(envelope, e, next)}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	if err := s.waits(entry, a); err != nil {
+		return nil, err
+	}
 	s.receipts.Settle(ctx, revisionOf(entry))
 	return s.witnessed(s.shown(entry.GetEmergency())), nil
+}
+
+// first makes an entry the first one of an emergency, which its actor has asked for.
+func (s *Service) first(entry *emergencyv1.Entry, e *emergencyv1.Emergency, next uint64) *emergencyv1.Entry {
+	revision := s.ledger.revision(next)
+	e.Id = fmt.Sprintf("%s-%04d", emergency.Kind(e.GetKind()).Letter(), next)
+	e.Revision, e.CutoffRevision = revision.String(), revision.String()
+	e.CreatedBy, e.CreateTime = entry.GetActor(), timestamppb.New(s.now())
+	e.Justification, e.GovernanceCode, e.TicketCheck = entry.GetJustification(), entry.GetGovernanceCode(), entry.GetTicketCheck()
+	e.DirectorySequence = s.watch.Sequence(watch.Directory)
+	return record(entry, e, change(e))
 }
 
 // recordHold puts a hold on record as a lockdown, once, and answers its id. While it is on, it cuts as every lockdown

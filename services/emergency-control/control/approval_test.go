@@ -71,7 +71,11 @@ func TestACancelTakesTwoPeopleWhereThePolicySaysSo(t *testing.T) {
 	if _, err = s.CancelLockdown(p.as("second"), &emergencyv1.CancelRequest{Id: l.GetId(), Justification: "x"}); waiting(t, err) != id || !strings.Contains(err.Error(), "admin has asked for the same already") {
 		t.Fatalf("somebody else who asks is told %v", err)
 	}
-	got := must(s.DecideApproval(p.as("second"), p.approve("second", l.GetId())))
+	_, err = s.DecideApproval(p.as("second"), p.approve("second", l.GetId()))
+	if refused(t, err, fault.InvalidArgument); !strings.Contains(err.Error(), id+" (cancel, asked for by admin)") {
+		t.Fatal(err)
+	}
+	got := must(s.DecideApproval(p.as("second"), p.approve("second", id)))
 	e := got.GetEmergency()
 	if got.GetApproval().GetState() != emergencyv1.Approval_APPROVED || !got.GetApproval().GetDone() || got.GetApproval().GetDecidedBy() != "second" {
 		t.Fatalf("approved %v", got.GetApproval())
@@ -191,7 +195,7 @@ func TestAnApprovalExpiresAndIsVoidOnceAnythingHasChanged(t *testing.T) {
 	_, err := s.ShortenFreeze(p.as("admin"), &emergencyv1.ShortenRequest{Id: f.GetId(), EndTime: timestamppb.New(p.clock.now().Add(10 * time.Minute)), Justification: "x", Grant: p.grant("admin")})
 	shorter := waiting(t, err)
 	_, err = s.DecideApproval(p.as("second"), p.approve("second", f.GetId()))
-	if refused(t, err, fault.InvalidArgument); !strings.Contains(err.Error(), "2 things") {
+	if refused(t, err, fault.InvalidArgument); !strings.Contains(err.Error(), shorter+" (shorten, asked for by admin), "+next) {
 		t.Fatal(err)
 	}
 	if got := must(s.DecideApproval(p.as("second"), p.approve("second", shorter))); got.GetEmergency().GetApprovedBy() != "second" || got.GetEmergency().GetDuration().AsDuration() > 41*time.Minute {
@@ -305,7 +309,7 @@ func TestAnotherServicesActIsDoneOnceAfterItsApproval(t *testing.T) {
 	p.two(s)
 	act := func(opens string) *emergencyv1.RecordActRequest {
 		return &emergencyv1.RecordActRequest{Kind: "access-group.unblock", Target: "payments", Detail: "payments disabled", At: 7, Operation: []byte(uuid.NewString()),
-			Opens: []byte(opens), RequestId: uuid.NewString(), Grant: p.grant("admin")}
+			Opens: []byte(opens), RequestId: uuid.NewString(), Grant: p.grant("admin"), Justification: "x"}
 	}
 	first := act("all of it")
 	_, err := s.RecordAct(p.as("admin"), first)

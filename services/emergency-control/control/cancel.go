@@ -202,16 +202,17 @@ func (s *Service) DecideApproval(ctx context.Context, r *emergencyv1.DecideAppro
 		return nil, err
 	}
 	s.arrive(ctx, r.GetId())
+	notCompared, drifted := s.stillSo(ctx, r)
 	entry, err := s.once(ctx, a, func(next uint64, envelope *emergencyv1.Entry) ([]*emergencyv1.Entry, error) {
 		asked, err := s.decidable(r, a)
-		if err != nil {
+		if err := cmp.Or(err, drifted); err != nil {
 			return nil, err
 		}
 		decided := approval.Decide(envelope, asked, r.GetDeny(), s.now())
 		if r.GetDeny() {
 			return []*emergencyv1.Entry{decided}, nil
 		}
-		done, err := s.carryOut(asked, a.caller.Actor(), next+1)
+		done, err := s.carryOut(ctx, asked, notCompared, next+1)
 		return append([]*emergencyv1.Entry{decided}, done...), err
 	})
 	if err != nil {
@@ -226,15 +227,7 @@ func (s *Service) decidable(r *emergencyv1.DecideApprovalRequest, a asked) (*eme
 	book, now := s.ledger.approvals, s.present()
 	asked := book.Get(r.GetId(), now)
 	if asked == nil {
-		waiting := book.Pending(r.GetId(), now)
-		switch len(waiting) {
-		case 0:
-			return nil, fault.New(fault.NotFound, "Nothing waits for an approval at %.40q. List the approvals to see what does", r.GetId()).With("field", "id")
-		case 1:
-			asked = waiting[0]
-		default:
-			return nil, fault.New(fault.InvalidArgument, "%d things wait for an approval at %s. Name one: %s, …", len(waiting), r.GetId(), waiting[0].GetId()).With("field", "id")
-		}
+		return nil, approval.Unnamed(r.GetId(), book.Pending(r.GetId(), now))
 	}
 	if err := approval.Undecidable(asked); err != nil {
 		return nil, err
@@ -251,7 +244,7 @@ func (s *Service) decidable(r *emergencyv1.DecideApprovalRequest, a asked) (*eme
 }
 
 // carryOut drafts what was approved, in the name of whoever asked for it; nothing where that is for another service to do.
-func (s *Service) carryOut(asked *emergencyv1.Approval, approver string, next uint64) ([]*emergencyv1.Entry, error) {
+func (s *Service) carryOut(ctx context.Context, asked *emergencyv1.Approval, notCompared []string, next uint64) ([]*emergencyv1.Entry, error) {
 	request := s.ledger.approvals.Asked(asked.GetId())
 	envelope := &emergencyv1.Entry{
 		Actor: request.GetActor(), SignIn: request.GetSignIn(), SignInBy: request.GetSignInBy(), Address: request.GetAddress(), RequestId: request.GetRequestId(),
@@ -261,11 +254,15 @@ func (s *Service) carryOut(asked *emergencyv1.Approval, approver string, next ui
 	if asked.GetAct() == approval.Policy {
 		return []*emergencyv1.Entry{s.policyEntry(envelope, proto.CloneOf(asked.GetPolicy()), next)}, nil
 	}
+	if asked.GetAct() == approval.Apply {
+		entry, err := s.applied(ctx, asked, envelope, notCompared, next)
+		return []*emergencyv1.Entry{entry}, err
+	}
 	e := s.ledger.records[asked.GetTarget()]
 	if asked.GetAct() != approval.Cancel && asked.GetAct() != approval.Shorten || e == nil {
 		return nil, nil
 	}
-	l := lifting{id: e.GetId(), kind: e.GetKind(), act: asked.GetAct(), by: approver, asked: onRecord(request), edit: shortening(asked.GetEndTime())}
+	l := lifting{id: e.GetId(), kind: e.GetKind(), act: asked.GetAct(), by: who.FromContext(ctx).Actor(), asked: onRecord(request), edit: shortening(asked.GetEndTime())}
 	if asked.GetAct() == approval.Cancel {
 		l.edit = cancelled
 	}

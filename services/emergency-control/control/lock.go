@@ -2,15 +2,19 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
+	"portcullis.dev/services/emergency-control/approval"
 	"portcullis.dev/services/internal/who"
 )
 
@@ -22,6 +26,9 @@ func (s *Service) ApplyLock(ctx context.Context, r *emergencyv1.ApplyLockRequest
 	}
 	remain, err := s.remaining(ctx, r.GetUser())
 	preview := &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Lock{Lock: r}}
+	if r.GetForce() {
+		a = s.forcing(ctx, a, preview)
+	}
 	return s.apply(ctx, a, s.bound(ctx, a, preview, r.GetDigest(), func(now time.Time) (*emergencyv1.Emergency, error) {
 		if err != nil {
 			return nil, err
@@ -168,13 +175,89 @@ func (s *Service) lockedIn(user string, from, to time.Time) bool {
 func (s *Service) lockedNow(user string, now time.Time) bool {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
-	return s.lockedIn(user, now, now.Add(1))
+	return s.shut(user, now)
 }
 
 func (s *Service) everLocked(user string) bool {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
 	return s.locked(user, s.now())
+}
+
+// forcing has a request wait for a second administrator, where it leaves none with a working MFA who could lift it.
+func (s *Service) forcing(ctx context.Context, a asked, r *emergencyv1.PreviewRequest) asked {
+	a = s.approvers(ctx, a)
+	a.forces = proto.CloneOf(r)
+	return a
+}
+
+// forced reports whether a refusal is one that the request wants to go past.
+func (a asked) forced(refusal error) bool {
+	return a.forces != nil && fault.Is(refusal, fault.LastAdministrator)
+}
+
+// force answers the entry that asks a second administrator; nil where one has approved it and a replica of an earlier version, which
+// could not do it, has put that on record. The ledger's lock is held.
+func (s *Service) force(a asked, e *emergencyv1.Emergency, next uint64, envelope *emergencyv1.Entry) (*emergencyv1.Entry, error) {
+	meant, err := meantBy(a.forces)
+	if err != nil {
+		return nil, err
+	}
+	want := &emergencyv1.Approval{Act: approval.Apply, Target: purposeLockdown, Opens: meant, Applies: proto.CloneOf(a.forces)}
+	if a.forces.GetLock() != nil {
+		want.Target = purposeLock
+	}
+	unsaid(want.GetApplies(), "grant", "request_id", "justification", "governance_code")
+	asks, approved, err := s.asks(a, want, next, envelope)
+	if approved != "" {
+		envelope.Approval, e.ForcedWith = approved, s.ledger.approvals.Get(approved, s.present()).GetDecidedBy()
+	}
+	return asks, err
+}
+
+// applied drafts what was forced as it is once it is approved: it starts then, if its start is unset or over, and its length
+// counts from its start. Who approves has just proven themselves, and keeps the sign-in. The ledger's lock is held.
+func (s *Service) applied(ctx context.Context, a *emergencyv1.Approval, entry *emergencyv1.Entry, notCompared []string, next uint64) (*emergencyv1.Entry, error) {
+	now, by := s.now(), who.FromContext(ctx)
+	e, err := s.checked(ctx, due(a.GetApplies(), now), now)
+	if err != nil {
+		return nil, err
+	}
+	if e.GetKind() == emergencyv1.Emergency_LOCKDOWN && e.GetStarted() {
+		e.SparedSignIn = by.SignIn
+	}
+	e.ForcedWith, e.NotCompared = by.Actor(), notCompared
+	return s.first(entry, e, next), nil
+}
+
+// due is a request that waited, without a start that is over.
+func due(r *emergencyv1.PreviewRequest, now time.Time) *emergencyv1.PreviewRequest {
+	r = proto.CloneOf(r)
+	if lock := r.GetLock(); lock != nil && !lock.GetStartTime().AsTime().After(now) {
+		lock.StartTime = nil
+	}
+	if lockdown := r.GetLockdown(); lockdown != nil && !lockdown.GetStartTime().AsTime().After(now) {
+		lockdown.StartTime = nil
+	}
+	return r
+}
+
+// standing is what decides who remains: every lock and lockdown that is on or to come, and how many there ever were. The ledger's
+// lock is held.
+func (s *Service) standing(now time.Time) string {
+	var on []string
+	ever := 0
+	for id, e := range s.ledger.records {
+		if e.GetKind() != emergencyv1.Emergency_LOCK && e.GetKind() != emergencyv1.Emergency_LOCKDOWN {
+			continue
+		}
+		ever++
+		if status := emergency.StatusOf(e, now); status == emergencyv1.Emergency_PENDING || status == emergencyv1.Emergency_ONGOING {
+			on = append(on, id)
+		}
+	}
+	slices.Sort(on)
+	return fmt.Sprintf("%s of %d", strings.Join(on, " "), ever)
 }
 
 // previewLock says what a lock would hit.

@@ -69,8 +69,9 @@ func (s *Service) UpdatePolicy(ctx context.Context, r *emergencyv1.UpdatePolicyR
 		if err := checkBreakGlass(p.GetBreakGlassUsers(), p.GetBreakGlassTokens(), s.watch.State()); err != nil {
 			return nil, err
 		}
-		if before := orDefault(s.ledger.policy); weakens(before, p) {
-			want := &emergencyv1.Approval{Act: approval.Policy, Target: approval.PolicyTarget, Revision: before.GetRevision(), Policy: p}
+		before := orDefault(s.ledger.policy)
+		if opens := weakens(before, p); len(opens) > 0 {
+			want := &emergencyv1.Approval{Act: approval.Policy, Target: approval.PolicyTarget, Revision: before.GetRevision(), Policy: p, Detail: strings.Join(opens, ", ")}
 			if asks, _, err := s.second(a, want, next, envelope); asks != nil || err != nil {
 				return []*emergencyv1.Entry{asks}, err
 			}
@@ -162,9 +163,38 @@ func lengthens(before, after *emergencyv1.Policy) bool {
 	return more(before.GetBreakGlassUsers(), after.GetBreakGlassUsers()) || more(before.GetBreakGlassTokens(), after.GetBreakGlassTokens())
 }
 
-// weakens reports whether a change opens something that takes a second administrator.
-func weakens(before, after *emergencyv1.Policy) bool {
-	return lengthens(before, after) || before.GetSecondAdministrator() && !after.GetSecondAdministrator()
+// weakens says what a change loosens, and so takes a second administrator; nothing if it doesn't.
+func weakens(before, after *emergencyv1.Policy) (what []string) {
+	for _, loosened := range []struct {
+		so   bool
+		what string
+	}{
+		{lengthens(before, after), "more get through every lockdown"},
+		{before.GetSecondAdministrator() && !after.GetSecondAdministrator(), "opening early takes one administrator"},
+		{before.GetTicketCheck() == emergencyv1.Policy_ON && after.GetTicketCheck() != emergencyv1.Policy_ON, "tickets are not looked up"},
+		{laxer(before, after), "the governance code is " + code(after)},
+	} {
+		if loosened.so {
+			what = append(what, loosened.what)
+		}
+	}
+	return what
+}
+
+// laxer reports whether a change takes a governance code that was not taken before. Of two patterns nobody can tell which takes more.
+func laxer(before, after *emergencyv1.Policy) bool {
+	if before.GetGovernanceCode() == emergencyv1.Policy_PATTERN && after.GetGovernanceCode() == emergencyv1.Policy_PATTERN {
+		return before.GetGovernancePattern() != after.GetGovernancePattern()
+	}
+	return after.GetGovernanceCode() < before.GetGovernanceCode()
+}
+
+// code is what a governance code has to be.
+func code(p *emergencyv1.Policy) string {
+	if p.GetGovernanceCode() == emergencyv1.Policy_PATTERN {
+		return "what matches " + p.GetGovernancePattern()
+	}
+	return strings.ToLower(p.GetGovernanceCode().String())
 }
 
 // mayAsk refuses to switch on what could not be kept: a second administrator where there is none, or a check of tickets
@@ -181,7 +211,7 @@ func (s *Service) mayAsk(ctx context.Context, r *emergencyv1.UpdatePolicyRequest
 	if !after.GetSecondAdministrator() || before.GetSecondAdministrator() {
 		return nil
 	}
-	others, err := s.others(ctx, who.FromContext(ctx).User)
+	others, err := s.others(ctx, who.FromContext(ctx).User, s.locked)
 	if err != nil {
 		return fault.New(fault.Unavailable, "Identity can't be asked whether there is a second administrator with a working MFA. Try again in a moment").Because(err)
 	}
@@ -191,8 +221,9 @@ func (s *Service) mayAsk(ctx context.Context, r *emergencyv1.UpdatePolicyRequest
 	return nil
 }
 
-// others are the administrators with a working MFA, whom no lock shuts out, who could approve what somebody asks for.
-func (s *Service) others(ctx context.Context, without string) ([]string, error) {
+// others are the administrators with a working MFA, whom no lock shuts out, who could approve what somebody asks for. The ledger's
+// lock is held when shut is asked.
+func (s *Service) others(ctx context.Context, without string, shut func(name string, now time.Time) bool) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, previewPatience)
 	defer cancel()
 	people, err := s.identity.ListAdministrators(ctx, &identityv1.ListAdministratorsRequest{})
@@ -203,20 +234,28 @@ func (s *Service) others(ctx context.Context, without string) ([]string, error) 
 	defer s.ledger.mu.Unlock()
 	now := s.now()
 	return slices.DeleteFunc(people.GetNames(), func(name string) bool {
-		return name == without || s.locked(name, now) || !s.ledger.approvals.MadeUntil(without, name, now).IsZero()
+		return name == without || shut(name, now) || !s.ledger.approvals.MadeUntil(without, name, now).IsZero()
 	}), nil
 }
 
 // approved adds who could approve what is asked, if the policy takes that. Where they can't be asked for, it is asked all the same.
 func (s *Service) approved(ctx context.Context, a asked) asked {
 	if s.ledger.policyNow().GetSecondAdministrator() {
-		var err error
-		if a.approvers, err = s.others(ctx, a.caller.User); err != nil {
-			s.log.WarnContext(ctx, "identity can't be asked who could approve", "error", err)
-		}
+		return s.approvers(ctx, a)
 	}
 	return a
 }
+
+func (s *Service) approvers(ctx context.Context, a asked) asked {
+	var err error
+	if a.approvers, err = s.others(ctx, a.caller.User, s.shut); err != nil {
+		s.log.WarnContext(ctx, "identity can't be asked who could approve", "error", err)
+	}
+	return a
+}
+
+// shut reports whether a lock that is on shuts a user out: one that is still to come leaves them time. The ledger's lock is held.
+func (s *Service) shut(user string, now time.Time) bool { return s.lockedIn(user, now, now.Add(1)) }
 
 // present is what approvals are judged by. The ledger's lock is held whenever it is used.
 func (s *Service) present() approval.Present {
@@ -227,6 +266,9 @@ func (s *Service) present() approval.Present {
 			if a.GetAct() == approval.Policy {
 				return orDefault(s.ledger.policy).GetRevision()
 			}
+			if a.GetAct() == approval.Apply {
+				return s.standing(now)
+			}
 			if loosens(a.GetAct()) {
 				return s.closing(now)
 			}
@@ -234,7 +276,7 @@ func (s *Service) present() approval.Present {
 		},
 		May: func(a *emergencyv1.Approval) bool {
 			user := a.GetRequestedBy()
-			return state.Emergency.UserEnabled(user) && !s.locked(user, now) && state.Who.Holds(who.Caller{User: user}, who.ControlEmergencies)
+			return state.Emergency.UserEnabled(user) && !s.shut(user, now) && state.Who.Holds(who.Caller{User: user}, who.ControlEmergencies)
 		},
 	}
 }
@@ -245,11 +287,16 @@ func (s *Service) second(a asked, want *emergencyv1.Approval, next uint64, envel
 	if !orDefault(s.ledger.policy).GetSecondAdministrator() {
 		return nil, "", nil
 	}
+	return s.asks(a, want, next, envelope)
+}
+
+// asks is second whatever the policy says.
+func (s *Service) asks(a asked, want *emergencyv1.Approval, next uint64, envelope *emergencyv1.Entry) (asks *emergencyv1.Entry, approved string, err error) {
 	if !s.watch.State().Who.Holds(a.caller, who.ControlEmergencies) {
 		return nil, "", fault.New(fault.PermissionDenied, "The policy asks for two administrators where something opens early, and so only a %s may ask for it. Ask one", emergency.Administrator).With("rule", "second")
 	}
 	book, now := s.ledger.approvals, s.present()
-	if loosens(want.GetAct()) {
+	if loosens(want.GetAct()) || want.GetAct() == approval.Apply {
 		want.Revision = now.Revision(want) // another freeze or lock is another question
 	}
 	want.RequestedBy, want.Approvers, want.RequesterSubject = a.caller.Actor(), a.approvers, a.caller.Entry.Subject
@@ -286,7 +333,7 @@ func (s *Service) otherwise(a *emergencyv1.Approval) string {
 		return fmt.Sprintf("Without that, %s ends by itself at %s.", e.GetId(), e.GetEndTime().AsTime().Format(time.RFC3339))
 	case e != nil:
 		return fmt.Sprintf("%s has no end: it takes an approval to open it, or portcullis recover on the host to get a second administrator.", e.GetId())
-	case a.GetAct() != approval.Policy:
+	case loosens(a.GetAct()):
 		return "Once it is approved, send the same again within half an hour; it takes no other code."
 	}
 	return ""

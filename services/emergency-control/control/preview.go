@@ -154,16 +154,23 @@ func seenBy(p *emergencyv1.PreviewResponse, r *emergencyv1.PreviewRequest) (drif
 func meantBy(r *emergencyv1.PreviewRequest) ([]byte, error) {
 	r = proto.CloneOf(r)
 	r.RequestId = ""
+	unsaid(r, "grant", "digest", "request_id", "justification", "justification_public", "governance_code", "force")
+	return hashOf(r)
+}
+
+// unsaid clears fields of the request that it carries.
+func unsaid(r *emergencyv1.PreviewRequest, names ...protoreflect.Name) {
 	m := r.ProtoReflect()
-	if of := m.WhichOneof(m.Descriptor().Oneofs().ByName("emergency")); of != nil {
-		request := m.Mutable(of).Message()
-		for _, name := range []protoreflect.Name{"grant", "digest", "request_id", "justification", "justification_public", "governance_code"} {
-			if f := request.Descriptor().Fields().ByName(name); f != nil {
-				request.Clear(f)
-			}
+	of := m.WhichOneof(m.Descriptor().Oneofs().ByName("emergency"))
+	if of == nil {
+		return
+	}
+	request := m.Mutable(of).Message()
+	for _, name := range names {
+		if f := request.Descriptor().Fields().ByName(name); f != nil {
+			request.Clear(f)
 		}
 	}
-	return hashOf(r)
 }
 
 // bound makes a draft that is refused where the digest is of another request, is old, or reality has moved past the bound
@@ -176,18 +183,49 @@ func (s *Service) bound(ctx context.Context, a asked, r *emergencyv1.PreviewRequ
 	moved, err := s.moved(ctx, r, digest)
 	return func(now time.Time) (*emergencyv1.Emergency, error) {
 		e, refusal := draft(now) // arguments first
-		if refusal != nil || err != nil {
-			return nil, cmp.Or(refusal, err)
+		if refusal != nil && !a.forced(refusal) {
+			return nil, refusal
+		}
+		if err != nil {
+			return nil, err
 		}
 		e.NotCompared = moved.NotCompared
-		return e, nil
+		return e, refusal
 	}
+}
+
+// stillSo compares what was asked to be applied with its preview once more, when somebody is about to approve it. How old that preview
+// is by then does not count: who approves looks now. It looks before the record is held up.
+func (s *Service) stillSo(ctx context.Context, r *emergencyv1.DecideApprovalRequest) (notCompared []string, err error) {
+	s.ledger.mu.Lock()
+	request := s.ledger.approvals.Asked(r.GetId()).GetApprovalRecord().GetApplies()
+	s.ledger.mu.Unlock()
+	digest := cmp.Or(request.GetLockdown().GetDigest(), request.GetLock().GetDigest())
+	if digest == "" || r.GetDeny() {
+		return nil, nil
+	}
+	was, err := s.previews.Open(digest)
+	if err != nil {
+		return nil, strange()
+	}
+	p, err := s.preview(ctx, due(request, s.now()))
+	if err != nil {
+		return nil, err
+	}
+	d := drift.Of(p, nil).Since(was, drift.BoundOf(s.ledger.policyNow()))
+	d.Other, d.Old = false, false
+	if refusal := d.Refusal(); refusal != nil {
+		e := fault.From(refusal)
+		e.Message = "Not approved: what it hits has moved since it was previewed. Deny it, preview again, and let it be asked for anew"
+		return nil, e
+	}
+	return d.NotCompared, nil
 }
 
 func (s *Service) moved(ctx context.Context, r *emergencyv1.PreviewRequest, digest string) (drift.Drift, error) {
 	was, err := s.previews.Open(digest)
 	if err != nil {
-		return drift.Drift{}, fault.New(fault.PreviewDrifted, "Not applied: the digest is of no preview of this deployment. Preview again and take its digest, or apply without one").With("cause", "STRANGE")
+		return drift.Drift{}, strange()
 	}
 	p, err := s.preview(ctx, r)
 	if err != nil {
@@ -199,6 +237,10 @@ func (s *Service) moved(ctx context.Context, r *emergencyv1.PreviewRequest, dige
 	}
 	d := is.Since(was, drift.BoundOf(s.ledger.policyNow()))
 	return d, d.Refusal()
+}
+
+func strange() error {
+	return fault.New(fault.PreviewDrifted, "Not applied: the digest is of no preview of this deployment. Preview again and take its digest, or apply without one").With("cause", "STRANGE")
 }
 
 func union(a, b []string) []string {
