@@ -134,7 +134,7 @@ func (s *Service) listen(ctx context.Context, what, address string, handle func(
 
 // openVault waits for the journal. Without it no device can be signed in to; everything else goes on.
 func (s *Service) openVault(ctx context.Context) error {
-	stream, err := s.deps.Journal.Stream(ctx, "CREDENTIAL")
+	stream, err := s.deps.Journal.Await(ctx, "CREDENTIAL")
 	if ctx.Err() != nil {
 		return nil
 	}

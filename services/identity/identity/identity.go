@@ -179,10 +179,10 @@ func orEnded(ctx context.Context, err error) error {
 func (s *Service) open(ctx context.Context) (*vault, error) {
 	v := new(vault)
 	var err error
-	if v.identity, err = s.deps.Journal.Stream(ctx, watch.Identity); err != nil {
+	if v.identity, err = s.deps.Journal.Await(ctx, watch.Identity); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", watch.Identity, err)
 	}
-	if v.secret, err = s.deps.Journal.Stream(ctx, secretStream); err != nil {
+	if v.secret, err = s.deps.Journal.Await(ctx, secretStream); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", secretStream, err)
 	}
 	if err := s.openKey(ctx, v); err != nil {

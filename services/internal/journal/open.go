@@ -20,7 +20,8 @@ const (
 	// Health is the subject under which each server says whether it still can.
 	Health = "journal.health"
 
-	answersIn = time.Second // from every server of a stream
+	answersIn = time.Second            // from every server of a stream
+	madeWait  = 100 * time.Millisecond // for a stream to be made
 )
 
 // Stream is one stream, opened and found safe.
@@ -42,6 +43,24 @@ func (j *Journal) Stream(ctx context.Context, name string) (*Stream, error) {
 		return err
 	})
 	return s, err
+}
+
+// Await opens a stream as Stream does, and waits for whoever makes it, too: at a
+// first start a service may be there before its streams are. It says once what
+// it waits for.
+func (j *Journal) Await(ctx context.Context, name string) (*Stream, error) {
+	for said := false; ; said = true {
+		s, err := j.Stream(ctx, name)
+		if !errors.Is(err, ErrNoStream) {
+			return s, err
+		}
+		if !said {
+			j.log.WarnContext(ctx, "waiting for a stream that is not there yet: portcullis prepare streams makes it", "stream", name)
+		}
+		if j.pause(ctx, madeWait) != nil {
+			return nil, err
+		}
+	}
 }
 
 // patiently calls try until it reaches the journal, or ctx ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -225,5 +226,52 @@ func TestConnectingToAServerThatIsNotThereYetWaitsWhereItIsNeeded(t *testing.T) 
 		if _, err := journal.Connect(t.Context(), c); err == nil {
 			t.Errorf("no error for %+v", c)
 		}
+	}
+}
+
+// A service may be there before its streams are: at a first start somebody else makes them.
+func TestAStreamThatNobodyHasMadeYetIsAwaitedAndOnceSaidSo(t *testing.T) {
+	srv := start(t, local.Config{Dir: t.TempDir()})
+	said := make(lines, 100)
+	j := connect(t, journal.Config{InProcess: srv.InProcess(), Log: slog.New(slog.NewTextHandler(said, nil))})
+	if _, err := j.Stream(t.Context(), "STATE"); !errors.Is(err, journal.ErrNoStream) {
+		t.Errorf("opening what is not there: %v", err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		s, err := j.Await(t.Context(), "STATE")
+		if err == nil {
+			_, err = s.Append(t.Context(), journal.Message{Subject: "state.a"})
+		}
+		opened <- err
+	}()
+	select {
+	case line := <-said:
+		if !strings.Contains(line, "stream=STATE") {
+			t.Errorf("it says %s", line)
+		}
+	case err := <-opened:
+		t.Fatalf("it didn't wait: %v", err)
+	case <-time.After(within):
+		t.Fatal("it doesn't say what it waits for")
+	}
+	if _, err := raw(t, srv).CreateStream(t.Context(), good()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+	if len(said) > 0 {
+		t.Errorf("it says it again: %s", <-said)
+	}
+}
+
+func TestWhoNoLongerWaitsForAStreamIsToldThatThereIsNone(t *testing.T) {
+	srv := start(t, local.Config{Dir: t.TempDir()})
+	j := connect(t, journal.Config{InProcess: srv.InProcess()})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := j.Await(ctx, "STATE"); err == nil {
+		t.Error("it opened what is not there")
 	}
 }

@@ -121,7 +121,7 @@ func (n *Notifier) hearEntries(o *parts) func(context.Context, []journal.Task) [
 
 // followAttempts waits for the stream by itself: without it, as before an upgrade gives the right to it, all else is told of.
 func (n *Notifier) followAttempts(ctx context.Context, o *parts) error {
-	s, err := n.deps.Journal.Stream(ctx, "ATTEMPT")
+	s, err := n.deps.Journal.Await(ctx, "ATTEMPT")
 	if err == nil {
 		return s.Work(ctx, journal.WorkConfig{Name: "notifier", Do: n.hearAttempts(o)})
 	}

@@ -122,7 +122,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 func (n *Notifier) serve(ctx context.Context) error {
 	streams := map[string]*journal.Stream{}
 	for _, name := range []string{"OUTBOX", "EVENT", "EMERGENCY"} {
-		s, err := n.deps.Journal.Stream(ctx, name)
+		s, err := n.deps.Journal.Await(ctx, name)
 		if err != nil {
 			return orNil(ctx, err)
 		}

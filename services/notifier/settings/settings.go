@@ -83,7 +83,7 @@ func New(d Deps) *Book {
 
 // Run follows the stream until the context ends. It is called once.
 func (b *Book) Run(ctx context.Context) error {
-	stream, err := b.deps.Journal.Stream(ctx, Stream)
+	stream, err := b.deps.Journal.Await(ctx, Stream)
 	if err != nil {
 		return orEnded(ctx, fmt.Errorf("opening the settings: %w", err))
 	}

@@ -34,6 +34,14 @@ type record struct {
 
 func newRecord(t *testing.T) *record {
 	t.Helper()
+	r := emptyRecord(t)
+	r.create()
+	return r
+}
+
+// emptyRecord is a journal at the first start: nobody has made its streams yet.
+func emptyRecord(t *testing.T) *record {
+	t.Helper()
 	r := &record{t: t, box: newBox(t)}
 	r.start("127.0.0.1:0")
 	j, err := journal.Connect(t.Context(), journal.Config{URL: r.server.URL(), Name: "test"})
@@ -42,7 +50,6 @@ func newRecord(t *testing.T) *record {
 	}
 	t.Cleanup(j.Close)
 	r.journal = j
-	r.create()
 	return r
 }
 
@@ -80,6 +87,17 @@ func newBox(t *testing.T) seal.Box {
 
 func (r *record) book() *settings.Book {
 	r.t.Helper()
+	b := r.starting()
+	select {
+	case <-b.Ready():
+	case <-time.After(within):
+		r.t.Fatal("the settings never opened")
+	}
+	return b
+}
+
+func (r *record) starting() *settings.Book {
+	r.t.Helper()
 	b := settings.New(settings.Deps{Journal: r.journal, Box: r.box, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -89,11 +107,6 @@ func (r *record) book() *settings.Book {
 		}
 	})
 	r.t.Cleanup(func() { cancel(); running.Wait() })
-	select {
-	case <-b.Ready():
-	case <-time.After(within):
-		r.t.Fatal("the settings never opened")
-	}
 	return b
 }
 
@@ -131,6 +144,20 @@ func put(t *testing.T, b *settings.Book, o settings.Operation, name string, secr
 		t.Fatal(err)
 	}
 	return again
+}
+
+func TestTheSettingsWaitForTheirStreamAtAFirstStart(t *testing.T) {
+	r := emptyRecord(t)
+	b := r.starting()
+	if _, err := r.journal.Stream(t.Context(), settings.Stream); !errors.Is(err, journal.ErrNoStream) {
+		t.Fatalf("the stream is there already: %v", err)
+	}
+	r.create()
+	select {
+	case <-b.Ready():
+	case <-time.After(within):
+		t.Fatal("the settings never opened")
+	}
 }
 
 func TestSecretsAreReadFromTheSnapshotThatTheyBelongTo(t *testing.T) {

@@ -24,7 +24,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	}
 	return New(Config{Instance: h.Instance, Texts: h.Texts, Now: h.Now}, Deps{
 		View: h.Watch, Tell: h.Watch.Tell, Pulse: h.Journal, Store: store, Index: index, Log: h.Log,
-		Records: func(ctx context.Context) (Records, error) { return h.Journal.Stream(ctx, "SESSION") },
+		Records: func(ctx context.Context) (Records, error) { return h.Journal.Await(ctx, "SESSION") },
 	})
 }
 
