@@ -65,7 +65,7 @@ func (b *browser) get(address string) (*http.Response, error) {
 	return answer, err
 }
 
-// signIn goes to the provider and back, and answers the page of the console that it ends at.
+// signIn goes to the provider and back, and answers the page of this site that it ends at.
 func (b *browser) signIn(to string) *url.URL {
 	b.Helper()
 	at := public + "/oidc/begin?to=" + url.QueryEscape(to)
@@ -78,7 +78,7 @@ func (b *browser) signIn(to string) *url.URL {
 		if err != nil {
 			b.Fatalf("%s answered %d and leads nowhere", at, answer.StatusCode)
 		}
-		if next.Path == "/sign-in" {
+		if next.Path == "/sign-in" || next.Path == "/plain" {
 			return next
 		}
 		at = next.String()
@@ -157,6 +157,7 @@ func TestPeopleSignInAtARealProvider(t *testing.T) {
 		{"GroupsThereAreRolesHere", groupsAreRoles},
 		{"ABackChannelLogoutEndsTheSignIn", backChannel},
 		{"AnAdministratorByGroupsActsWithACodeOfPortcullis", administratorByGroups},
+		{"ThePanelWithoutAScriptSignsInThere", plainPanel},
 		{"TheCommandLineSignsInByABrowserBesideIt", commandLine},
 		{"WhatComesBackToAnotherBrowserIsRefused", anotherBrowser},
 		{"ALockdownLetsAdministratorsInByTheProviderAndNobodyElse", lockdown},
@@ -310,6 +311,34 @@ func administratorByGroups(w world) {
 	}
 }
 
+func plainPanel(w world) {
+	w.dex.Is("1", "ana", "readers")
+	b := w.browser()
+	if at := b.signIn("/plain"); at.Path != "/plain" || at.Query().Get("via") != "provider" {
+		w.Errorf("sent to %s", at)
+	}
+	if text := b.page("/plain"); !strings.Contains(text, "ana <button") {
+		w.Errorf("ana is not signed in: %s", text)
+	}
+	if text := w.browser().page("/plain"); !strings.Contains(text, "Sign in at Acme") {
+		w.Errorf("nothing leads to the provider: %s", text)
+	}
+}
+
+func (b *browser) page(path string) string {
+	b.Helper()
+	answer, err := b.http.Get(public + path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return string(text)
+}
+
 func anotherBrowser(w world) {
 	w.dex.Is("1", "ana")
 	b, stranger := w.browser(), w.browser()
@@ -354,6 +383,10 @@ func lockdown(w world) {
 		if _, at := w.signIn("of "+somebody, somebody, "readers"); at.Query().Get("problem") != "LOCKDOWN" || at.Query().Get("until") == "" {
 			w.Errorf("%s was sent to %s", somebody, at)
 		}
+	}
+	w.dex.Is("1", "ana", "readers")
+	if at := w.browser().signIn("/plain"); at.Path != "/plain" || at.Query().Get("problem") != "LOCKDOWN" {
+		w.Errorf("ana, who has no script, was sent to %s", at)
 	}
 	if _, at := w.signIn("4", "chief", "chiefs"); at.Query().Get("via") != "code" {
 		w.Errorf("an administrator was sent to %s", at)

@@ -3,6 +3,7 @@
 package federation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ const (
 	Ended  = "/oidc/logout" // of the back channel
 
 	signIn   = "/sign-in"
+	plain    = "/plain" // whoever began there is taken back there, and needs no script
 	within   = 30 * time.Second
 	maxToken = 64 << 10
 )
@@ -91,11 +93,11 @@ func (p *Pages) finish(w http.ResponseWriter, r *http.Request) {
 	if in := done.GetSignIn(); in != nil {
 		p.Browser.KeepFlow(r.Context(), w, "", -time.Second)
 		p.Browser.KeepToken(r.Context(), w, in.GetToken(), in.GetExpireTime().AsTime().Sub(p.Now()))
-		redirect(w, console(url.Values{"via": {"provider"}, "to": {done.GetTo()}}))
+		back(w, url.Values{"via": {"provider"}}, done.GetTo())
 		return
 	}
 	p.Browser.KeepFlow(r.Context(), w, done.GetFlow(), done.GetExpireTime().AsTime().Sub(p.Now()))
-	redirect(w, console(url.Values{"via": {"code"}, "to": {done.GetTo()}}))
+	back(w, url.Values{"via": {"code"}}, done.GetTo())
 }
 
 func (p *Pages) leave(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +148,8 @@ func logoutToken(r *http.Request) (string, error) {
 	return form.Get("logout_token"), nil
 }
 
-// explain sends a browser to the console, which says in its reader's language what went wrong.
+// explain sends a browser back, to be told in its reader's language what went wrong. Where it wanted to go is known, or
+// identity still says so.
 func explain(w http.ResponseWriter, err error, to string) {
 	f := fault.From(err)
 	q := url.Values{"problem": {f.Reason}}
@@ -155,13 +158,21 @@ func explain(w http.ResponseWriter, err error, to string) {
 			q.Set(detail, value)
 		}
 	}
-	if to != "" {
-		q.Set("to", to)
-	}
-	redirect(w, console(q))
+	back(w, q, cmp.Or(to, f.Details["to"]))
 }
 
-func console(q url.Values) string { return signIn + "?" + q.Encode() }
+// back sends a browser to the panel without a script, if it began there, and else to the console.
+func back(w http.ResponseWriter, q url.Values, to string) {
+	at := signIn
+	switch to {
+	case plain:
+		at = plain
+	case "":
+	default:
+		q.Set("to", to)
+	}
+	redirect(w, at+"?"+q.Encode())
+}
 
 func redirect(w http.ResponseWriter, to string) {
 	w.Header().Set("Location", to)

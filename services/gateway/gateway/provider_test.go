@@ -36,10 +36,17 @@ func (p fakeProvider) FinishProviderSignIn(ctx context.Context, r *identityv1.Fi
 	if r.GetFlow() != "begun" {
 		return nil, fault.New(fault.Unauthenticated, "Begin again").With("rule", "providerFlow")
 	}
+	if r.GetCode() == "plain" {
+		return &identityv1.FinishProviderSignInResponse{SignIn: signedIn(), To: "/plain"}, nil
+	}
 	if r.GetCode() == "enrolled" {
 		return &identityv1.FinishProviderSignInResponse{Flow: "waiting", To: "/devices", ExpireTime: timestamppb.New(noon.Add(10 * time.Minute))}, nil
 	}
 	return &identityv1.FinishProviderSignInResponse{SignIn: signedIn(), To: "/devices"}, nil
+}
+
+func (p fakeProvider) GetSignInOptions(context.Context, *identityv1.GetSignInOptionsRequest) (*identityv1.SignInOptions, error) {
+	return &identityv1.SignInOptions{Provider: "Acme"}, nil
 }
 
 func signedIn() *identityv1.SignIn {
@@ -142,6 +149,49 @@ func TestWhatGoesWrongOnTheWayBackIsToldByTheConsole(t *testing.T) {
 	p.setRefuse(fault.New(fault.AlreadyExists, "Taken").With("rule", "providerNameTaken").With("name", "ana").With("secret", "x"))
 	if q := problem(); q.Encode() != "name=ana&problem=ALREADY_EXISTS&rule=providerNameTaken" {
 		t.Errorf("got %v", q)
+	}
+}
+
+func TestThePanelWithoutAScriptHasTheWholeWayByTheProvider(t *testing.T) {
+	p := open(t)
+	if text := read(t, visit(t, p, "GET", "/plain", "")); !strings.Contains(text, `<a href="/oidc/begin?to=/plain">Sign in at Acme</a>`) {
+		t.Errorf("no way there: %s", text)
+	}
+	a := visit(t, p, "GET", "/oidc/finish?code=plain&state=s", "", "Cookie", "portcullis-flow=begun", "Sec-Fetch-Site", "cross-site")
+	if a.Header.Get("Location") != "/plain?via=provider" || cookie(a, "portcullis").Value != "good" {
+		t.Errorf("got %d %v", a.StatusCode, a.Header)
+	}
+	// A browser that another site sent here doesn't show the sign-in before the next page.
+	if text := read(t, visit(t, p, "GET", "/plain?via=provider", "")); !strings.Contains(text, `content="0; url=/plain"`) || strings.Contains(text, "<form") {
+		t.Errorf("got %s", text)
+	}
+	if text := read(t, visit(t, p, "GET", "/plain?via=code", "", "Cookie", "portcullis-flow=waiting")); !strings.Contains(text, `action="/plain/code"`) {
+		t.Errorf("no code is asked for: %s", text)
+	}
+	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin", "Cookie"}
+	a = visit(t, p, "POST", "/plain/code", "code=123456", append(form, "portcullis-flow=waiting")...)
+	if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/plain" || cookie(a, "portcullis").Value != "good" {
+		t.Errorf("got %d %v", a.StatusCode, a.Header)
+	}
+	a = visit(t, p, "POST", "/plain/code", "code=123456", append(form, "portcullis-flow=another")...)
+	if text := read(t, a); a.StatusCode != http.StatusUnauthorized || !strings.Contains(text, "UNAUTHENTICATED") || !strings.Contains(text, `action="/plain/code"`) {
+		t.Errorf("got %d %s", a.StatusCode, text)
+	}
+}
+
+func TestWhatGoesWrongOnTheWayBackToThePlainPanelIsToldThere(t *testing.T) {
+	p := open(t)
+	p.setRefuse(fault.New(fault.AlreadyExists, "Taken").With("to", "/plain"))
+	a := visit(t, p, "GET", "/oidc/finish?code=right&state=s", "", "Cookie", "portcullis-flow=begun")
+	if a.Header.Get("Location") != "/plain?problem=ALREADY_EXISTS" {
+		t.Errorf("sent to %s", a.Header.Get("Location"))
+	}
+	p.setRefuse(nil)
+	if text := read(t, visit(t, p, "GET", "/plain?problem=ALREADY_EXISTS", "")); !strings.Contains(text, "could not be signed in there") || !strings.Contains(text, "ALREADY_EXISTS") {
+		t.Errorf("got %s", text)
+	}
+	if text := read(t, visit(t, p, "GET", "/plain?problem=Call+555-0100", "")); strings.Contains(text, "555") || strings.Contains(text, "could not be signed in there") {
+		t.Errorf("a link puts words on the page: %s", text)
 	}
 }
 

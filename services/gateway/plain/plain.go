@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (p *Panel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	act := map[string]func(*ask) (string, *refusal){
-		"/plain/sign-in": signIn, "/plain/sign-out": signOut, "/plain/apply": apply, "/plain/cancel": cancel,
+		"/plain/sign-in": signIn, "/plain/code": complete, "/plain/sign-out": signOut, "/plain/apply": apply, "/plain/cancel": cancel,
 	}[r.URL.Path]
 	if act == nil {
 		http.NotFound(w, r)
@@ -155,6 +156,11 @@ func signIn(a *ask) (string, *refusal) {
 	}, nil)
 }
 
+// complete is the code of who comes from the provider; what was begun there is in a cookie.
+func complete(a *ask) (string, *refusal) {
+	return "", a.call(http.MethodPost, "/v1/sign-ins/provider:complete", map[string]string{"code": a.field("code")}, nil)
+}
+
 func signOut(a *ask) (string, *refusal) {
 	return "", a.call(http.MethodDelete, "/v1/sign-ins/current", nil, nil)
 }
@@ -218,6 +224,10 @@ type view struct {
 	T                          map[string]string
 	Product, Lockdown, Unknown string
 	User                       string
+	// Provider is where one may sign in too. Arrived is who has just come from there: a browser does not show its sign-in to
+	// this site on the very way from another. Code asks for the code that comes after it.
+	Provider                   string
+	Arrived, Code              bool
 	May                        bool
 	Windows                    []window
 	One                        *window
@@ -243,6 +253,7 @@ func (p *Panel) show(w http.ResponseWriter, r *http.Request, status int, refused
 		v.Minutes = a.field("minutes")
 	}
 	p.posture(a, &v)
+	p.provider(a, &v)
 	p.one(a, &v, r.URL.Query().Get("id"))
 	var text bytes.Buffer
 	if err := page.Execute(&text, v); err != nil {
@@ -278,6 +289,26 @@ func (p *Panel) posture(a *ask, v *view) {
 		v.Lockdown = p.Texts.Lockdown(posture.Lockdown.Until)
 	}
 	v.Windows = posture.Emergencies
+}
+
+// reasons are those of the API: nothing else that stands in a link is shown.
+var reasons = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+
+// provider fills in how far who signs in at the provider is.
+func (p *Panel) provider(a *ask, v *view) {
+	if v.User != "" {
+		return
+	}
+	var can struct{ Provider string }
+	if a.call(http.MethodGet, "/v1/sign-ins/options", nil, &can) == nil {
+		v.Provider = can.Provider
+	}
+	q := a.outer.URL.Query()
+	v.Arrived = q.Get("via") == "provider"
+	v.Code = q.Get("via") == "code" || a.outer.URL.Path == "/plain/code"
+	if problem := q.Get("problem"); v.Refusal == "" && reasons.MatchString(problem) {
+		v.Refusal, v.Reason = v.T["notThere"], problem
+	}
 }
 
 // one fills in the emergency that was just applied, as far as it is.

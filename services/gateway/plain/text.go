@@ -21,8 +21,9 @@ var english = map[string]string{
 	"lockdown": "Lock the platform down", "minutes": "For how many minutes (freeze and lockdown)", "minutesHint": "Say for how many minutes, in digits",
 	"code": "Code from your MFA app", "why": "Justification", "ticket": "Governance code", "typeWord": "Type TERMINATE, FREEZE or LOCKDOWN, as chosen, to apply",
 	"apply": "Apply", "cancel": "Cancel", "from": "From", "until": "until", "open": "still open", "ended": "ended", "unreachable": "unreachable", "last": "the last after",
-	"mayNot": "The emergency panel takes the role System Administrator.", "signOut": "Sign out", "signIn": "Sign in", "user": "User", "password": "Password",
-	"elsewhere": "This form comes from another site. Use the one on this page", "again": "Look again", "console": "The console", "api": "The API",
+	"mayNot": "The emergency panel takes the role System Administrator.", "signOut": "Sign out", "signIn": "Sign in", "signInAt": "Sign in at", "user": "User", "password": "Password",
+	"elsewhere": "This form comes from another site. Use the one on this page", "again": "Look again", "goOn": "Go on", "oneCode": "One more code",
+	"notThere": "You could not be signed in there. Begin again, or sign in as a user of this platform.", "console": "The console", "api": "The API",
 }
 
 var portuguese = map[string]string{
@@ -32,6 +33,7 @@ var portuguese = map[string]string{
 	"lockdown": "Bloquear a plataforma (lockdown)", "minutes": "Por quantos minutos (congelamento e lockdown)", "minutesHint": "Diga por quantos minutos, em algarismos",
 	"code": "Código do seu app de MFA", "why": "Justificativa", "ticket": "Código de governança", "typeWord": "Digite TERMINATE, FREEZE ou LOCKDOWN, conforme a escolha, para aplicar",
 	"apply": "Aplicar", "cancel": "Cancelar", "from": "De", "until": "até", "open": "ainda abertas", "ended": "encerradas", "unreachable": "sem contato", "last": "a última após",
-	"mayNot": "O painel de emergência requer o papel System Administrator.", "signOut": "Sair", "signIn": "Entrar", "user": "Usuário", "password": "Senha",
-	"elsewhere": "Este formulário veio de outro site. Use o desta página", "again": "Ver de novo", "console": "O console", "api": "A API",
+	"mayNot": "O painel de emergência requer o papel System Administrator.", "signOut": "Sair", "signIn": "Entrar", "signInAt": "Entrar por", "user": "Usuário", "password": "Senha",
+	"elsewhere": "Este formulário veio de outro site. Use o desta página", "again": "Ver de novo", "goOn": "Continuar", "oneCode": "Mais um código",
+	"notThere": "Não foi possível entrar por lá. Comece de novo ou entre como usuário desta plataforma.", "console": "O console", "api": "A API",
 }

@@ -137,6 +137,17 @@ func (s *Service) BeginProviderSignIn(ctx context.Context, r *identityv1.BeginPr
 
 // FinishProviderSignIn takes the provider's answer. Wrong ones count against the address that they come from.
 func (s *Service) FinishProviderSignIn(ctx context.Context, r *identityv1.FinishProviderSignInRequest) (*identityv1.FinishProviderSignInResponse, error) {
+	done, err := s.finish(ctx, r)
+	if err == nil {
+		return done, nil
+	}
+	if f, unread := s.open(r.GetFlow()); unread == nil { // whoever is refused is told so where they began
+		return nil, fault.From(err).With("to", f.GetTo())
+	}
+	return nil, err
+}
+
+func (s *Service) finish(ctx context.Context, r *identityv1.FinishProviderSignInRequest) (*identityv1.FinishProviderSignInResponse, error) {
 	if err := s.configured(); err != nil {
 		return nil, err
 	}

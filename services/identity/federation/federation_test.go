@@ -271,6 +271,16 @@ func TestACodeOfAnotherSignInIsRefused(t *testing.T) {
 	refused(t, err, fault.Unauthenticated, "providerAnswer") // PKCE
 }
 
+func TestWhoIsRefusedIsToldSoWhereTheyBegan(t *testing.T) {
+	w := newWorld(t)
+	for to, flow := range map[string]string{"/plain": w.begin("/plain").GetFlow(), "": "lost"} {
+		_, err := w.FinishProviderSignIn(background(), &identityv1.FinishProviderSignInRequest{Code: "c", State: "another", Flow: flow})
+		if got := fault.From(err).Details["to"]; got != to {
+			t.Errorf("of %q it says %q", flow, got)
+		}
+	}
+}
+
 func TestTwentyWrongAnswersLockTheirAddressAndNoOther(t *testing.T) {
 	w := newWorld(t)
 	from := func(address string) error {
