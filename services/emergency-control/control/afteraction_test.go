@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -53,6 +54,9 @@ func TestAReportHasTheTimelineThePeopleAndWhatElseWasDoneMeanwhile(t *testing.T)
 	}
 	if diff := cmp.Diff([]string{"STARTED second", "ACT second"}, withoutEdges(changesOf(r.GetMeanwhile()))); diff != "" {
 		t.Errorf("meanwhile, between %s and %s with %s: %s", before.GetId(), after.GetId(), other.GetId(), diff)
+	}
+	if act := r.GetMeanwhile()[slices.IndexFunc(r.GetMeanwhile(), func(e *auditv1.AuditEntry) bool { return e.GetChange() == emergencyv1.Entry_ACT })]; act.GetDetail() != "user.reset-mfa" {
+		t.Errorf("the act says %q", act.GetDetail())
 	}
 	want := []*auditv1.ReportPerson{
 		{Name: "admin", Changes: []emergencyv1.Entry_Change{emergencyv1.Entry_STARTED, emergencyv1.Entry_CANCELLED}, Addresses: []string{"127.0.0.1"}},

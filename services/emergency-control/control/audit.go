@@ -82,7 +82,7 @@ func readEntry(stored journal.Entry) (*auditv1.AuditEntry, error) {
 	case entry.GetEmergency() != nil:
 		e.Target = entry.GetEmergency().GetId()
 	case entry.GetAct() != nil:
-		e.Target, e.Detail = entry.GetAct().GetTarget(), entry.GetAct().GetKind()+" "+entry.GetAct().GetDetail()
+		e.Target, e.Detail = entry.GetAct().GetTarget(), strings.TrimSpace(entry.GetAct().GetKind()+" "+entry.GetAct().GetDetail())
 	case entry.GetPolicy() != nil:
 		e.Target = "policy"
 	case entry.GetApprovalRecord() != nil:

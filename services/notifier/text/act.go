@@ -23,7 +23,7 @@ var acts = map[string]act{
 	"user.replace-mfa":           {"emergency.mfa.changed", "replaced the MFA of %", "substituiu o MFA de %"},
 	"user.recover":               {"emergency.mfa.changed", "recovered % on the host: new password, new MFA", "recuperou % no host: nova senha, novo MFA"},
 	"token.rearm":                {"emergency.policy.changed", "re-armed the token %", "rearmou o token %"},
-	"access-group.unblock":       {"emergency.policy.changed", "opened what a freeze closes (%)", "abriu o que um congelamento fecha (%)"},
+	"access-group.unblock":       {"emergency.policy.changed", "opened what a freeze or a lock closes (%)", "abriu o que um congelamento ou bloqueio fecha (%)"},
 	"user.link":                  {"emergency.mfa.changed", "let % sign in at the OpenID provider", "deixou % entrar pelo provedor OpenID"},
 }
 
@@ -36,10 +36,17 @@ func actOf(a *emergencyv1.Act) act {
 }
 
 func (s speech) ofAct(facts map[string]string, a *emergencyv1.Act) {
+	facts["act"], facts["target"], facts["detail"] = s.done(a), a.GetTarget(), a.GetDetail()
+}
+
+func (s speech) done(a *emergencyv1.Act) string {
 	known := actOf(a)
 	before, after, _ := strings.Cut(s.either(known.english, known.portuguese), "%")
-	facts["act"], facts["target"], facts["detail"] = before+a.GetTarget()+after, a.GetTarget(), a.GetDetail()
+	return before + a.GetTarget() + after
 }
+
+// Done is what its actor did, in English: "re-armed the token backup".
+func Done(a *emergencyv1.Act) string { return speech{}.done(a) }
 
 // ofPolicy are the facts of a policy as it is after the change. Lists that are empty say so: emptying one is a change.
 func (s speech) ofPolicy(facts map[string]string, p *emergencyv1.Policy) {

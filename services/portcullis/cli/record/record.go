@@ -3,11 +3,13 @@ package record
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	auditv1 "portcullis.dev/proto/portcullis/audit/v1"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/notifier/text"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
@@ -44,7 +46,16 @@ func (r record) entries(all []*auditv1.AuditEntry) *screen.Table {
 	return t
 }
 
+// target is what it was done to; of an act, what was done.
 func target(e *auditv1.AuditEntry) string {
+	if e.GetChange() == emergencyv1.Entry_ACT {
+		kind, detail, _ := strings.Cut(e.GetDetail(), " ")
+		done := text.Done(&emergencyv1.Act{Kind: kind, Target: e.GetTarget()})
+		if detail != "" {
+			done += ": " + detail
+		}
+		return done
+	}
 	if e.GetDetail() == "" {
 		return e.GetTarget()
 	}

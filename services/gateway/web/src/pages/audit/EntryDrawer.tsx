@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { type ReactNode, useRef } from 'react'
 import { dateTime, utc, zone } from '../../app/format'
 import { shell } from '../../app/text'
+import { useAct } from './acts-text'
 import { CopyButton } from './Chain'
 import type { Entry } from './data'
 import { useWhat } from './EntryTable'
@@ -30,10 +31,11 @@ const isEmergency = (target: string | undefined) => /^[TFKL]-\d+$/.test(target ?
 function Fields({ of }: { of: Entry }) {
   const t = words.useTexts()
   const what = useWhat()
+  const act = useAct()(of)
   const at = of.time ?? ''
   return (
     <dl className="fields">
-      <Field name={t('what')}>{what(of)}</Field>
+      <Field name={t('what')}>{what(of)}{act && `: ${act}`}</Field>
       <Field name={t('time')}>{dateTime(at)} {zone(at)} <span className="dim">({utc(at)})</span></Field>
       <Field name={t('actor')}><bdi>{of.actor}</bdi></Field>
       <Field name={t('address')}>{of.address}</Field>

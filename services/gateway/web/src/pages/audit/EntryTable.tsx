@@ -1,10 +1,8 @@
 import { dateTime } from '../../app/format'
 import { shell } from '../../app/text'
+import { useAct } from './acts-text'
 import type { Entry } from './data'
 import { words } from './text'
-
-/** The act's kind, which stands before its detail. */
-export const kindOf = (e: Entry) => (e.change === 'ACT' ? (e.detail ?? '').split(' ')[0] : '')
 
 const kinds = { T: 'TERMINATION', F: 'FREEZE', K: 'LOCK', L: 'LOCKDOWN' } as const
 
@@ -35,7 +33,7 @@ export function EntryTable({ rows, open }: { rows: Entry[]; open: (entry: Entry)
 function Row({ of, open }: { of: Entry; open: () => void }) {
   const t = words.useTexts()
   const what = useWhat()(of)
-  const kind = kindOf(of)
+  const act = useAct()(of)
   return (
     <tr className="go" onClick={open}>
       <td className="nw time">
@@ -44,7 +42,7 @@ function Row({ of, open }: { of: Entry; open: () => void }) {
         </button>
       </td>
       <td className="actor"><bdi>{of.actor}</bdi></td>
-      <td className="what"><span className="m">{what}</span>{kind && <span className="xs mono dim kind">{kind}</span>}</td>
+      <td className="what"><span className="m">{what}</span>{act && <span className="xs dim kind">{act}</span>}</td>
       <td className="target"><bdi>{of.target}</bdi></td>
       <td className="ticket mono"><bdi>{of.governanceCode}</bdi>{of.ticketCheck?.state === 'NOT_CHECKED' && <b className="xs block">{t('unchecked')}</b>}</td>
       <td className="justification"><bdi>{of.justification}</bdi></td>

@@ -3,7 +3,8 @@ import { number } from '../../app/format'
 import type { Schemas } from '../../api/client'
 import { took } from '../reports/Cells'
 import { at } from '../reports/emergency'
-import { kindOf, useWhat } from '../audit/EntryTable'
+import { useAct } from '../audit/acts-text'
+import { useWhat } from '../audit/EntryTable'
 import { words } from '../audit/text'
 import type { Report } from './Report'
 import { Rows, Section } from './Section'
@@ -75,13 +76,14 @@ export function People({ of, zone }: { of: Report; zone: Zone }) {
 export function Meanwhile({ of, zone }: { of: Report; zone: Zone }) {
   const t = after.useTexts()
   const what = useWhat()
+  const act = useAct()
   return (
     <Section title={t('meanwhile')} text={t('meanwhileText', { from: zone.at(of.fromTime), until: zone.at(of.untilTime) })} of={of}>
       <Rows
         label={t('meanwhile')} total={of.meanwhileTotal} empty={t('nothingElse')}
         heads={[['time', t('time')], ['what', t('what')], ['target', t('target')], ['who', t('who')], ['reason', t('reason')], ['hash', t('hash')]]}
         rows={(of.meanwhile ?? []).map((e) => ({ key: e.revision ?? '', cells: [
-          zone.at(e.time), <><span className="m">{what(e)}</span>{kindOf(e) && <div className="xs mono dim">{kindOf(e)}</div>}</>, <bdi key="t">{e.target}</bdi>, <Who key="who" of={e} />, <Reason key="r" of={e} />, <Hash key="h" of={e} />,
+          zone.at(e.time), <><span className="m">{what(e)}</span>{act(e) && <div className="xs dim">{act(e)}</div>}</>, <bdi key="t">{e.target}</bdi>, <Who key="who" of={e} />, <Reason key="r" of={e} />, <Hash key="h" of={e} />,
         ] }))}
       />
     </Section>
