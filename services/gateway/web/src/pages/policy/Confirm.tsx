@@ -8,6 +8,7 @@ import { RefusalNote } from '../../parts/Note'
 import { useSingle } from '../../parts/single'
 import { useTokens } from './BreakGlass'
 import { added, type Draft, type Lists, mostText, type Policy } from './draft'
+import { driftDefault } from './Drift'
 import { write } from './Expected'
 import { words } from './text'
 
@@ -114,5 +115,6 @@ function linesOf(policy: Policy, d: Draft, t: ReturnType<typeof words.useTexts>,
   if (d.governanceCode) lines.unshift(t('fromTo', { name: t('governance'), from: t(policy.governanceCode ?? 'OPTIONAL'), to: t(d.governanceCode) }))
   if (d.ticketCheck) lines.push(t('fromTo', { name: t('ticketCheck'), from: t(policy.ticketCheck === 'ON' ? 'on' : 'off'), to: t(d.ticketCheck === 'ON' ? 'on' : 'off') }))
   if (d.secondAdministrator !== undefined) lines.push(t('fromTo', { name: t('secondAdministrator'), from: t(policy.secondAdministrator ? 'on' : 'off'), to: t(d.secondAdministrator ? 'on' : 'off') }))
+  if (d.driftPercent !== undefined) lines.push(t('fromTo', { name: t('driftPercent'), from: policy.driftPercent ?? driftDefault, to: d.driftPercent }))
   return lines
 }

@@ -9,6 +9,7 @@ import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
 import { BreakGlass } from './BreakGlass'
 import { Confirm } from './Confirm'
 import { changed, type Draft, type Policy as Policy_ } from './draft'
+import { Drift } from './Drift'
 import { Expected } from './Expected'
 import { Governance } from './Governance'
 import './policy.css'
@@ -58,7 +59,10 @@ function Editor({ policy, changes }: { policy: Policy_; changes: boolean }) {
           <Governance policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'governancePattern')} />
           <Second policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'ticketCheck')} />
         </div>
-        <BreakGlass policy={shown} before={policy} set={set} disabled={!changes} refused={refused} />
+        <div className="pcol">
+          <BreakGlass policy={shown} before={policy} set={set} disabled={!changes} refused={refused} />
+          <Drift policy={shown} before={policy} set={set} disabled={!changes} refused={errorOf(refused, 'driftPercent')} />
+        </div>
         <Expected policy={shown} set={set} disabled={!changes} refused={errorOf(refused, 'expectedEnforcers')} />
       </div>
       {Object.keys(difference).length > 0 && (

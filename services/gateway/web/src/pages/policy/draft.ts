@@ -1,7 +1,7 @@
 import type { Schemas } from '../../api/client'
 
 export type Policy = Schemas['Policy']
-export type Draft = Partial<Pick<Policy, 'governanceCode' | 'governancePattern' | 'breakGlassUsers' | 'breakGlassTokens' | 'secondAdministrator' | 'ticketCheck' | 'expectedEnforcers'>>
+export type Draft = Partial<Pick<Policy, 'governanceCode' | 'governancePattern' | 'breakGlassUsers' | 'breakGlassTokens' | 'secondAdministrator' | 'ticketCheck' | 'expectedEnforcers' | 'driftPercent'>>
 export type Lists = 'breakGlassUsers' | 'breakGlassTokens'
 
 export const mostNames = 50
