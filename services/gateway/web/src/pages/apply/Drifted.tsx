@@ -17,7 +17,7 @@ export function Drifted({ error }: { error: unknown }) {
         {moved.map((name, i) => (
           <span key={name}>{i > 0 && '; '}{t(name)} {t('fromTo', { was: number(Number(details[`${name}Was`])), is: number(Number(details[`${name}Is`])) })}</span>
         ))}
-        {moved.length > 0 && '. '}{details.unreachableConnectors && t('silent', { names: details.unreachableConnectors })}{t('again')}
+        {moved.length > 0 && '. '}{details.unreachableConnectors !== undefined && t('silent', { names: details.unreachableConnectors })}{t('again')}
       </div>
     </div>
   )
