@@ -1,10 +1,15 @@
 package rpc
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
@@ -39,10 +44,13 @@ const (
 	kinds
 )
 
-// paces are what one client may ask of one replica of a service. They are far above what people and their programs do;
-// services/gateway/README.md shows them.
-func paces() [classes][kinds]pace.Pace {
-	return [classes][kinds]pace.Pace{
+// PaceTable is what one client may ask of one replica of a service.
+type PaceTable [classes][kinds]pace.Pace
+
+// paces are those that nobody has changed. They are far above what people and their programs do; services/gateway/README.md
+// shows them.
+func paces() *PaceTable {
+	return &PaceTable{
 		acts:     {person: {PerSecond: 10, Burst: 100}, program: {PerSecond: 10, Burst: 100}},
 		changes:  {person: {PerSecond: 100, Burst: 1000}, program: {PerSecond: 100, Burst: 1000}},
 		reads:    {person: {PerSecond: 100, Burst: 1000}, program: {PerSecond: 200, Burst: 2000}},
@@ -53,6 +61,35 @@ func paces() [classes][kinds]pace.Pace {
 		rejected: {stranger: {PerSecond: 50, Burst: 500}},
 	}
 }
+
+// ReadPaces answers the paces with some changed, as "reads-program" is to "400/4000": calls a second, and how many at once. Only what
+// has a pace can get another, and none so small that the brake can't be pulled.
+func ReadPaces(wanted map[string]string) (*PaceTable, error) {
+	classes := map[string]class{"acts": acts, "changes": changes, "reads": reads, "checks": checks, "feeds": feeds, "sign-ins": signIns, "open": open, "rejected": rejected}
+	kinds := map[string]kind{"stranger": stranger, "person": person, "program": program, "enforcer": enforcer}
+	all := paces()
+	for name, to := range wanted {
+		at := max(0, strings.LastIndexByte(name, '-'))
+		class, isClass := classes[name[:at]]
+		kind, isKind := kinds[strings.TrimPrefix(name[at:], "-")]
+		if !isClass || !isKind || all[class][kind].Burst == 0 {
+			return nil, fmt.Errorf("paces: nothing is counted under %q; names are like reads-program", name)
+		}
+		perSecond, burst, _ := strings.Cut(to, "/")
+		each, err1 := strconv.Atoi(strings.TrimSpace(perSecond))
+		atOnce, err2 := strconv.Atoi(strings.TrimSpace(burst))
+		if err1 != nil || err2 != nil || each < 1 || each > fastest || atOnce < leastAtOnce || atOnce > fastest {
+			return nil, fmt.Errorf("paces: %s: %q is not calls a second (1 to %d) and how many at once (%d to %d), like 400/4000", name, to, fastest, leastAtOnce, fastest)
+		}
+		all[class][kind] = pace.Pace{PerSecond: rate.Limit(each), Burst: atOnce}
+	}
+	return all, nil
+}
+
+const (
+	fastest     = 1_000_000
+	leastAtOnce = 10 // whoever opens the panel asks for a few things at once
+)
 
 const (
 	mostStrangers = 20_000 // networks that are remembered
@@ -103,7 +140,7 @@ func clientOf(class class, c who.Caller) client {
 
 // pacer counts what the outside asks of this server.
 type pacer struct {
-	table            [classes][kinds]pace.Pace
+	table            PaceTable
 	now              func() time.Time
 	strangers, known *pace.Keeper[client]
 
@@ -112,9 +149,9 @@ type pacer struct {
 	streams map[client]int
 }
 
-// newPacer answers one by the table above; with a pace of its own, that is everybody's, and as many streams as its burst.
-func newPacer(all pace.Pace, now func() time.Time) *pacer {
-	p := &pacer{table: paces(), now: now, strangers: pace.NewKeeper[client](mostStrangers), known: pace.NewKeeper[client](mostKnown), streams: map[client]int{},
+// newPacer answers one by a table; with a pace of its own, that is everybody's, and as many streams as its burst.
+func newPacer(table *PaceTable, all pace.Pace, now func() time.Time) *pacer {
+	p := &pacer{table: *cmp.Or(table, paces()), now: now, strangers: pace.NewKeeper[client](mostStrangers), known: pace.NewKeeper[client](mostKnown), streams: map[client]int{},
 		most: map[kind]int{stranger: mostStreams, person: mostStreams, program: mostStreams, enforcer: mostStreamsOfDoor}}
 	for kind := range p.most {
 		if all.Burst > 0 {

@@ -25,6 +25,10 @@ import (
 
 // serveAll serves every method that the table has for a service, each of which answers nothing.
 func (w *world) serveAll(owner string, all map[string]protoreflect.MethodDescriptor, p pace.Pace) {
+	w.serveAllAs(owner, all, func(c *rpc.Config) { c.Pace = p })
+}
+
+func (w *world) serveAllAs(owner string, all map[string]protoreflect.MethodDescriptor, set func(*rpc.Config)) {
 	services := map[string]*grpc.ServiceDesc{}
 	for full, row := range rpc.Table() {
 		if row.Owner != owner {
@@ -49,7 +53,7 @@ func (w *world) serveAll(owner string, all map[string]protoreflect.MethodDescrip
 		for _, desc := range services {
 			r.RegisterService(desc, struct{}{})
 		}
-	}, func(c *rpc.Config) { c.Pace = p })
+	}, set)
 }
 
 // calls makes a call of any kind, and answers what came of it.
@@ -123,6 +127,55 @@ func TestWithinItsOwnFiguresEveryKindOfCallMayBeMade(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTheConfigurationSetsHowOftenAClientMayCall(t *testing.T) {
+	w, all := newWorld(t), methods(t)
+	paces, err := rpc.ReadPaces(map[string]string{"sign-ins-stranger": "1/10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serveAllAs(rpc.Identity, all, func(c *rpc.Config) { c.Paces = paces })
+	conn := w.dial(rpc.Gateway, rpc.Identity)
+	const signIn = "/portcullis.identity.v1.SignIns/CreateSignIn"
+	refused := 0
+	for range 100 { // of 200 by itself
+		if fault.Is(calls(as(t, "", rpc.Address, "192.0.2.8"), conn, signIn, all[signIn]), fault.RateLimited) {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("a hundred at once were let through, of ten")
+	}
+	if err := calls(as(t, w.newSignIn("ana"), rpc.Address, "192.0.2.8"), conn, signIn, all[signIn]); err != nil {
+		t.Error("who has another pace, at the same address: ", err)
+	}
+}
+
+func TestAPaceThatCantBeIsRefusedWithWhatCan(t *testing.T) {
+	for name, to := range map[string]string{
+		"": "1/10", "reads": "1/10", "-person": "1/10", "reads-": "1/10", "read-program": "1/10", "acts-stranger": "1/10", "rejected-person": "1/10",
+		"acts-person": "10/9", "acts-program": "0/10", "changes-person": "1000001/10", "changes-program": "1/1000001", "reads-person": "1", "reads-program": "1/10/2",
+		"checks-person": "-1/10", "feeds-person": "0.5/10", "open-person": "", "open-program": "NaN/Inf",
+	} {
+		if _, err := rpc.ReadPaces(map[string]string{name: to}); err == nil || !strings.Contains(err.Error(), "paces: ") || !strings.Contains(err.Error(), "like ") {
+			t.Errorf("%s=%s: %v", name, to, err)
+		}
+	}
+	if _, err := rpc.ReadPaces(map[string]string{"acts-person": "1/10", "sign-ins-stranger": " 5 / 50 ", "checks-enforcer": "1000000/1000000"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzAPaceIsReadOrRefused(f *testing.F) {
+	f.Add("reads-program", "400/4000")
+	f.Add("sign-ins-stranger", "1/10")
+	f.Add("acts-stranger", "/")
+	f.Fuzz(func(t *testing.T, name, to string) {
+		if p, err := rpc.ReadPaces(map[string]string{name: to}); (p == nil) == (err == nil) {
+			t.Errorf("%q=%q: %v, %v", name, to, p, err)
+		}
+	})
 }
 
 func TestAFloodFromOneAddressShutsNobodyOutAtAnother(t *testing.T) {

@@ -59,7 +59,9 @@ type Config struct {
 	Now         func() time.Time
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
-	// Pace is how often each client of the outside may call each kind of method, instead of what paces says. For tests.
+	// Paces are how often each client of the outside may call each kind of method; by themselves nobody's own.
+	Paces *PaceTable
+	// Pace is the same for all of them instead. For tests.
 	Pace pace.Pace
 	// Trace makes the spans of calls; nil makes none.
 	Trace *telemetry.Tracer
@@ -100,7 +102,7 @@ func NewServer(c Config) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams), pacer: newPacer(c.Pace, c.Now)}
+	s := &Server{config: c, table: Table(), validator: validator, metrics: measured, health: health.NewServer(), live: newRegistry(measured.streams), pacer: newPacer(c.Paces, c.Pace, c.Now)}
 	options := append(limits(largest(s.table, c.Service), inside), c.Trace.ServerOptions(false)...)
 	s.grpc = grpc.NewServer(append(options, grpc.Creds(c.Credentials), grpc.ForceServerCodecV2(raw{}), grpc.NumStreamWorkers(workers))...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -36,8 +37,10 @@ type process struct {
 	LogLevel  string `koanf:"log-level" help:"debug, info, warn or error"`
 	LogFormat string `koanf:"log-format" help:"text or json; by itself text on a terminal and json elsewhere"`
 	// StaleMode and StaleBound are for every door in the process.
-	StaleMode  string        `koanf:"stale-mode" help:"what doors do that can't tell whether they know all that is on: strict refuses all but administrators' sign-in, apply and cancel; best_effort goes on with what is known"`
-	StaleBound time.Duration `koanf:"stale-bound" help:"how old what a door knows may be until it can't tell; at least 2s"`
+	StaleMode string `koanf:"stale-mode" help:"what doors do that can't tell whether they know all that is on: strict refuses all but administrators' sign-in, apply and cancel; best_effort goes on with what is known"`
+	// Paces change how often each client may call.
+	Paces      map[string]string `koanf:"paces" help:"other limits on calls than those in services/gateway/README.md, as reads-program=400/4000: so many a second, so many at once"`
+	StaleBound time.Duration     `koanf:"stale-bound" help:"how old what a door knows may be until it can't tell; at least 2s"`
 }
 
 const (
@@ -96,6 +99,7 @@ type Settings struct {
 	process
 	zone   *time.Location
 	stale  watch.Staleness
+	paces  *rpc.PaceTable
 	values *koanf.Koanf
 }
 
@@ -302,6 +306,9 @@ func (s *Settings) check(defaults []any) error {
 		return fmt.Errorf("reading the configuration: timezone: %w", err)
 	}
 	if s.stale, err = s.staleness(); err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	if s.paces, err = rpc.ReadPaces(s.Paces); err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
 	return nil

@@ -37,6 +37,30 @@ func decode(t *testing.T, s *Settings) identityConfig {
 	return c
 }
 
+func TestPacesAreSetInAFileOrByAFlag(t *testing.T) {
+	name := write(t, "paces:\n  reads-program: 400/4000\n  sign-ins-stranger: 5/50\n")
+	byFile, err := Load(nil, []string{"PORTCULLIS_CONFIG=" + name}, people())
+	if err != nil {
+		t.Fatal(err)
+	}
+	byVariable, err := Load(nil, []string{"PORTCULLIS_PACES=reads-program=400/4000,sign-ins-stranger=5/50"}, people())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := Load(nil, nil, people())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *byFile.paces != *byVariable.paces || *byFile.paces == *own.paces {
+		t.Error("the paces are not those of the configuration")
+	}
+	for _, bad := range []string{"paces:\n  reads-nobody: 400/4000\n", "paces:\n  acts-person: 1/1\n"} {
+		if _, err := Load(nil, []string{"PORTCULLIS_CONFIG=" + write(t, bad)}, people()); err == nil || !strings.Contains(err.Error(), "paces") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
 func TestFlagsComeBeforeTheEnvironmentBeforeTheFileBeforeTheDefaults(t *testing.T) {
 	name := write(t, "mfa-min-age: 2h\nproduct: From File\ntimezone: Europe/Lisbon\ntrusted-proxies: [10.0.0.1]\n")
 	set := pflag.NewFlagSet("serve", pflag.ContinueOnError)

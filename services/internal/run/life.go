@@ -71,7 +71,7 @@ func (g *ground) life(ctx context.Context, e Entry) error {
 		return fmt.Errorf("starting %s: %w", e.Name, err)
 	}
 	server, err := rpc.NewServer(rpc.Config{Service: e.Name, View: h.Watch, Texts: h.Texts, Credentials: g.credentials,
-		Stale: h.Watch.Stale, Practise: h.Watch.Practise, Now: h.Now, Log: h.Log, Metrics: h.Metrics, Trace: h.Trace})
+		Stale: h.Watch.Stale, Practise: h.Watch.Practise, Paces: g.settings.paces, Now: h.Now, Log: h.Log, Metrics: h.Metrics, Trace: h.Trace})
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", e.Name, err)
 	}
