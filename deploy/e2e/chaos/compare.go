@@ -8,17 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/deploy/e2e/client"
 	"portcullis.dev/pkg/emergency"
+	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 )
 
@@ -33,7 +34,7 @@ func (w *world) compare() error {
 	if err := w.signIn(w.first); err != nil {
 		return err
 	}
-	entries, err := w.record()
+	entries, err := recordOf(w.first)
 	if err != nil {
 		return fmt.Errorf("reading the record: %w", err)
 	}
@@ -44,6 +45,7 @@ func (w *world) compare() error {
 	}{
 		{"load", w.compareLoad()}, {"emergencies", w.compareActs(entries)}, {"sessions", w.compareSessions(entries)},
 		{"checks", w.compareChecks(entries)}, {"record", w.verify()}, {"cuts", w.compareCuts()}, {"mails", w.compareMails()}, {"panics", w.comparePanics()},
+		{"refusals", w.compareRefusals()}, {"backup", w.compareRestored(entries)},
 	} {
 		if c.err != nil {
 			wrong = append(wrong, difference{c.name, c.err})
@@ -89,9 +91,9 @@ func (w *world) compareLoad() error {
 	return nil
 }
 
-// record is the whole record, as its entries say.
-func (w *world) record() ([]*emergencyv1.Entry, error) {
-	a, err := w.first.Call(http.MethodGet, "/v1/audit:export", nil)
+// recordOf is the whole record that somebody may read, as its entries say.
+func recordOf(p *client.Person) ([]*emergencyv1.Entry, error) {
+	a, err := p.Call(http.MethodGet, "/v1/audit:export", nil)
 	if err := answered(a, err); err != nil {
 		return nil, err
 	}
@@ -112,6 +114,26 @@ func (w *world) record() ([]*emergencyv1.Entry, error) {
 		all = append(all, entry)
 	}
 	return all, nil
+}
+
+// compareRefusals says which refusals of an emergency had a name that the contract doesn't have for it.
+func (w *world) compareRefusals() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var wrong []error
+	for reason, times := range w.refusals {
+		if !named(reason) {
+			wrong = append(wrong, fmt.Errorf("an emergency was refused with %q, %d times", reason, times))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// named reports whether what stands in an emergency's way may be called so: nothing is refused by accident. Where a reason says
+// that it is the journal, the cause may be behind it.
+func named(reason string) bool {
+	name, cause, _ := strings.Cut(reason, "/")
+	return fault.CodeOf(name) != codes.Internal && fault.CodeOf(name) != codes.Unimplemented && (cause == "" || name == fault.JournalUnavailable && cause == "FULL")
 }
 
 func (w *world) compareActs(entries []*emergencyv1.Entry) error {
@@ -223,9 +245,11 @@ func (w *world) compareMails() error {
 }
 
 // verify has the product's own command check the record.
-func (w *world) verify() error {
+func (w *world) verify() error { return w.verifyAt(w.HTTP, w.first.Token) }
+
+func (w *world) verifyAt(address, token string) error {
 	cmd := exec.Command(filepath.Join(w.programs, "portcullis"), "audit", "verify")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.Folder, "PORTCULLIS_ADDRESS=" + w.HTTP, "PORTCULLIS_TOKEN=" + w.first.Token}
+	cmd.Env = w.environment("PORTCULLIS_ADDRESS="+address, "PORTCULLIS_TOKEN="+token)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("portcullis audit verify: %w: %s", err, out)
 	}
@@ -245,6 +269,6 @@ func (w *world) summary() string {
 			let++
 		}
 	}
-	return fmt.Sprintf("%d of %d emergencies answered (%d refused), %d sessions, %d checks (%d let in), %d mails; %d times a process ended by itself",
-		w.answers(), len(w.acts), refused, len(w.sessions), len(w.checks), let, len(w.arrived), len(w.ended))
+	return fmt.Sprintf("%d of %d emergencies answered (%d refused; meanwhile by %v), %d sessions, %d checks (%d let in), %d mails; %d backups; %d times a process ended by itself",
+		w.answers(), len(w.acts), refused, w.refusals, len(w.sessions), len(w.checks), let, len(w.arrived), len(w.copied), len(w.ended))
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ func (w *world) load() (stop func()) {
 		all.Go(func() { w.askOn([]string{"db-1", "web-1"}[i%2], over) })
 	}
 	all.Go(func() { w.actOn(over) })
+	all.Go(func() { w.backUpOn(over) })
 	return func() { close(over); all.Wait() }
 }
 
@@ -170,6 +172,9 @@ func (w *world) send(a *act) {
 	answer, err := a.by.Call(http.MethodPost, a.path, a.body)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err == nil && answer.Status != http.StatusOK {
+		w.refusals[strings.TrimSuffix(answer.Reason()+"/"+answer.Text("details.cause"), "/")]++
+	}
 	switch {
 	case err != nil || answer.Status >= http.StatusInternalServerError || answer.Status == http.StatusConflict:
 	case answer.Status == http.StatusOK:

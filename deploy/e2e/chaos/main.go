@@ -7,7 +7,9 @@
 //   - no session is alive that was admitted below a cut, when its enforcer is back; nor one that is cut as soon as it is open;
 //   - no gate ever allowed what the revision that it named forbids;
 //   - no mail whose confirmation was recorded went out again unmarked, and none that was due is missing;
-//   - the record verifies, by the product's own command.
+//   - what is refused is refused by a name that the contract has;
+//   - the record verifies, by the product's own command, and so does that of the last backup that was taken meanwhile, restored
+//     into an empty folder: it is the same up to its head, and has all that was answered before the backup began.
 //
 // What breaks: processes (kill -9, SIGSTOP), Redis (FLUSHALL), the network between any two of them (both ways, one way, a third of
 // it lost), the power of one broker or of all (with what was not synced gone), disks (full, slow) and clocks (all of them a

@@ -51,6 +51,8 @@ type world struct {
 	refusal  error          // why a session did not open last
 	skews    []skew         // clocks that were set
 	ended    []string       // processes that ended by themselves
+	refusals map[string]int // how often an emergency was refused, by reason and cause
+	copied   []copied
 }
 
 func newWorld(seed uint64, programs string, unsynced bool) (*world, error) {
@@ -58,7 +60,7 @@ func newWorld(seed uint64, programs string, unsynced bool) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{seed: seed, programs: programs, arrived: map[string]int{}, began: time.Now()}
+	w := &world{seed: seed, programs: programs, arrived: map[string]int{}, refusals: map[string]int{}, began: time.Now()}
 	if w.site, err = newSite(seed, w.clock); err != nil {
 		return w, err
 	}

@@ -1,11 +1,13 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // Backup takes everything into an encrypted file, while it runs, as an operator would.
@@ -78,13 +80,18 @@ func (s *Stack) Recreate(file, passphrase string) (string, error) {
 	return out, s.WaitReady()
 }
 
+// operates is how long an operator waits for an answer.
+const operates = 3 * time.Minute
+
 // operate runs the command line as a user of NATS, or as nobody of them.
 func (s *Stack) operate(user string, arguments ...string) (string, error) {
-	portcullis, err := Binary("portcullis")
+	portcullis, err := s.binary("portcullis")
 	if err != nil {
 		return "", err
 	}
-	command := exec.Command(portcullis, arguments...)
+	ctx, cancel := context.WithTimeout(context.Background(), operates)
+	defer cancel()
+	command := exec.CommandContext(ctx, portcullis, arguments...)
 	command.Env = environment()
 	if user != "" {
 		command.Env = environment(s.atNATS(user)...)
