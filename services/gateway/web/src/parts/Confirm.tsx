@@ -21,7 +21,7 @@ export function Confirm({ title, text, button, purpose, act, done, close, guarde
   purpose?: string
   /** Whether it takes the grant; if it has a purpose and this is not said, it does. */
   guarded?: boolean
-  act: (with_: { grant?: string; justification?: string; requestId: string }) => Promise<unknown>
+  act: (with_: { grant?: string; justification?: string; governanceCode?: string; requestId: string }) => Promise<unknown>
   done: () => void
   close: () => void
 }) {
@@ -37,7 +37,7 @@ export function Confirm({ title, text, button, purpose, act, done, close, guarde
   }, [])
   const takes = purpose !== undefined && guarded !== false
   const run = useMutation({
-    mutationFn: () => act({ requestId: intent([title, proof.why]), ...(takes && { grant: proof.grant?.grant, justification: proof.why.trim() }) }),
+    mutationFn: () => act({ requestId: intent([title, proof.why, proof.ticket]), ...(takes && { grant: proof.grant?.grant, justification: proof.why.trim(), ...(proof.ticket.trim() && { governanceCode: proof.ticket.trim() }) }) }),
     onSuccess: () => {
       done()
       close()

@@ -5,6 +5,7 @@ import { shell } from '../app/text'
 import { newId } from '../app/id'
 import type { Grant } from './GrantStep'
 import { GrantStep } from './GrantStep'
+import { fieldTexts } from './fields'
 import { listTexts } from './list-text'
 import { RefusalNote } from './Note'
 import { useSingle } from './single'
@@ -178,12 +179,12 @@ export function Checks({ legend, hint, options, value, change, error }: {
   )
 }
 
-export type Proof = { grant: Grant | undefined; why: string }
+export type Proof = { grant: Grant | undefined; why: string; ticket: string }
 
-export const noProof: Proof = { grant: undefined, why: '' }
+export const noProof: Proof = { grant: undefined, why: '', ticket: '' }
 export const proven = (p: Proof) => p.grant !== undefined && p.why.trim() !== ''
 
-/** The fresh code and the justification that a guarded act takes. */
+/** The fresh code and the justification that a guarded act takes; one that opens what an emergency closes, a ticket too. */
 export function ProofStep({ purpose, proof, change, error, focus }: { purpose: string; proof: Proof; change: (make: (before: Proof) => Proof) => void; error?: string; focus?: boolean }) {
   const t = listTexts.useTexts()
   return (
@@ -194,6 +195,7 @@ export function ProofStep({ purpose, proof, change, error, focus }: { purpose: s
         <p className="hint">{t('proofHint')}</p>
       </div>
       <Area label={t('why')} hint={t('whyHint')} value={proof.why} length={2000} error={error} change={(why) => change((before) => ({ ...before, why }))} />
+      {purpose === 'access-group' && <Text label={fieldTexts.say('governanceCode')} hint={t('ticketHint')} optional mono value={proof.ticket} length={2000} change={(ticket) => change((before) => ({ ...before, ticket }))} />}
     </>
   )
 }

@@ -120,7 +120,7 @@ function Remove({ group, close }: { group: Group; close: () => void }) {
       button={t('remove')}
       purpose="access-group"
       guarded={opens}
-      act={({ grant, justification }) => ask(api.DELETE('/v1/access-groups/{name}', { params: { path, query: { grant, justification } } }))}
+      act={({ grant, justification, governanceCode }) => ask(api.DELETE('/v1/access-groups/{name}', { params: { path, query: { grant, justification, governanceCode } } }))}
       done={() => void client.invalidateQueries({ queryKey: ['access-groups'] })}
       close={close}
     />

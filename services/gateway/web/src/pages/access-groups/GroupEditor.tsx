@@ -30,7 +30,7 @@ export function GroupEditor({ group, close }: { group?: Group; close: () => void
   const save = useMutation({
     mutationFn: () => {
       const body = base ? { ...changes(before, draft), etag: base.etag } : draft
-      const backed = proven(proof) ? { ...body, justification: proof.why.trim() } : body
+      const backed = proven(proof) ? { ...body, justification: proof.why.trim(), ...(proof.ticket.trim() && { governanceCode: proof.ticket.trim() }) } : body
       const signed = { ...backed, grant: proof.grant?.grant, requestId: intent(backed) }
       return ask(base ? api.PATCH('/v1/access-groups/{name}', { params: { path: { name: before.name } }, body: signed }) : api.POST('/v1/access-groups', { body: signed }))
     },
@@ -42,8 +42,8 @@ export function GroupEditor({ group, close }: { group?: Group; close: () => void
       if (error instanceof Refusal && error.reason.startsWith('GRANT_')) prove((now) => ({ ...now, grant: undefined }))
     },
   })
-  const refused = save.error instanceof Refusal && (save.error.reason.startsWith('GRANT_') || save.error.reason === 'JUSTIFICATION_REQUIRED')
-  const guarded = stops || (refused && frozen > 0) || proof.grant !== undefined
+  const refused = save.error instanceof Refusal && /^(GRANT|JUSTIFICATION|GOVERNANCE)_/.test(save.error.reason)
+  const guarded = stops || refused || proof.grant !== undefined
   const load = (now: Group) => {
     rest(now)
     set(rebase(before, draft, draftOf(now)))

@@ -1,6 +1,6 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useCallback, useState } from 'react'
-import { api, ask } from '../../api/client'
+import { api, ask, Refusal } from '../../api/client'
 import { useNow } from '../../app/clock'
 import { useNarrow } from '../../app/narrow'
 import { useMay, useMe } from '../../app/me'
@@ -104,7 +104,10 @@ function Form({ kind }: { kind: Kind }) {
   const governance = useGovernance()
   const request = previewOf(draft, kind, now)
   const query = useHits(request)
+  const go = useNavigate()
   const once = useApply(kind, (error) => {
+    // It is on record and waits for somebody else, where the overview shows it.
+    if (error instanceof Refusal && error.reason === 'APPROVAL_REQUIRED') return void go({ to: '/', replace: true })
     const step = stepOf(error)
     if (step === 'prove') setGrant(undefined)
     setRefusal({ error, step })
@@ -122,10 +125,10 @@ function Form({ kind }: { kind: Kind }) {
   const busy = once.phase !== 'idle'
   useEscape(useLeave(), busy)
   const missing = lacks(draft, kind, now, grant !== undefined, governance.required)
-  const act = () => {
+  const act = (force?: true) => {
     setRefusal(undefined)
     // What is shown of the request before is no preview of this one; and a preview that can't be had is in nobody's way.
-    once.act({ ...bodyOf(draft, kind, query.isPlaceholderData ? undefined : query.data?.digest), grant: grant?.grant })
+    once.act({ ...bodyOf(draft, kind, query.isPlaceholderData ? undefined : query.data?.digest), ...(force && { force }), grant: grant?.grant })
   }
   const about = (step: Step) => (refusal?.step === step ? refusal.error : undefined)
   const preview = { kind, draft, query, ready: request !== undefined }
@@ -146,7 +149,7 @@ function Form({ kind }: { kind: Kind }) {
             </Why>
           </StepFrame>
           <Word
-            kind={kind} draft={draft} set={set} missing={missing} phase={once.phase} error={about('apply')} act={act}
+            kind={kind} draft={draft} set={set} missing={missing} phase={once.phase} error={about('apply')} act={() => act()} force={() => act(true)}
             anew={() => { once.renew(); setRefusal(undefined) }}
           >
             <Effect kind={kind} draft={draft} hits={query.data} />

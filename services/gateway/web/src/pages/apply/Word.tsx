@@ -11,7 +11,7 @@ import { apply } from './text'
 const labels = { terminate: 'applyTerminate', freeze: 'applyFreeze', lock: 'applyLock', lockdown: 'applyLockdown' } as const
 
 /** The last step: the word to type and the one button that closes. */
-export function Word({ kind, draft, set, missing, phase, error, act, anew, children }: {
+export function Word({ kind, draft, set, missing, phase, error, act, force, anew, children }: {
   kind: Kind
   draft: Draft
   set: (change: Partial<Draft>) => void
@@ -19,6 +19,8 @@ export function Word({ kind, draft, set, missing, phase, error, act, anew, child
   phase: Phase
   error: unknown
   act: () => void
+  /** Asks a second administrator to let it happen all the same. */
+  force: () => void
   anew: () => void
   /** What applying does, in a sentence. */
   children: ReactNode
@@ -27,6 +29,7 @@ export function Word({ kind, draft, set, missing, phase, error, act, anew, child
   const { word, Icon, report } = kinds[kind]
   const busy = phase !== 'idle'
   const reused = error instanceof Refusal && error.reason === 'REQUEST_ID_REUSED'
+  const last = error instanceof Refusal && error.reason === 'LAST_ADMINISTRATOR'
   const press = () => {
     if (missing.length === 0) act()
     else enter(stepOfLack[missing[0]])
@@ -54,6 +57,12 @@ export function Word({ kind, draft, set, missing, phase, error, act, anew, child
         {phase === 'asking' ? <b className="b asking">{t('unknown')}</b> : missing.length > 0 && !busy ? <span>{t('lacks', { list: missing.map((l) => t(kind === 'lock' && l === 'whom' ? 'lack_locked' : `lack_${l}`)).join(', ') })}</span> : <span>{children} {t('once')}</span>}
       </div>
       <Drifted error={error} />
+      {last && (
+        <div className="note" role="status">
+          <div>{t('forceText')}</div>
+          <button type="button" className="btn sm" disabled={busy || missing.length > 0} onClick={force}>{t('force')}</button>
+        </div>
+      )}
       {reused && (
         <div className="note refusal" role="alert">
           <div>{t('reused')} <span className="reason">REQUEST_ID_REUSED</span></div>

@@ -120,7 +120,7 @@ export function previewOf(d: Draft, kind: Kind, now: number): Previewed | undefi
 }
 
 const reasonSteps: Record<string, Step> = {
-  CODE_INVALID: 'prove', CODE_USED: 'prove', LOCKED_OUT: 'prove', DURATION_OUT_OF_RANGE: 'when', START_IN_PAST: 'when', SELECTOR_EMPTY: 'whom', LAST_ADMINISTRATOR: 'whom',
+  CODE_INVALID: 'prove', CODE_USED: 'prove', LOCKED_OUT: 'prove', DURATION_OUT_OF_RANGE: 'when', START_IN_PAST: 'when', SELECTOR_EMPTY: 'whom',
   JUSTIFICATION_REQUIRED: 'why', GOVERNANCE_CODE_REQUIRED: 'governance', GOVERNANCE_CODE_REFUSED: 'governance',
 }
 const fieldSteps: Record<string, Step> = {

@@ -3,14 +3,15 @@ import { Link } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { api, ask, type Schemas } from '../../api/client'
 import { useNow } from '../../app/clock'
-import { countdown, dateTime } from '../../app/format'
+import { countdown, dateTime, span } from '../../app/format'
 import { useMay, useMe } from '../../app/me'
 import { RefusalNote } from '../../parts/Note'
 import './approvals.css'
 import { Decide } from './Decide'
 import { words } from './text'
 
-export type Approval = Schemas['Approval']
+type Forced = { lockdown?: Schemas['ApplyLockdownRequest']; lock?: Schemas['ApplyLockRequest'] }
+export type Approval = Omit<Schemas['Approval'], 'applies'> & { applies?: Forced }
 
 const often = 3000
 
@@ -59,6 +60,7 @@ function One({ of, controls, done, here }: { of: Approval; controls: boolean; do
         <span className="sm" role="timer" aria-live="off">{t('left')} {countdown(Math.max(0, left))}</span>
       </div>
       {of.policy && <Difference of={of.policy} />}
+      {of.applies && <Applies of={of.applies} />}
       <dl className="sm">
         <div><dt>{t('by')}</dt><dd><bdi>{of.requestedBy}</bdi></dd></div>
         <div><dt>{t('why')}</dt><dd><bdi>{of.justification}</bdi></dd></div>
@@ -79,8 +81,22 @@ function One({ of, controls, done, here }: { of: Approval; controls: boolean; do
 function useAction(of: Approval): string {
   const t = words.useTexts()
   if (of.act === 'cancel') return t('cancel', { target: of.target })
+  if (of.act === 'apply') return of.applies?.lock ? t('applyLock', { name: of.applies.lock.user }) : t('applyLockdown')
   if (of.act === 'shorten') return t('shorten', { target: of.target, time: dateTime(of.endTime ?? '') })
   return of.act === 'policy' ? t('policy') : t('act', { detail: of.detail })
+}
+
+/** When what is forced would begin, and for how long. */
+function Applies({ of }: { of: Forced }) {
+  const t = words.useTexts()
+  const { startTime, duration } = of.lockdown ?? of.lock ?? {}
+  const through = [...(of.lockdown?.breakGlassUsers ?? []), ...(of.lockdown?.breakGlassTokens ?? [])]
+  return (
+    <p className="sm">
+      {t(startTime ? 'startsAt' : 'startsNow', { time: dateTime(startTime ?? '') })} {duration ? t('lasts', { span: span(Number.parseFloat(duration) * 1000) }) : t('endless')}
+      {' '}{through.length > 0 && <bdi>{t('policyMore', { names: through.join(', ') })}</bdi>} {of.lockdown?.revokeTokens && t('revokes')}
+    </p>
+  )
 }
 
 function Difference({ of }: { of: Schemas['Policy'] }) {
@@ -89,7 +105,9 @@ function Difference({ of }: { of: Schemas['Policy'] }) {
   const more = [...(of.breakGlassUsers ?? []).filter((n) => !now?.breakGlassUsers?.includes(n)), ...(of.breakGlassTokens ?? []).filter((n) => !now?.breakGlassTokens?.includes(n))]
   return (
     <p className="sm">
-      {!of.secondAdministrator && t('policyOff')} {now && more.length > 0 && <bdi>{t('policyMore', { names: more.join(', ') })}</bdi>}
+      {now?.secondAdministrator && !of.secondAdministrator && t('policyOff')} {now?.ticketCheck === 'ON' && of.ticketCheck !== 'ON' && t('policyTickets')}
+      {' '}{now && (now.governanceCode !== of.governanceCode || now.governancePattern !== of.governancePattern) && <bdi>{t(`code${of.governanceCode ?? 'OPTIONAL'}` as 'codeOPTIONAL', { pattern: of.governancePattern })}</bdi>}
+      {' '}{now && more.length > 0 && <bdi>{t('policyMore', { names: more.join(', ') })}</bdi>}
     </p>
   )
 }

@@ -29,7 +29,7 @@ export function Decide({ of, verb, mine, close, done }: { of: Approval; verb: 'a
   }, [grant])
   const single = useSingle(send.isPending, send.error)
   const lacksWhy = verb === 'deny' && why.trim() === ''
-  const later = of.act !== 'cancel' && of.act !== 'shorten' && of.act !== 'policy'
+  const later = of.act !== 'cancel' && of.act !== 'shorten' && of.act !== 'apply' && of.act !== 'policy'
   const field = `why-${of.id}`
   return (
     <div className="decide">

@@ -84,6 +84,7 @@ function useReach(of: Emergency): Fact[] {
     facts.push([t('endsLive'), yes(of.endLiveSessions)])
   }
   if (of.kind === 'LOCKDOWN') facts.push([t('through'), <Through key="through" of={of} />], [t('revokes'), yes(of.revokeTokens)])
+  if (of.forcedWith) facts.push([t('forcedWith'), <bdi key="forced">{of.forcedWith}</bdi>])
   if (of.ended !== undefined) {
     facts.push([t('result'), t('resultText', { ended: number(of.ended), open: number(of.open ?? 0), unreachable: number(of.unreachable ?? 0) })])
   }
