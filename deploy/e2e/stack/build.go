@@ -31,7 +31,8 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer unlock()
-	arguments := []string{"install", "-trimpath", "-ldflags=-s", "github.com/nats-io/nats-server/v2", "./services/portcullis"}
+	// The flags of the tests, but for what only the linker is told: with others every dependency is built again.
+	arguments := []string{"install", "-ldflags=-s", "github.com/nats-io/nats-server/v2", "./services/portcullis"}
 	for _, name := range services {
 		arguments = append(arguments, "./services/"+name)
 	}

@@ -48,7 +48,7 @@ func (s *Stack) skewed(service string, ahead time.Duration) (string, error) {
 	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s", "-overlay", overlay, "-o", binary, "./services/"+service)
+	cmd := exec.Command("go", "build", "-ldflags=-s", "-overlay", overlay, "-o", binary, "./services/"+service)
 	cmd.Dir, cmd.Env = Root(), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s with a wrong clock: %w\n%s", service, err, out)
