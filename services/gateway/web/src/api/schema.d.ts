@@ -446,7 +446,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once. */
+        /**
+         * ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once. It takes
+         *     a grant, is in the audit as an act, and what is on by then names whoever forgot it.
+         */
         delete: operations["Rosters_ForgetEnforcer"];
         options?: never;
         head?: never;
@@ -733,7 +736,7 @@ export interface paths {
         put?: never;
         /**
          * ApplyLock shuts one user, device or access group, to administrators too, and ends what it has open: sessions, and
-         *     a user's sign-ins. Nobody locks themselves, nor the last administrator with a working MFA.
+         *     a user's sign-ins. Nobody locks themselves, nor, unless it is forced, the last administrator with a working MFA.
          */
         post: operations["Emergencies_ApplyLock"];
         delete?: never;
@@ -1684,8 +1687,10 @@ export interface components {
              *     changed the group since it was read; without it, lists replace whatever is there.
              */
             etag?: string;
+            governanceCode?: string;
             /** @description Input only: taken when the change opens what a freeze that is on closes. */
             grant?: string;
+            /** @description Input only: needed with the grant, the code where the policy requires one. */
             justification?: string;
             name?: string;
             requestId?: string;
@@ -1745,6 +1750,8 @@ export interface components {
             digest?: string;
             /** @description 1 minute to 30 days; unset: until somebody lifts it. */
             duration?: string;
+            /** @description As for a lockdown. */
+            force?: boolean;
             governanceCode?: string;
             grant?: string;
             justification?: string;
@@ -1764,6 +1771,11 @@ export interface components {
             breakGlassUsers?: string[];
             digest?: string;
             duration?: string;
+            /**
+             * @description Where it would be refused since no administrator with a working MFA could lift it: ask a second administrator to approve it all
+             *     the same (APPROVAL_REQUIRED). Anywhere else it changes nothing.
+             */
+            force?: boolean;
             governanceCode?: string;
             grant?: string;
             justification?: string;
@@ -1785,8 +1797,13 @@ export interface components {
         };
         /** @description Approval is what one administrator has asked for, and another one has to approve before it is done. */
         Approval: {
-            /** @description What it lets happen: "cancel", "shorten", "policy", or the kind of an act such as "access-group.unblock". */
+            /** @description What it lets happen: "cancel", "shorten", "apply" (forced), "policy", or the kind of an act such as "access-group.unblock". */
             act?: string;
+            /**
+             * @description To apply: what was asked for, without its grant and reasons. It starts when it is approved, if its start is unset or over by
+             *     then, and its duration counts from its start.
+             */
+            applies?: components["schemas"]["PreviewRequest"];
             /** @description Who could approve it when it was asked for: the other administrators with a working MFA. Empty where they were not known. */
             approvers?: string[];
             /**
@@ -1800,7 +1817,7 @@ export interface components {
             /** Format: date-time */
             decideTime?: string;
             decidedBy?: string;
-            /** @description What an act opens, in words. */
+            /** @description What an act opens, or a policy loosens, in words. */
             detail?: string;
             /** @description Whether what was approved has been done. */
             done?: boolean;
@@ -1828,11 +1845,14 @@ export interface components {
             requestedBy?: string;
             /** @description and, for whoever came in by the OpenID provider, in a word, who that was there. */
             requesterSubject?: string;
-            /** @description The revision of the emergency, or of the policy, that it was asked for. On another one it is void. */
+            /**
+             * @description The revision of the emergency, or of the policy, that it was asked for; for an act, and to apply, what was on then. On another
+             *     one it is void.
+             */
             revision?: string;
             /** @description Derived from the record and the clock, never stored. */
             state?: components["schemas"]["Approval.State"];
-            /** @description The emergency's id, "policy", or the name of what the act opens. */
+            /** @description The emergency's id, "policy", or the name of what the act opens. To apply: "lockdown" or "lock", and the id once it is applied. */
             target?: string;
             ticketCheck?: components["schemas"]["TicketCheck"];
             /** @description Why it is void. */
@@ -2200,6 +2220,8 @@ export interface components {
             ended?: number;
             /** @description Whether its edge ENDED is on record. */
             endedRecorded?: boolean;
+            /** @description Who approved that it was applied although it leaves no administrator with a working MFA; empty if it was not forced. */
+            forcedWith?: string;
             /** @description The id of the change or incident ticket. */
             governanceCode?: string;
             /** @description Lockdown: the hold that shut the doors before this could be written; for a hold itself, its own id. */
@@ -2753,6 +2775,23 @@ export interface components {
             /** @description Termination: whom it would end. */
             selector?: components["schemas"]["Selector"];
         };
+        /** @description PreviewRequest carries one of the requests, without a grant. */
+        PreviewRequest: {
+            freeze?: components["schemas"]["ApplyFreezeRequest"];
+            lock?: components["schemas"]["ApplyLockRequest"];
+            lockdown?: components["schemas"]["ApplyLockdownRequest"];
+            /** @description Taken as with every POST; repeating does no harm, so nothing is kept of it. */
+            requestId?: string;
+            termination?: components["schemas"]["ApplyTerminationRequest"];
+        } & (Record<string, never> | {
+            termination: components["schemas"]["ApplyTerminationRequest"];
+        } | {
+            freeze: components["schemas"]["ApplyFreezeRequest"];
+        } | {
+            lockdown: components["schemas"]["ApplyLockdownRequest"];
+        } | {
+            lock: components["schemas"]["ApplyLockRequest"];
+        });
         /** @description PreviewResponse counts what would be hit and names the first hundred of each. */
         PreviewResponse: {
             accessGroupNames?: string[];
@@ -2816,6 +2855,8 @@ export interface components {
              */
             endedSessions?: number;
             enforcer?: string;
+            /** @description Who took it off the roster since the emergency is on record: it has not confirmed, and is not looked for any more. */
+            forgottenBy?: string;
             /**
              * Format: int64
              * @description Milliseconds from the durable entry to the first word that it holds it, by control's clock.
@@ -3572,8 +3613,9 @@ export interface operations {
             query?: {
                 /** @description Taken when the group closes devices by a freeze that is on. */
                 grant?: string;
-                /** @description Noted with the grant. */
+                /** @description Needed with the grant, the code where the policy requires one. */
                 justification?: string;
+                governanceCode?: string;
             };
             header?: never;
             path: {
@@ -4056,9 +4098,10 @@ export interface operations {
                      *     and `credentials`, a list of what `:setCredential` takes. Or the lists themselves in the body.
                      */
                     document?: string;
+                    governanceCode?: string;
                     /** @description Taken when the import would open, while a freeze is on, what that closes. */
                     grant?: string;
-                    /** @description Noted with the grant. */
+                    /** @description Needed with the grant, the code where the policy requires one. */
                     justification?: string;
                     requestId?: string;
                     users?: Record<string, never>[];
@@ -4349,7 +4392,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The id of the approval ("P-0042"), or of the emergency, where one thing waits there. */
+                /** @description The id of the approval ("P-0042"), and of nothing else: so nobody approves what has come to wait since they looked. */
                 id: string;
             };
             cookie?: never;
@@ -4468,7 +4511,11 @@ export interface operations {
     };
     Rosters_ForgetEnforcer: {
         parameters: {
-            query?: never;
+            query?: {
+                grant?: string;
+                /** @description A UUID; the same one twice is one act. */
+                requestId?: string;
+            };
             header?: never;
             path: {
                 service: string;
@@ -4987,6 +5034,11 @@ export interface operations {
                     breakGlassUsers?: string[];
                     digest?: string;
                     duration?: string;
+                    /**
+                     * @description Where it would be refused since no administrator with a working MFA could lift it: ask a second administrator to approve it all
+                     *     the same (APPROVAL_REQUIRED). Anywhere else it changes nothing.
+                     */
+                    force?: boolean;
                     governanceCode?: string;
                     grant?: string;
                     justification?: string;
@@ -5177,6 +5229,8 @@ export interface operations {
                     digest?: string;
                     /** @description 1 minute to 30 days; unset: until somebody lifts it. */
                     duration?: string;
+                    /** @description As for a lockdown. */
+                    force?: boolean;
                     governanceCode?: string;
                     grant?: string;
                     justification?: string;
