@@ -64,7 +64,7 @@ func severity(kind string) string {
 		return "critical"
 	case kind == "emergency.freeze.started", kind == "emergency.lock.started", kind == "emergency.session.terminated":
 		return "error"
-	case kind == "", strings.HasPrefix(kind, "emergency.approval."):
+	case kind == "", strings.HasPrefix(kind, "emergency.approval."), strings.HasPrefix(kind, "emergency.drill."):
 		return "info"
 	}
 	return "warning"

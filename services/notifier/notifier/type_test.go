@@ -39,7 +39,7 @@ func TestTypesAreFoundByTheirCategory(t *testing.T) {
 		"emergency.freeze.scheduled", "emergency.freeze.started", "emergency.freeze.ended", "emergency.freeze.cancelled", "emergency.freeze.shortened",
 		"emergency.lockdown.scheduled", "emergency.lockdown.started", "emergency.lockdown.ended", "emergency.lockdown.cancelled", "emergency.lockdown.shortened",
 		"emergency.lock.scheduled", "emergency.lock.started", "emergency.lock.ended", "emergency.lock.cancelled",
-		"emergency.attempt.refused", "emergency.approval.requested", "emergency.approval.granted", "emergency.approval.denied",
+		"emergency.attempt.refused", "emergency.approval.requested", "emergency.approval.granted", "emergency.approval.denied", "emergency.drill.ended",
 		"emergency.role.changed", "emergency.mfa.changed", "emergency.policy.changed",
 	}
 	for _, filter := range []string{
@@ -59,7 +59,7 @@ func TestTypesAreFoundByTheirCategory(t *testing.T) {
 
 func TestWithoutAFilterEveryCategoryIsListed(t *testing.T) {
 	for _, filter := range []string{"", " ", "category=*"} {
-		if _, categories := listed(t, filter); len(categories) != 13 || categories["Emergency panel"] != 22 {
+		if _, categories := listed(t, filter); len(categories) != 13 || categories["Emergency panel"] != 23 {
 			t.Errorf("%q: %v", filter, categories)
 		}
 	}

@@ -393,6 +393,31 @@ Emergency: {{id}}`,
 {{product}}: {{actor}} denied what {{requester}} asked for: {{action}}. Nothing has changed.
 Why: {{justification}}`,
 	},
+	"emergency.drill.ended": {
+		"Drill {{id}} ended: {{confirmed}} doors confirmed",
+		`
+A drill of a {{kind}} ended. It was no emergency, and nobody was touched.
+
+Confirmed: {{confirmed}}
+Not confirmed: {{unconfirmed}}
+Half within: {{median}}
+The slowest after: {{slowest}}
+Requests that would have been refused: {{would_refuse}}
+Sessions that would have ended: {{would_end}}
+Began: {{start}}
+Ended: {{ended}}
+Ended early by: {{ended_by}}
+Why: {{justification}}
+Ticket: {{ticket}}
+By: {{actor}}
+Drill: {{id}}`,
+		`
+{{product}}: drill {{id}} of a {{kind}} by {{actor}} ended. Nobody was touched.
+Confirmed: {{confirmed}}
+Not confirmed: {{unconfirmed}}
+Half within: {{median}}
+Why: {{justification}}`,
+	},
 	"emergency.role.changed": {
 		"Administrators: {{actor}} {{act}}",
 		`

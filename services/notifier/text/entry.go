@@ -38,6 +38,8 @@ func TypeOf(e *emergencyv1.Entry) (string, bool) {
 		return "emergency.approval.granted", true
 	case emergencyv1.Entry_APPROVAL_DENIED:
 		return "emergency.approval.denied", true
+	case emergencyv1.Entry_DRILL_ENDED:
+		return "emergency.drill.ended", e.GetDrill() != nil
 	}
 	return "", false
 }
@@ -64,6 +66,8 @@ func FactsOf(e *emergencyv1.Entry, texts emergency.Texts, language string) map[s
 		s.ofAct(facts, e.GetAct())
 	case e.GetApprovalRecord() != nil:
 		s.ofApproval(facts, e)
+	case e.GetDrill() != nil:
+		s.ofDrill(facts, e.GetDrill())
 	}
 	return present(facts)
 }

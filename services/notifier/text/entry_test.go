@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -348,5 +349,38 @@ func TestARefusedAttemptIsToldInTheReadersLanguage(t *testing.T) {
 	want := map[string]string{"product": "Portcullis", "actor": "ana", "devices": "db-1", "id": "F-0042", "kind": "congelamento", "until": "09/08/2022 22:54 UTC"}
 	if diff := cmp.Diff(want, facts); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestADrillIsToldOfAsItEndsWithWhoDidNotConfirm(t *testing.T) {
+	ms := uint32(1200)
+	drill := func(change emergencyv1.Entry_Change, r *emergencyv1.DrillResult) *emergencyv1.Entry {
+		return &emergencyv1.Entry{Subject: "emergency.drill.D-0009", Change: change, Actor: "portcullis", Time: timestamppb.New(start), Record: &emergencyv1.Entry_Drill{Drill: &emergencyv1.Drill{
+			Id: "D-0009", CreatedBy: "ana", Justification: "Weekly", Practice: &emergencyv1.Practice{Kind: emergencyv1.Emergency_FREEZE}, Result: r}}}
+	}
+	if got, ok := text.TypeOf(drill(emergencyv1.Entry_DRILL_STARTED, nil)); ok {
+		t.Errorf("its start is told as %q", got)
+	}
+	r := &emergencyv1.DrillResult{Confirmed: 1, Waiting: 2, Unreachable: 12, MedianMs: &ms, SlowestMs: &ms, Slowest: "access-gate/gate-1", WouldRefuse: 3000}
+	for i := range 12 {
+		r.Receipts = append(r.Receipts, &emergencyv1.DrillReceipt{Service: "guard", Enforcer: fmt.Sprint("g", i), State: emergencyv1.Receipt_WAITING})
+	}
+	entry := drill(emergencyv1.Entry_DRILL_ENDED, r)
+	if got, ok := text.TypeOf(entry); !ok || got != "emergency.drill.ended" {
+		t.Fatalf("its end is told as %q", got)
+	}
+	facts := text.FactsOf(entry, emergency.Texts{}, "pt-BR")
+	want := map[string]string{"actor": "ana", "id": "D-0009", "kind": "congelamento", "confirmed": "1 de 15", "median": "1.200 ms", "slowest": "1.200 ms (access-gate/gate-1)", "would_refuse": "3.000", "would_end": "0"}
+	for name, value := range want {
+		if facts[name] != value {
+			t.Errorf("%s is %q, want %q", name, facts[name], value)
+		}
+	}
+	if who := facts["unconfirmed"]; !strings.Contains(who, "guard/g0, guard/g1") || !strings.Contains(who, "mais") {
+		t.Errorf("who did not confirm reads %q", who)
+	}
+	none := text.FactsOf(drill(emergencyv1.Entry_DRILL_ENDED, &emergencyv1.DrillResult{Confirmed: 2}), emergency.Texts{}, "en")
+	if none["unconfirmed"] != "none" || none["median"] != "" || none["confirmed"] != "2 of 2" {
+		t.Errorf("where all confirmed: %v", none)
 	}
 }

@@ -45,6 +45,9 @@ func exampleEntry(typeName string, s speech) *emergencyv1.Entry {
 	case "emergency.session.terminated":
 		e.Change, e.Record = emergencyv1.Entry_APPLIED, &emergencyv1.Entry_Emergency{Emergency: exampleTermination(s)}
 		return e
+	case "emergency.drill.ended":
+		e.Change, e.Record = emergencyv1.Entry_DRILL_ENDED, &emergencyv1.Entry_Drill{Drill: exampleDrill(s)}
+		return e
 	case "emergency.role.changed":
 		return act("user.grant-administrator", "rui.castro")
 	case "emergency.mfa.changed":

@@ -22,6 +22,7 @@ const (
 	ofLock     = ofWindow + " target"
 	ofAct      = "act target detail"
 	ofApproval = "action requester expires target"
+	ofDrill    = "kind start ended ended_by confirmed unconfirmed median slowest would_refuse would_end"
 )
 
 var listing = []group{
@@ -45,6 +46,7 @@ var listing = []group{
 		{"emergency.approval.requested", "An approval was requested", "Uma aprovação foi pedida", ofApproval},
 		{"emergency.approval.granted", "An approval was granted", "Uma aprovação foi dada", ofApproval},
 		{"emergency.approval.denied", "An approval was denied", "Uma aprovação foi negada", ofApproval},
+		{"emergency.drill.ended", "A drill ended", "Um simulado terminou", ofDrill},
 		{"emergency.role.changed", "System Administrator was granted or taken away", "System Administrator foi concedido ou retirado", ofAct},
 		{"emergency.mfa.changed", "Somebody's MFA was reset, or how an administrator signs in was changed", "O MFA de alguém foi redefinido, ou a forma de entrar de um administrador mudou", ofAct},
 		{"emergency.policy.changed", "The policy, or what a freeze or a lockdown blocks, was changed", "A política, ou o que um congelamento ou lockdown bloqueia, mudou", ofAct + " governance let_through let_through_tokens"},

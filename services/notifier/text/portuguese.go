@@ -393,6 +393,31 @@ Emergência: {{id}}`,
 {{product}}: {{actor}} negou o que {{requester}} pediu: {{action}}. Nada mudou.
 Por quê: {{justification}}`,
 	},
+	"emergency.drill.ended": {
+		"Simulado {{id}} terminou: {{confirmed}} portas confirmaram",
+		`
+Um simulado de {{kind}} terminou. Não foi uma emergência, e ninguém foi afetado.
+
+Confirmaram: {{confirmed}}
+Não confirmaram: {{unconfirmed}}
+Metade em até: {{median}}
+A mais lenta após: {{slowest}}
+Requisições que seriam recusadas: {{would_refuse}}
+Sessões que seriam encerradas: {{would_end}}
+Começou: {{start}}
+Terminou: {{ended}}
+Encerrado antes por: {{ended_by}}
+Por quê: {{justification}}
+Chamado: {{ticket}}
+Por: {{actor}}
+Simulado: {{id}}`,
+		`
+{{product}}: simulado {{id}} de {{kind}} por {{actor}} terminou. Ninguém foi afetado.
+Confirmaram: {{confirmed}}
+Não confirmaram: {{unconfirmed}}
+Metade em até: {{median}}
+Por quê: {{justification}}`,
+	},
 	"emergency.role.changed": {
 		"Administradores: {{actor}} {{act}}",
 		`

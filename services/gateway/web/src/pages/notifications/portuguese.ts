@@ -32,6 +32,7 @@ export const inPortuguese: Record<string, string> = {
   'emergency.approval.requested': 'Uma aprovação foi pedida',
   'emergency.approval.granted': 'Uma aprovação foi dada',
   'emergency.approval.denied': 'Uma aprovação foi negada',
+  'emergency.drill.ended': 'Um simulado terminou',
   'emergency.role.changed': 'System Administrator foi concedido ou retirado',
   'emergency.mfa.changed': 'O MFA de alguém foi redefinido, ou a forma de entrar de um administrador mudou',
   'emergency.policy.changed': 'A política, ou o que um congelamento ou lockdown bloqueia, mudou',
