@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { accessible, administrator, base, call, code, grant, open, screenshot, signIn } from './world.mjs'
+import { accessible, administrator, base, call, code, eventually, grant, open, screenshot, signIn } from './world.mjs'
 
 /** A freeze by somebody else than who looks at it. */
 async function frozen(body) {
@@ -139,4 +139,33 @@ test('All that is known of an emergency is on one page, in both languages and th
     calm()
     await context.close()
   }
+})
+
+test('A drill is run from its page, says what every door would have done, and touches nobody', async () => {
+  const person = administrator()
+  const { page, context, calm } = await open()
+  await signIn(context, person)
+  const open_ = async () => ((await call(context, 'GET', '/v1/sessions?pageSize=1000')).body.sessions ?? []).filter((s) => s.state === 'OPEN').map((s) => s.id).sort()
+  const before = await open_()
+  await page.goto(`${base}/drills`)
+  await page.getByRole('radio', { name: 'Lockdown' }).click()
+  await page.getByLabel('Justification', { exact: true }).fill('The drill of this quarter')
+  await prove(page, person)
+  await page.getByRole('button', { name: 'Start the drill' }).click()
+  await page.waitForURL(/drills\/D-/)
+  await page.getByText('Every door confirmed').waitFor()
+  const { body: posture } = await call(context, 'GET', '/v1/posture')
+  assert.equal(posture.lockdown ?? null, null)
+  const id = new URL(page.url()).pathname.split('/').at(-1)
+  const drill = async () => (await call(context, 'GET', `/v1/drills/${id}`)).body
+  await eventually('every session is counted', async () => (await drill()).result.wouldEnd >= before.length)
+  await page.getByRole('button', { name: 'End the drill' }).click()
+  await page.getByText('Ended early', { exact: true }).waitFor()
+  const { status, endedBy, result } = await drill()
+  assert.deepEqual([status, endedBy, result.confirmed], ['CANCELLED', person.name, result.receipts.length])
+  assert.deepEqual(await open_(), before)
+  await accessible(page, 'drill')
+  await screenshot(page, 'drill')
+  calm()
+  await context.close()
 })

@@ -51,15 +51,16 @@ func target(e *auditv1.AuditEntry) string {
 	if e.GetChange() == emergencyv1.Entry_ACT {
 		kind, detail, _ := strings.Cut(e.GetDetail(), " ")
 		done := text.Done(&emergencyv1.Act{Kind: kind, Target: e.GetTarget()})
-		if detail != "" {
-			done += ": " + detail
-		}
-		return done
+		return withDetail(done, detail)
 	}
-	if e.GetDetail() == "" {
-		return e.GetTarget()
+	return withDetail(e.GetTarget(), e.GetDetail())
+}
+
+func withDetail(text, detail string) string {
+	if detail == "" {
+		return text
 	}
-	return fmt.Sprintf("%s (%s)", e.GetTarget(), e.GetDetail())
+	return fmt.Sprintf("%s (%s)", text, detail)
 }
 
 // ticket is the governance code, marked where the ticket system gave no answer.
