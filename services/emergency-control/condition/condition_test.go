@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/pkg/fault"
@@ -120,5 +121,30 @@ func TestAJournalThatTakesNothingIsRefusedByNameUntilItDoes(t *testing.T) {
 	says = nil // what is known may be over
 	if err := c.Takes(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnAlertCanTellThatTheRecordTakesNothingAndWhy(t *testing.T) {
+	c := newHall().Condition
+	r := prometheus.NewRegistry()
+	if err := r.Register(c); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range []struct {
+		err               error
+		full, unreachable float64
+	}{{nil, 0, 0}, {fmt.Errorf("writing: %w", journal.ErrFull), 1, 0}, {journal.ErrUnavailable, 0, 1}, {nil, 0, 0}} {
+		_ = c.ask(t.Context(), func(context.Context) error { return one.err })
+		all, err := r.Gather()
+		if err != nil || len(all) != 1 || all[0].GetName() != "portcullis_journal_refuses" {
+			t.Fatalf("%v, %v", all, err)
+		}
+		is := map[string]float64{}
+		for _, m := range all[0].GetMetric() {
+			is[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+		}
+		if is["full"] != one.full || is["unreachable"] != one.unreachable || len(is) != 2 {
+			t.Errorf("after %v it is %v", one.err, is)
+		}
 	}
 }

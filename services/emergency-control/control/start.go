@@ -109,6 +109,9 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 		Sessions: sessionv1.NewSessionsClient(broker), Identity: identityv1.NewDoorsClient(identity),
 		Outbox: notificationv1.NewOutboxClient(notifier), Texts: h.Texts,
 	})
+	if err := h.Metrics.Register(s.condition); err != nil {
+		return nil, fmt.Errorf("measuring whether the journal takes anything: %w", err)
+	}
 	s.receipts.Measure, err = measure.New(h.Metrics, s.receipts.Stale, s.receipts.Ages, s.missing)
 	return s, err
 }
