@@ -196,7 +196,7 @@ func (s *Server) now() *server.Server {
 // Run blocks until ctx ends, and then returns nil, or until the store fails for good. After a write that failed (a
 // full disk) a stream takes nothing more until the server is started anew, even when there is room again: Run does
 // that, once there is. Until then the server serves what it has, and whoever asks it is told that it stores nothing.
-// One bad answer alone may only be a busy machine's.
+// One bad answer alone may only be a busy machine's, and a start that failed the disk's, which may have filled up again.
 func (s *Server) Run(ctx context.Context) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
@@ -216,6 +216,7 @@ func (s *Server) Run(ctx context.Context) error {
 			continue
 		}
 		if !room(s.config.Dir) {
+			again = 0
 			if ill == illFor {
 				s.config.Log.ErrorContext(ctx, "the disk of the journal is full: nothing new is taken until there is room", "folder", s.config.Dir, "error", health.Error)
 			}
@@ -226,7 +227,8 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		s.config.Log.WarnContext(ctx, "the embedded NATS server stores nothing, and is started anew", "error", health.Error)
 		if err := s.restart(); err != nil {
-			return err
+			s.config.Log.ErrorContext(ctx, "the embedded NATS server did not start; trying again", "error", err)
+			continue
 		}
 		ill = 0
 	}
