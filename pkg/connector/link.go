@@ -107,13 +107,19 @@ func (c *Connector) heartbeat(anew bool) *sessionv1.Heartbeat {
 		HeldRevision: c.held.String(), OpenSessions: uint32(c.live), OldestAdmission: c.oldestAdmission(anew),
 		Cuts: c.cutProgress(), Standing: c.version, Time: timestamppb.New(c.config.Now()),
 	}
+	h.HeldTime, h.LastAllowedTime = c.times()
+	return h
+}
+
+// times are when it took hold of the newest standing, and let somebody in last before; nil where there is none. Callers hold the lock.
+func (c *Connector) times() (held, allowed *timestamppb.Timestamp) {
 	if !c.heldAt.IsZero() {
-		h.HeldTime = timestamppb.New(c.heldAt)
+		held = timestamppb.New(c.heldAt)
 	}
 	if !c.before.IsZero() {
-		h.LastAllowedTime = timestamppb.New(c.before)
+		allowed = timestamppb.New(c.before)
 	}
-	return h
+	return held, allowed
 }
 
 // unlink forgets what was to be told: the next hello tells all.
@@ -279,6 +285,7 @@ func (c *Connector) hello() []*sessionv1.Hello {
 		Connector: c.config.ID, BootId: c.boot, Protocols: c.config.Protocols, HeldRevision: c.held.String(),
 		Cuts: c.cutProgress(), Generation: c.generation,
 	}
+	first.HeldTime, first.LastAllowedTime = c.times()
 	parts := []*sessionv1.Hello{first}
 	for part := range slices.Chunk(slices.Collect(maps.Values(c.sessions)), helloPart) {
 		last := parts[len(parts)-1]

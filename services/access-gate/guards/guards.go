@@ -18,6 +18,7 @@ import (
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	"portcullis.dev/services/internal/crowd"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/internal/who"
 )
@@ -44,12 +45,12 @@ type Deps struct {
 type Service struct {
 	gatev1.UnimplementedGuardsServer
 	deps  Deps
-	crowd *crowd
+	crowd *crowd.Crowd
 }
 
 // New answers the service.
 func New(d Deps) *Service {
-	return &Service{deps: d, crowd: newCrowd()}
+	return &Service{deps: d, crowd: crowd.New(crowd.Config{Service: service, Instance: d.Instance, Beat: d.Beat, Log: d.Log})}
 }
 
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
@@ -70,8 +71,8 @@ func (s *Service) Attach(stream gatev1.Guards_AttachServer) error {
 	l := &link{service: s, stream: stream, hello: hello, once: held, id: hello.GetName() + "@" + who.FromContext(stream.Context()).Token}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
-	s.crowd.attached.Add(1)
-	defer s.crowd.attached.Add(-1)
+	s.crowd.Add(1)
+	defer s.crowd.Add(-1)
 	var listening sync.WaitGroup
 	listening.Go(func() { cancel(l.listen(ctx)) })
 	err = l.tell(ctx)
@@ -115,7 +116,7 @@ func (l *link) listen(ctx context.Context) error {
 	defer deaf.Stop()
 	for r := l.hello; ; {
 		if r.GetLeaving() {
-			l.leave(ctx, r)
+			l.service.crowd.Leave(ctx, l.id, l.tells(r))
 			return nil
 		}
 		l.beat(ctx, r)

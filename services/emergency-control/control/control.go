@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +27,7 @@ import (
 	"portcullis.dev/services/emergency-control/receipt"
 	"portcullis.dev/services/emergency-control/roster"
 	"portcullis.dev/services/emergency-control/ticket"
+	"portcullis.dev/services/internal/crowd"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/watch"
@@ -168,9 +168,9 @@ func (s *Service) hear(ctx context.Context) error {
 			return
 		}
 		if beat := readBeat(subject, data); beat != nil {
-			s.condition.Hear(beat)
 			s.receipts.Take(beat)
 			for _, one := range append(beat.GetFolded(), beat) {
+				s.condition.Hear(one)
 				s.drills.Hear(one)
 			}
 		}
@@ -178,15 +178,16 @@ func (s *Service) hear(ctx context.Context) error {
 }
 
 // readBeat reads a beat and believes its subject, which the journal's rights guard, about who it is from:
-// no service can speak for another's. Under beat.guard.<gate>.folded a gate tells of many guards at once.
+// no service can speak for another's. Gates tell of many guards at once, and brokers of many connectors.
 func readBeat(subject string, data []byte) *emergencyv1.Beat {
 	beat := new(emergencyv1.Beat)
 	if proto.Unmarshal(data, beat) != nil {
 		return nil
 	}
-	if strings.HasPrefix(subject, "beat.guard.") && strings.HasSuffix(subject, ".folded") && beat.GetEnforcer() == "" {
-		beat.Folded = slices.DeleteFunc(beat.GetFolded(), func(b *emergencyv1.Beat) bool { return b.GetService() != "guard" || len(b.GetFolded()) > 0 })
-		return beat
+	for _, service := range []string{"guard", receipt.Connector} {
+		if all, folded := crowd.Of(service, subject, beat); folded {
+			return &emergencyv1.Beat{Folded: all}
+		}
 	}
 	if subject != "beat."+beat.GetService()+"."+beat.GetEnforcer() {
 		return nil

@@ -17,6 +17,7 @@ import (
 func FuzzBeats(f *testing.F) {
 	for subject, b := range map[string]*emergencyv1.Beat{
 		"beat.access-gate.g1": {Service: "access-gate", Enforcer: "g1", Revision: "7-2"}, "beat.guard.g1.folded": {Folded: []*emergencyv1.Beat{{Service: "guard", Enforcer: "a@t", BootId: "b"}, {Service: "identity"}}},
+		"beat.connector.b1.folded": {Folded: []*emergencyv1.Beat{{Service: "connector", Enforcer: "c", BootId: "b"}, {Service: "guard"}}},
 	} {
 		data, err := proto.Marshal(b)
 		if err != nil {
@@ -31,7 +32,7 @@ func FuzzBeats(f *testing.F) {
 			return
 		}
 		for _, one := range b.GetFolded() {
-			if !strings.HasPrefix(subject, "beat.guard.") || one.GetService() != "guard" {
+			if service := one.GetService(); service != "guard" && service != receipt.Connector || !strings.HasPrefix(subject, "beat."+service+".") {
 				t.Fatalf("%s speaks for %v", subject, one)
 			}
 		}

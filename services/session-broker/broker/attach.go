@@ -107,7 +107,8 @@ func (b *Broker) take(hello *sessionv1.Hello, stop context.CancelCauseFunc) (l *
 	h.generation = max(h.generation+1, hello.GetGeneration()+1, h.elsewhere.GetGeneration()+1, uint64(now.UnixMilli()))
 	h.left = false
 	h.boot, h.protocols, h.heard = hello.GetBootId(), hello.GetProtocols(), now
-	h.beat = &sessionv1.Heartbeat{HeldRevision: hello.GetHeldRevision(), OpenSessions: uint32(len(hello.GetSessions())), Cuts: hello.GetCuts()}
+	h.beat = &sessionv1.Heartbeat{HeldRevision: hello.GetHeldRevision(), OpenSessions: uint32(len(hello.GetSessions())), Cuts: hello.GetCuts(),
+		HeldTime: hello.GetHeldTime(), LastAllowedTime: hello.GetLastAllowedTime()}
 	h.sessions = make(map[string]*sessionv1.Session, len(hello.GetSessions()))
 	l = &link{h: h, generation: h.generation, stop: stop, wake: make(chan struct{}, 1), dirty: true}
 	h.link = l
@@ -180,13 +181,13 @@ func (b *Broker) listen(l *link, stream sessionv1.Connectors_AttachServer) error
 		if err != nil {
 			return fmt.Errorf("listening to connector %s: %w", l.h.id, err)
 		}
-		if err := b.hear(l, m); err != nil {
+		if err := b.hear(stream.Context(), l, m); err != nil {
 			return err
 		}
 	}
 }
 
-func (b *Broker) hear(l *link, m *sessionv1.ConnectorMessage) error {
+func (b *Broker) hear(ctx context.Context, l *link, m *sessionv1.ConnectorMessage) error {
 	h := l.h
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -205,10 +206,10 @@ func (b *Broker) hear(l *link, m *sessionv1.ConnectorMessage) error {
 	case *sessionv1.ConnectorMessage_Heartbeat:
 		h.beat, l.acked = m.Heartbeat, m.Heartbeat.GetStanding()
 		if h.left = m.Heartbeat.GetLeaving() && m.Heartbeat.GetOpenSessions() == 0; h.left {
-			b.sendBye(subjectHosts + h.id)
+			b.crowd.Leave(ctx, h.id, nil)
 			break
 		}
-		b.publish(h, false)
+		b.publish(ctx, h, false)
 	case *sessionv1.ConnectorMessage_Hello:
 		return fault.New(fault.InvalidArgument, "A hello comes once")
 	}

@@ -116,7 +116,7 @@ func TestWhatComesOnAReplacedAttachmentIsIgnored(t *testing.T) {
 		t.Errorf("the generation was %d, and is %d", before, after)
 	}
 	h, now := r.host("host-1"), &sessionv1.ConnectorMessage{Message: &sessionv1.ConnectorMessage_Opened{Opened: &sessionv1.Opened{Sessions: []*sessionv1.Session{session("host-1", "c")}}}}
-	if err := r.hear(&link{h: h, generation: before}, now); err == nil {
+	if err := r.hear(t.Context(), &link{h: h, generation: before}, now); err == nil {
 		t.Error("an attachment that was replaced was heard")
 	}
 	eventually(t, "there is what the new one has", func() bool {

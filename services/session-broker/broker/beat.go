@@ -13,12 +13,13 @@ import (
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/crowd"
 	"portcullis.dev/services/session-broker/registry"
 )
 
 const (
 	subjectBeat   = "beat.session-broker." // + instance
-	subjectHosts  = "beat.connector."      // + connector
+	subjectHosts  = "beat.connector."      // + connector, or instance and .folded
 	serviceBroker = "session-broker"
 	serviceHosts  = "connector"
 	recentCuts    = 64
@@ -28,7 +29,7 @@ const (
 func (b *Broker) beat(ctx context.Context) error {
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	defer b.sendBye(subjectBeat + b.config.Instance)
+	defer b.sendBye()
 	for {
 		b.beatOwn()
 		now := b.config.Now()
@@ -40,7 +41,7 @@ func (b *Broker) beat(ctx context.Context) error {
 			b.remember(ctx, h)
 			h.mu.Lock()
 			if !h.left || len(h.sessions) > 0 {
-				b.publish(h, true)
+				b.publish(ctx, h, true)
 			}
 			h.mu.Unlock()
 		}
@@ -52,10 +53,10 @@ func (b *Broker) beat(ctx context.Context) error {
 	}
 }
 
-// sendBye says that this replica ends, or a connector: with an empty beat.
-func (b *Broker) sendBye(subject string) {
-	if err := b.deps.Pulse.Beat(subject, nil); err != nil {
-		b.deps.Log.Debug("the last beat was not sent", "subject", subject, "error", err)
+// sendBye says that this replica ends: with an empty beat.
+func (b *Broker) sendBye() {
+	if err := b.deps.Pulse.Beat(subjectBeat+b.config.Instance, nil); err != nil {
+		b.deps.Log.Debug("the last beat was not sent", "error", err)
 	}
 }
 
@@ -74,7 +75,7 @@ func (b *Broker) beatOwn() {
 
 // publish says what is known of a connector. Of one that can't be reached it says so, with what was last
 // known, and counts itself what a newer cut selects there. Callers hold the host's lock.
-func (b *Broker) publish(h *host, unreachable bool) {
+func (b *Broker) publish(ctx context.Context, h *host, unreachable bool) {
 	open := h.beat.GetOpenSessions()
 	beat := &emergencyv1.Beat{
 		Enforcer: h.id, Service: serviceHosts, BootId: h.boot, Revision: h.beat.GetHeldRevision(), Mode: emergencyv1.Enforcer_BEST_EFFORT,
@@ -86,7 +87,8 @@ func (b *Broker) publish(h *host, unreachable bool) {
 		open = max(open, uint32(len(h.sessions)))
 		beat.Cuts = b.estimate(h)
 	}
-	b.send(subjectHosts+h.id, beat)
+	b.crowd.Tell(ctx, h.said, beat)
+	h.said = beat
 }
 
 // tellOf says how old what a connector goes by is: as old as what this replica told it when it was last heard to have it. It goes on
@@ -219,10 +221,18 @@ func (b *Broker) hearOthers(ctx context.Context) error {
 			return
 		}
 		beat := new(emergencyv1.Beat)
-		if proto.Unmarshal(data, beat) != nil || beat.GetService() != serviceHosts || beat.GetUnreachable() || beat.GetEnforcer() == "" {
+		if proto.Unmarshal(data, beat) != nil {
 			return
 		}
-		b.hearOf(beat)
+		all, folded := crowd.Of(serviceHosts, subject, beat)
+		if !folded {
+			all = []*emergencyv1.Beat{beat}
+		}
+		for _, one := range all {
+			if one.GetService() == serviceHosts && !one.GetUnreachable() && one.GetEnforcer() != "" {
+				b.hearOf(one)
+			}
+		}
 	})
 }
 

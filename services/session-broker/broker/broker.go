@@ -22,6 +22,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/crowd"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/session-broker/registry"
@@ -59,6 +60,9 @@ type Config struct {
 	Instance string
 	Texts    emergency.Texts
 	Now      func() time.Time
+	// FoldAfter is for how long each connector is told of by itself, even of many: until an upgrade has reached whoever knows no
+	// other way.
+	FoldAfter time.Duration
 }
 
 // Deps is what the broker works with.
@@ -86,6 +90,7 @@ type Broker struct {
 	index   *indexer
 	orders  *orders // to end
 	history *history
+	crowd   *crowd.Crowd // of connectors
 
 	suspensions *orders // to hold, or to let go on
 
@@ -111,6 +116,7 @@ func New(c Config, d Deps) (*Broker, error) {
 	}
 	b := &Broker{config: c, deps: d, boot: newBoot(), hosts: map[string]*host{}, cuts: newResolver(c.Now), orders: newOrders(), history: newHistory(), suspensions: newOrders()}
 	b.record = newRecorder(d.Log)
+	b.crowd = crowd.New(crowd.Config{Service: serviceHosts, Instance: c.Instance, After: c.FoldAfter, Beat: d.Pulse.Beat, Log: d.Log})
 	b.index = newIndexer(d.Store, c.Now, d.Log)
 	return b, nil
 }
@@ -128,6 +134,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	g.Go(func() error { return b.followView(ctx) })
 	g.Go(func() error { return b.followPeople(ctx) })
 	g.Go(func() error { return b.beat(ctx) })
+	g.Go(func() error { return b.crowd.Run(ctx) })
 	g.Go(func() error { return b.hearOthers(ctx) })
 	g.Go(func() error { return b.keepRecords(ctx) })
 	g.Go(func() error { return b.index.run(ctx, b.attached) })
@@ -196,6 +203,7 @@ func (b *Broker) host(id string) *host {
 	if h == nil {
 		h = newHost(id)
 		b.hosts[id] = h
+		b.crowd.Add(1)
 	}
 	return h
 }
@@ -251,6 +259,7 @@ func (b *Broker) forget() {
 	for id, h := range b.hosts {
 		if h.lastHeard().Before(long) {
 			delete(b.hosts, id)
+			b.crowd.Add(-1)
 		}
 	}
 }

@@ -411,10 +411,23 @@ func TestAListComesInPagesThatMissNothing(t *testing.T) {
 }
 
 func TestAnotherProcessOfTheSameConnectorTakesOver(t *testing.T) {
+	for name, others := range map[string]int64{"of a few": 0, "of very many": 1000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			takeOver(t, others)
+		})
+	}
+}
+
+// takeOver has a connector come back elsewhere, and fall silent there, where brokers speak for so many others.
+func takeOver(t *testing.T, others int64) {
 	g := newGround(t, registry.NewMemory())
 	one, two := g.replica(), g.replica()
+	one.crowd.Add(others)
+	two.crowd.Add(others)
 	site := g.site("host-1", one.addr)
 	site.open("alice", "db-1")
+	eventually(t, "it is told of", func() bool { return g.pulses.of("host-1").GetOpenSessions() == 1 })
 	before := g.pulses.of("host-1").GetGeneration()
 	site.stop()
 	again := g.site("host-1", two.addr)
@@ -426,6 +439,16 @@ func TestAnotherProcessOfTheSameConnectorTakesOver(t *testing.T) {
 	time.Sleep(silence + time.Second)
 	if beat := g.pulses.of("host-1"); beat.GetUnreachable() || beat.GetOpenSessions() != 1 {
 		t.Errorf("the receipts say %v", beat)
+	}
+	again.stop()
+	eventually(t, "it is unreachable, and its session not ended", func() bool {
+		beat := g.pulses.of("host-1")
+		return beat.GetUnreachable() && beat.GetOpenSessions() == 1
+	})
+	g.pulses.mu.Lock()
+	defer g.pulses.mu.Unlock()
+	if (g.pulses.folded > 0) != (others > 0) {
+		t.Errorf("%d came together with others", g.pulses.folded)
 	}
 }
 

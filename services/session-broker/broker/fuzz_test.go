@@ -43,7 +43,7 @@ func FuzzAnythingThatAConnectorSaysIsHeardOut(f *testing.F) {
 			t.Fatal(err)
 		}
 		l, _ := b.take(h, func(error) {})
-		_ = b.hear(l, m)
+		_ = b.hear(t.Context(), l, m)
 		if err := (&recorder{log: slog.New(slog.DiscardHandler)}).append(t.Context(), shelf{held: map[string][]byte{}}, b.record.take()); err != nil {
 			t.Fatal("one connector keeps the record from going on: ", err)
 		}

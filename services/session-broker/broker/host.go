@@ -30,6 +30,7 @@ type host struct {
 	beat       *sessionv1.Heartbeat
 	heard      time.Time // by this replica
 
+	said      *emergencyv1.Beat // of it, last
 	elsewhere *emergencyv1.Beat // what another replica said last
 	told      time.Time
 

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"portcullis.dev/services/internal/run"
 	"portcullis.dev/services/session-broker/registry"
@@ -11,6 +12,9 @@ import (
 // Settings are the broker's own configuration: where replicas share the index of live sessions. Without, it is
 // kept in this process, which is right for one replica.
 type Settings = registry.Server
+
+// upgraded is how long an upgrade takes to reach everybody, more or less.
+const upgraded = 5 * time.Minute
 
 // Start makes the service out of its host.
 func Start(_ context.Context, h *run.Host) (run.Service, error) {
@@ -22,7 +26,7 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Config{Instance: h.Instance, Texts: h.Texts, Now: h.Now}, Deps{
+	return New(Config{Instance: h.Instance, Texts: h.Texts, Now: h.Now, FoldAfter: upgraded}, Deps{
 		View: h.Watch, Tell: h.Watch.Tell, Pulse: h.Journal, Store: store, Index: index, Log: h.Log,
 		Records: func(ctx context.Context) (Records, error) { return h.Journal.Await(ctx, "SESSION") },
 	})

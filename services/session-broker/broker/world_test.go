@@ -120,6 +120,8 @@ type pulses struct {
 	mu    sync.Mutex
 	last  map[string]*emergencyv1.Beat
 	hears []func(string, []byte)
+
+	folded int // how many came together with others
 }
 
 func newPulses() *pulses { return &pulses{last: map[string]*emergencyv1.Beat{}} }
@@ -130,7 +132,12 @@ func (p *pulses) Beat(subject string, data []byte) error {
 		return err
 	}
 	p.mu.Lock()
-	p.last[subject] = beat
+	if len(beat.GetFolded()) == 0 {
+		p.last[subject] = beat
+	}
+	for _, one := range beat.GetFolded() {
+		p.last[subjectHosts+one.GetEnforcer()], p.folded = one, p.folded+1
+	}
 	hears := p.hears
 	p.mu.Unlock()
 	for _, hear := range hears {
