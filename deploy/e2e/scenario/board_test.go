@@ -103,11 +103,16 @@ func (w *world) forgets(root *client.Person, door held) {
 	if is := presence(); is != "JOINED" {
 		w.Errorf("%s is %v", door.name, is)
 	}
-	a, err := root.Call(http.MethodDelete, "/v1/enforcers/guard/"+id, nil)
+	forget := "/v1/enforcers/guard/" + id + ":forget"
+	a, err := root.Call(http.MethodPost, forget, object{})
 	w.refused(http.StatusBadRequest, "INVALID_ARGUMENT", a, err)
 	w.signal(door.process, syscall.SIGKILL)
 	w.eventually(10*time.Second, "it is missed", func() bool { return presence() == "MISSING" })
-	w.must(root.Call(http.MethodDelete, "/v1/enforcers/guard/"+id, nil))
+	a, err = root.Call(http.MethodPost, forget, object{})
+	w.refused(http.StatusForbidden, "GRANT_REQUIRED", a, err)
+	noted := w.granted(root, "enforcer", forget, nil)
+	noted.again()
+	w.must(noted.a, noted.err)
 	w.eventually(2*time.Second, "nobody misses it any more", func() bool { return presence() == nil })
 }
 

@@ -33,7 +33,7 @@ func (f *Fold) Of(e *emergencyv1.Emergency, lacking []*emergencyv1.Enforcer, now
 		if f.enforcers[key] != nil {
 			continue
 		}
-		r := &emergencyv1.Receipt{Enforcer: m.GetId(), Service: m.GetService(), State: emergencyv1.Receipt_UNREACHABLE, EndedSessions: t.endedBy(key)}
+		r := &emergencyv1.Receipt{Enforcer: m.GetId(), Service: m.GetService(), State: emergencyv1.Receipt_UNREACHABLE, EndedSessions: t.endedBy(key), ForgottenBy: m.GetForgottenBy()}
 		t.of(key).fill(r)
 		all = append(all, r)
 	}
@@ -49,17 +49,16 @@ func (f *Fold) Of(e *emergencyv1.Emergency, lacking []*emergencyv1.Enforcer, now
 }
 
 // absent are those on the roster that are missing, where it matters to an emergency: of one that is over, those that were missing
-// before it was.
+// before it was; and those that were forgotten meanwhile, for that is no receipt.
 func (f *Fold) absent(e *emergencyv1.Emergency, now time.Time) []*emergencyv1.RosterRecord {
 	if f.Roster == nil {
 		return nil
 	}
-	all := f.Roster.All(emergencyv1.Enforcer_MISSING)
-	if current(e, now) {
-		return all
-	}
-	over := overAt(e)
-	return slices.DeleteFunc(all, func(m *emergencyv1.RosterRecord) bool { return !m.GetSinceTime().AsTime().Before(over) })
+	on, over := current(e, now), overAt(e)
+	return slices.DeleteFunc(f.Roster.All(emergencyv1.Enforcer_MISSING, emergencyv1.Enforcer_FORGOTTEN), func(m *emergencyv1.RosterRecord) bool {
+		since := m.GetSinceTime().AsTime()
+		return !on && !since.Before(over) || m.GetPresence() == emergencyv1.Enforcer_FORGOTTEN && since.Before(e.GetCreateTime().AsTime())
+	})
 }
 
 // overAt is when an emergency was over, by itself or as it was cancelled.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -179,7 +180,11 @@ func (a absentees) Hear(*emergencyv1.Beat) bool { return true }
 func (a absentees) Forgets(string) bool         { return false }
 func (a absentees) All(...emergencyv1.Enforcer_Presence) (all []*emergencyv1.RosterRecord) {
 	for id, since := range a {
-		all = append(all, &emergencyv1.RosterRecord{Service: "access-gate", Id: id, Presence: emergencyv1.Enforcer_MISSING, SinceTime: timestamppb.New(since)})
+		m := &emergencyv1.RosterRecord{Service: "access-gate", Id: id, Presence: emergencyv1.Enforcer_MISSING, SinceTime: timestamppb.New(since)}
+		if by, forgotten := strings.CutPrefix(id, "forgotten-by-"); forgotten {
+			m.Presence, m.ForgottenBy = emergencyv1.Enforcer_FORGOTTEN, by
+		}
+		all = append(all, m)
 	}
 	return all
 }
@@ -187,10 +192,12 @@ func (a absentees) All(...emergencyv1.Enforcer_Presence) (all []*emergencyv1.Ros
 func TestWhoWasMissingInAWindowThatIsOverIsNotLeftOut(t *testing.T) {
 	now := time.Now()
 	f := New(func() time.Time { return now })
-	f.Roster = absentees{"before": now.Add(-3 * time.Hour), "after": now.Add(-time.Minute)}
+	f.Roster = absentees{"before": now.Add(-3 * time.Hour), "after": now.Add(-time.Minute),
+		"forgotten-by-ana": now.Add(-90 * time.Minute), "forgotten-by-bo": now.Add(-3 * time.Hour)}
 	e := &emergencyv1.Emergency{Id: "L-0002", Kind: emergencyv1.Emergency_LOCKDOWN, Started: true, Revision: "7-2", CutoffRevision: "7-2",
 		CreateTime: timestamppb.New(now.Add(-2 * time.Hour)), StartTime: timestamppb.New(now.Add(-2 * time.Hour)), EndTime: timestamppb.New(now.Add(-time.Hour))}
-	if all := f.Of(e, nil, now); len(all) != 1 || all[0].GetEnforcer() != "before" || all[0].GetState() != emergencyv1.Receipt_UNREACHABLE {
+	if all := f.Of(e, nil, now); len(all) != 2 || all[0].GetEnforcer() != "before" || all[0].GetState() != emergencyv1.Receipt_UNREACHABLE ||
+		all[1].GetState() != emergencyv1.Receipt_UNREACHABLE || all[1].GetForgottenBy() != "ana" {
 		t.Error(all)
 	}
 }

@@ -14,7 +14,11 @@ import (
 	"portcullis.dev/services/internal/who"
 )
 
-// ForgetEnforcer takes one off the roster that will not be back. It is noted in the log, and changes nothing for one that is heard.
+// Purpose is what a grant is for that forgets an enforcer.
+const Purpose = "enforcer"
+
+// ForgetEnforcer takes one off the roster that will not be back. It is on record before it is done, and changes nothing for one that is
+// heard.
 func (r *Roster) ForgetEnforcer(ctx context.Context, q *emergencyv1.ForgetEnforcerRequest) (*emergencyv1.ForgetEnforcerResponse, error) {
 	key := q.GetService() + "/" + q.GetId()
 	was := r.Member(key)
@@ -28,14 +32,19 @@ func (r *Roster) ForgetEnforcer(ctx context.Context, q *emergencyv1.ForgetEnforc
 	if s == nil {
 		return nil, fault.New(fault.JournalUnavailable, "The roster is still being read. Try again in a moment")
 	}
-	stored, err := forget(ctx, s, was, timestamppb.New(r.deps.Now()))
+	if err := r.deps.Act(ctx, &emergencyv1.RecordActRequest{
+		Kind: Purpose + ".forget", Target: key, Justification: q.GetJustification(), Grant: q.GetGrant(), RequestId: q.GetRequestId(),
+	}); err != nil {
+		return nil, err
+	}
+	caller := who.FromContext(ctx)
+	stored, err := forget(ctx, s, was, caller.Actor(), timestamppb.New(r.deps.Now()))
 	if err != nil {
 		return nil, fmt.Errorf("taking %s off the roster: %w", key, err)
 	}
 	if err := r.take(stored); err != nil { // who asks again is not told what was before
 		return nil, err
 	}
-	caller := who.FromContext(ctx)
 	r.deps.Log.WarnContext(ctx, "an enforcer was forgotten", "enforcer", key, "by", caller.Actor(), "address", caller.Address, "seen", was.GetLastSeenTime().AsTime())
 	return &emergencyv1.ForgetEnforcerResponse{}, nil
 }
@@ -46,7 +55,7 @@ func (r *Roster) journaled() *journal.Stream {
 	return r.stored
 }
 
-func forget(ctx context.Context, s *journal.Stream, was *emergencyv1.RosterRecord, now *timestamppb.Timestamp) (journal.Entry, error) {
+func forget(ctx context.Context, s *journal.Stream, was *emergencyv1.RosterRecord, by string, now *timestamppb.Timestamp) (journal.Entry, error) {
 	return s.Update(ctx, subjectOf(was.GetService(), was.GetId()), func(last journal.Entry, found bool) ([]byte, error) {
 		next := was
 		if found {
@@ -55,7 +64,7 @@ func forget(ctx context.Context, s *journal.Stream, was *emergencyv1.RosterRecor
 				return nil, err
 			}
 		}
-		next.Presence, next.SinceTime = emergencyv1.Enforcer_FORGOTTEN, now
+		next.Presence, next.SinceTime, next.ForgottenBy = emergencyv1.Enforcer_FORGOTTEN, now, by
 		return proto.Marshal(next)
 	})
 }

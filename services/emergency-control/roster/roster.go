@@ -45,6 +45,8 @@ type Deps struct {
 	Kept func(*emergencyv1.ReceiptsRecord)
 	// Forgotten is told who was taken off the roster, as service/id.
 	Forgotten func(key string)
+	// Act spends a grant and puts on record that somebody is about to do what the request names.
+	Act func(context.Context, *emergencyv1.RecordActRequest) error
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -260,6 +262,9 @@ func (m *member) shown(now time.Time, listened bool) *emergencyv1.RosterRecord {
 	}
 	if next.FirstSeenTime == nil || m.record.GetPresence() == emergencyv1.Enforcer_FORGOTTEN && is != emergencyv1.Enforcer_FORGOTTEN {
 		next.FirstSeenTime = timestamppb.New(m.heard)
+	}
+	if is == emergencyv1.Enforcer_FORGOTTEN {
+		next.ForgottenBy = m.record.GetForgottenBy()
 	}
 	if m.record.GetPresence() != is {
 		next.SinceTime = timestamppb.New(now)

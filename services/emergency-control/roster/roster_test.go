@@ -16,6 +16,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
+	"portcullis.dev/services/internal/who"
 )
 
 // site is a real journal, and the clock of those who run on it.
@@ -64,7 +65,7 @@ func (s *site) advance(d time.Duration) {
 // replica runs one until stop.
 func (s *site) replica(change ...func(*Deps)) (r *Roster, stop func()) {
 	s.t.Helper()
-	d := Deps{Journal: s.journal, Kept: func(*emergencyv1.ReceiptsRecord) {}, Forgotten: func(string) {}, Now: s.now, Log: slog.New(slog.DiscardHandler)}
+	d := Deps{Journal: s.journal, Kept: func(*emergencyv1.ReceiptsRecord) {}, Forgotten: func(string) {}, Act: func(context.Context, *emergencyv1.RecordActRequest) error { return nil }, Now: s.now, Log: slog.New(slog.DiscardHandler)}
 	for _, do := range change {
 		do(&d)
 	}
@@ -226,7 +227,7 @@ func TestOneIsForgottenByAnAdministratorOnlyWhileItIsNotHeard(t *testing.T) {
 	hear([]string{"access-gate/g1", "access-gate/g2"}, r, other)
 	s.await("it joins", s.onRecord(r, "access-gate/g1", emergencyv1.Enforcer_JOINED))
 	forget := func(service, id string) error {
-		_, err := r.ForgetEnforcer(t.Context(), &emergencyv1.ForgetEnforcerRequest{Service: service, Id: id})
+		_, err := r.ForgetEnforcer(who.NewContext(t.Context(), who.Caller{User: "ana"}), &emergencyv1.ForgetEnforcerRequest{Service: service, Id: id, Grant: "a-grant"})
 		return err
 	}
 	for name, c := range map[string]struct{ service, id, reason string }{
@@ -237,11 +238,23 @@ func TestOneIsForgottenByAnAdministratorOnlyWhileItIsNotHeard(t *testing.T) {
 		}
 	}
 	s.pass(2*silence, []string{"access-gate/g2"}, r, other)
+	r.deps.Act = func(context.Context, *emergencyv1.RecordActRequest) error { return fault.New(fault.GrantRequired, "no code") }
+	if err := forget("access-gate", "g1"); !fault.Is(err, fault.GrantRequired) || r.Forgets("access-gate/g1") {
+		t.Errorf("without a grant: %v", err)
+	}
+	var noted *emergencyv1.RecordActRequest
+	r.deps.Act = func(_ context.Context, a *emergencyv1.RecordActRequest) error { noted = a; return nil }
 	if err := forget("access-gate", "g1"); err != nil {
 		t.Fatal(err)
 	}
+	if noted.GetKind() != "enforcer.forget" || noted.GetTarget() != "access-gate/g1" || noted.GetGrant() != "a-grant" {
+		t.Errorf("on record is %v", noted)
+	}
 	if key := <-forgotten; key != "access-gate/g1" {
 		t.Errorf("the other replica is told of %q", key)
+	}
+	if by := other.All(emergencyv1.Enforcer_FORGOTTEN); len(by) != 1 || by[0].GetForgottenBy() != "ana" {
+		t.Errorf("forgotten are %v", by)
 	}
 	if got := is(other, emergencyv1.Enforcer_MISSING); got != "" || !other.Forgets("access-gate/g1") {
 		t.Errorf("missing are %q", got)

@@ -24,7 +24,7 @@ type purpose struct{ name, permission string }
 func purposes() []purpose {
 	return []purpose{
 		{name: ""}, {name: "terminate"}, {name: "freeze"}, {name: "lockdown"}, {name: "cancel"}, {name: "shorten"},
-		{name: "approve"}, {name: "drill"}, {name: "lock"},
+		{name: "approve"}, {name: "drill"}, {name: "lock"}, {name: "enforcer"},
 		{"policy", who.ManagePolicy}, {"user", who.ManageUsers},
 		{"token", who.ManageTokens}, {"access-group", who.ManageDevices},
 	}

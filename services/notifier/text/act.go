@@ -24,6 +24,7 @@ var acts = map[string]act{
 	"user.recover":               {"emergency.mfa.changed", "recovered % on the host: new password, new MFA", "recuperou % no host: nova senha, novo MFA"},
 	"token.rearm":                {"emergency.policy.changed", "re-armed the token %", "rearmou o token %"},
 	"access-group.unblock":       {"emergency.policy.changed", "opened what a freeze or a lock closes (%)", "abriu o que um congelamento ou bloqueio fecha (%)"},
+	"enforcer.forget":            {"emergency.policy.changed", "took the door % off the roster: it is looked for no more", "retirou a porta % da lista: ninguém mais a procura"},
 	"user.link":                  {"emergency.mfa.changed", "let % sign in at the OpenID provider", "deixou % entrar pelo provedor OpenID"},
 }
 

@@ -31,6 +31,7 @@ type ForgetEnforcerRequest struct {
 	Grant   string                 `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
 	// A UUID; the same one twice is one act.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Justification string `protobuf:"bytes,5,opt,name=justification,proto3" json:"justification,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -89,6 +90,13 @@ func (x *ForgetEnforcerRequest) GetGrant() string {
 func (x *ForgetEnforcerRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ForgetEnforcerRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
 	}
 	return ""
 }
@@ -413,14 +421,15 @@ var File_portcullis_emergency_v1_roster_proto protoreflect.FileDescriptor
 
 const file_portcullis_emergency_v1_roster_proto_rawDesc = "" +
 	"\n" +
-	"$portcullis/emergency/v1/roster.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\xa4\x01\n" +
+	"$portcullis/emergency/v1/roster.proto\x12\x17portcullis.emergency.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)portcullis/emergency/v1/emergencies.proto\"\xd4\x01\n" +
 	"\x15ForgetEnforcerRequest\x12#\n" +
 	"\aservice\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aservice\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12\x1e\n" +
 	"\x05grant\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05grant\x12*\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x18\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12.\n" +
+	"\rjustification\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\rjustification\"\x18\n" +
 	"\x16ForgetEnforcerResponse\"\xdc\x03\n" +
 	"\fRosterRecord\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x0e\n" +
@@ -453,9 +462,9 @@ const file_portcullis_emergency_v1_roster_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\n" +
 	"\n" +
-	"\b_held_ms2\xa3\x01\n" +
-	"\aRosters\x12\x97\x01\n" +
-	"\x0eForgetEnforcer\x12..portcullis.emergency.v1.ForgetEnforcerRequest\x1a/.portcullis.emergency.v1.ForgetEnforcerResponse\"$\x82\xd3\xe4\x93\x02\x1e*\x1c/v1/enforcers/{service}/{id}B:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
+	"\b_held_ms2\xad\x01\n" +
+	"\aRosters\x12\xa1\x01\n" +
+	"\x0eForgetEnforcer\x12..portcullis.emergency.v1.ForgetEnforcerRequest\x1a/.portcullis.emergency.v1.ForgetEnforcerResponse\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/enforcers/{service}/{id}:forgetB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
 
 var (
 	file_portcullis_emergency_v1_roster_proto_rawDescOnce sync.Once

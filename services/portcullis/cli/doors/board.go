@@ -153,6 +153,9 @@ func (d Doors) absent(b *Board) []string {
 			if at := seen[key].GetLastSeenTime(); at != nil {
 				line += ", last heard " + screen.Stamp(at, d.Zone)
 			}
+			if by := r.GetForgottenBy(); by != "" {
+				line += ", forgotten by " + screen.Clean(by)
+			}
 		default:
 			line = screen.Held.Render("waiting") + "      " + screen.Clean(key)
 		}

@@ -41,14 +41,23 @@ func (d Doors) enforcers() *cobra.Command {
 
 // forget takes one off the roster that will not be back.
 func (d Doors) forget() *cobra.Command {
-	return &cobra.Command{Use: "forget SERVICE ID", Short: "take one off the roster that is gone for good, so that nobody misses it", Args: cobra.ExactArgs(2),
-		Example: "  portcullis enforcer forget guard orders-1@tok-7",
-		RunE: func(command *cobra.Command, args []string) error {
-			if err := d.Delete(command.Context(), app.Path("enforcers", args[0], "/"+url.PathEscape(args[1])), nil); err != nil {
-				return err
-			}
-			return d.Tell(&emergencyv1.ForgetEnforcerResponse{}, "%s/%s is forgotten. If it is heard again, it is on the roster again.", args[0], args[1])
-		}}
+	command := &cobra.Command{Use: "forget SERVICE ID", Short: "take one off the roster that is gone for good, so that nobody misses it", Args: cobra.ExactArgs(2),
+		Long: "Take one off the roster that is gone for good, so that nobody misses it.\n\n" +
+			"It takes a code and goes on the record. Of what is on by then its receipt stays unreachable, and names who forgot it.",
+		Example: "  portcullis enforcer forget guard orders-1@tok-7"}
+	act := d.CodeFlags(command, "enforcer")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		answer := new(emergencyv1.ForgetEnforcerResponse)
+		err := act.Do(command.Context(), func(grant string) error {
+			return d.PostOnce(command.Context(), app.Path("enforcers", args[0], "/"+url.PathEscape(args[1])+":forget"),
+				&emergencyv1.ForgetEnforcerRequest{Justification: act.Justification, Grant: grant, RequestId: act.RequestID}, answer)
+		})
+		if err != nil {
+			return err
+		}
+		return d.Tell(answer, "%s/%s is forgotten. If it is heard again, it is on the roster again.", args[0], args[1])
+	}
+	return command
 }
 
 // Trouble is what keeps anything new from being put on record, in sentences.

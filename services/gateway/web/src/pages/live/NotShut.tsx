@@ -86,6 +86,7 @@ function Silent({ receipt: r, quiet }: { receipt: Receipt; quiet: Enforcer | und
   if (r.state === 'WAITING') return <Plain title={t('waits', { name })} text={t('waitsText')} />
   const last = quiet?.lastSeenTime ? t('lastHeard', { time: time(quiet.lastSeenTime) }) : t('neverHeard')
   const left = r.openSessions || quiet?.openSessions || 0
+  if (r.forgottenBy) return <Plain unknown title={t('silent', { name })} text={`${t('forgottenBy', { name: r.forgottenBy })} ${t('silentText')}`} />
   if (!left) return <Plain unknown title={t('silent', { name })} text={`${last} ${t('silentText')}`} />
   return <Plain unknown title={t('unknownOn', { count: left, name })} text={`${last} ${t('unknownText')}`} />
 }
