@@ -81,7 +81,10 @@ func New(c Config, d Deps) *Service {
 		Sessions: d.Sessions, Outbox: d.Outbox, Texts: d.Texts, Now: d.Now, Log: d.Log,
 	})
 	s.roster = roster.New(roster.Deps{Journal: d.Journal, Kept: s.receipts.Kept, Forgotten: s.receipts.Forgotten, Now: d.Now, Log: d.Log,
-		Act: func(ctx context.Context, r *emergencyv1.RecordActRequest) error { _, err := s.RecordAct(ctx, r); return err }})
+		Act: func(ctx context.Context, r *emergencyv1.RecordActRequest) error {
+			_, err := s.RecordAct(ctx, r)
+			return err
+		}})
 	s.receipts.Roster, s.receipts.Log = s.roster, d.Log
 	s.holds = hold.New(hold.Deps{
 		Watch: d.Watch, Identity: d.Identity, Doors: d.Doors, Record: s.recordHold, Now: d.Now, Log: d.Log,

@@ -34,6 +34,7 @@ func (r *Roster) ForgetEnforcer(ctx context.Context, q *emergencyv1.ForgetEnforc
 	}
 	if err := r.deps.Act(ctx, &emergencyv1.RecordActRequest{
 		Kind: Purpose + ".forget", Target: key, Justification: q.GetJustification(), Grant: q.GetGrant(), RequestId: q.GetRequestId(),
+		At: r.row(key), // whoever is missing once more later is forgotten by another act
 	}); err != nil {
 		return nil, err
 	}
@@ -47,6 +48,16 @@ func (r *Roster) ForgetEnforcer(ctx context.Context, q *emergencyv1.ForgetEnforc
 	}
 	r.deps.Log.WarnContext(ctx, "an enforcer was forgotten", "enforcer", key, "by", caller.Actor(), "address", caller.Address, "seen", was.GetLastSeenTime().AsTime())
 	return &emergencyv1.ForgetEnforcerResponse{}, nil
+}
+
+// row is the sequence of what is on record of one.
+func (r *Roster) row(key string) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[key]; m != nil {
+		return m.sequence
+	}
+	return 0
 }
 
 func (r *Roster) journaled() *journal.Stream {

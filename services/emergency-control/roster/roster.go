@@ -47,8 +47,8 @@ type Deps struct {
 	Forgotten func(key string)
 	// Act spends a grant and puts on record that somebody is about to do what the request names.
 	Act func(context.Context, *emergencyv1.RecordActRequest) error
-	Now       func() time.Time
-	Log       *slog.Logger
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Roster is who enforces, as this replica knows it.

@@ -238,7 +238,9 @@ func TestOneIsForgottenByAnAdministratorOnlyWhileItIsNotHeard(t *testing.T) {
 		}
 	}
 	s.pass(2*silence, []string{"access-gate/g2"}, r, other)
-	r.deps.Act = func(context.Context, *emergencyv1.RecordActRequest) error { return fault.New(fault.GrantRequired, "no code") }
+	r.deps.Act = func(context.Context, *emergencyv1.RecordActRequest) error {
+		return fault.New(fault.GrantRequired, "no code")
+	}
 	if err := forget("access-gate", "g1"); !fault.Is(err, fault.GrantRequired) || r.Forgets("access-gate/g1") {
 		t.Errorf("without a grant: %v", err)
 	}
@@ -247,7 +249,7 @@ func TestOneIsForgottenByAnAdministratorOnlyWhileItIsNotHeard(t *testing.T) {
 	if err := forget("access-gate", "g1"); err != nil {
 		t.Fatal(err)
 	}
-	if noted.GetKind() != "enforcer.forget" || noted.GetTarget() != "access-gate/g1" || noted.GetGrant() != "a-grant" {
+	if noted.GetKind() != "enforcer.forget" || noted.GetTarget() != "access-gate/g1" || noted.GetGrant() != "a-grant" || noted.GetAt() == 0 {
 		t.Errorf("on record is %v", noted)
 	}
 	if key := <-forgotten; key != "access-gate/g1" {
