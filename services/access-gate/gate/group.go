@@ -57,7 +57,7 @@ func (s *Service) CreateAccessGroup(ctx context.Context, r *gatev1.CreateAccessG
 // withoutCall is a group without what says something about the call, or is for us to say.
 func withoutCall(g *gatev1.AccessGroup) *gatev1.AccessGroup {
 	g = proto.CloneOf(g)
-	g.Grant, g.RequestId, g.Justification, g.CreateTime = nil, nil, nil, nil
+	g.Grant, g.RequestId, g.Justification, g.GovernanceCode, g.CreateTime = nil, nil, nil, nil, nil
 	g.Etag, g.UpdatedBy, g.UpdateTime, g.UserCount, g.DeviceCount = "", "", nil, 0, 0
 	return g
 }
@@ -164,7 +164,7 @@ func (s *Service) UpdateAccessGroup(ctx context.Context, r *gatev1.UpdateAccessG
 	if err != nil {
 		return nil, err
 	}
-	backing := &proof{grant: in.GetGrant(), justification: in.GetJustification(), target: in.GetName()}
+	backing := &proof{grant: in.GetGrant(), justification: in.GetJustification(), governance: in.GetGovernanceCode(), target: in.GetName()}
 	return s.regroup(ctx, op, in.GetName(), func(e *edit, before *gatev1.AccessGroup) (*gatev1.AccessGroup, error) {
 		if err := unmoved(before, in.GetEtag()); err != nil {
 			return nil, err
@@ -219,7 +219,7 @@ func (s *Service) DeleteAccessGroup(ctx context.Context, r *gatev1.DeleteAccessG
 	if err != nil {
 		return nil, err
 	}
-	backing := &proof{grant: r.GetGrant(), justification: r.GetJustification(), target: r.GetName()}
+	backing := &proof{grant: r.GetGrant(), justification: r.GetJustification(), governance: r.GetGovernanceCode(), target: r.GetName()}
 	_, err = s.regroup(ctx, op, r.GetName(), func(e *edit, before *gatev1.AccessGroup) (*gatev1.AccessGroup, error) {
 		return nil, e.openings(regrouping{before: before}).backed(e, backing)
 	})

@@ -53,7 +53,8 @@ func (s *Service) Import(ctx context.Context, r *gatev1.ImportRequest) (*gatev1.
 		return nil, fmt.Errorf("waiting for other edits: %w", err)
 	}
 	defer s.writing.Release(1)
-	staging := &staging{Context: ctx, service: s, operation: op, sheet: in, proof: &proof{grant: r.GetGrant(), justification: r.GetJustification(), target: "import"}}
+	backing := &proof{grant: r.GetGrant(), justification: r.GetJustification(), governance: r.GetGovernanceCode(), target: "import"}
+	staging := &staging{Context: ctx, service: s, operation: op, sheet: in, proof: backing}
 	return staging.run()
 }
 

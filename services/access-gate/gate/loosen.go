@@ -116,7 +116,7 @@ func (e *edit) released(by closing, c regrouping, changes []regrouping) []string
 
 // proof is what a caller backs an opening with.
 type proof struct {
-	grant, justification, target string
+	grant, justification, governance, target string
 	// What it was spent on.
 	spent opening
 }
@@ -132,7 +132,7 @@ func (o opening) backed(e *edit, p *proof) error {
 		return err
 	}
 	_, err := e.service.acts.RecordAct(rpc.Forward(e), &emergencyv1.RecordActRequest{
-		Kind: "access-group.unblock", Target: p.target, Detail: o.words, Grant: p.grant, RequestId: e.operation.id, Justification: p.justification,
+		Kind: "access-group.unblock", Target: p.target, Detail: o.words, Grant: p.grant, RequestId: e.operation.id, Justification: p.justification, GovernanceCode: p.governance,
 		At: e.at, Operation: e.operation.sum[:], Opens: o.sum[:],
 	})
 	if err != nil {
@@ -148,5 +148,5 @@ func (o opening) needs(e *edit, p *proof) error {
 	if o.words == "" || p.grant != "" || e.known.Policy().GetSecondAdministrator() {
 		return nil
 	}
-	return fault.New(fault.GrantRequired, "A freeze or a lock is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along", o.words)
+	return fault.New(fault.GrantRequired, "A freeze or a lock is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along with a justification", o.words)
 }

@@ -12,7 +12,7 @@ import (
 // What a change never touches: it says something about the call, or is for us to say.
 func untouchable(name protoreflect.Name) bool {
 	return slices.Contains([]protoreflect.Name{
-		"name", "grant", "request_id", "justification", "credential_set", "create_time", "access_groups", "host_key_fingerprint",
+		"name", "grant", "request_id", "justification", "governance_code", "credential_set", "create_time", "access_groups", "host_key_fingerprint",
 		"etag", "updated_by", "update_time", "user_count", "device_count",
 	}, name)
 }

@@ -32,7 +32,7 @@ func OfEntry(e *emergencyv1.Entry, texts emergency.Texts) (Happening, bool) {
 // it to whoever asked.
 func (h *Happening) ofApproval(e *emergencyv1.Entry) {
 	a := e.GetApprovalRecord()
-	if a.GetRevision() != "" && a.GetPolicy() == nil {
+	if a.GetRevision() != "" && a.GetPolicy() == nil && a.GetApplies() == nil {
 		h.Emergency = a.GetTarget()
 	}
 	if e.GetChange() == emergencyv1.Entry_APPROVAL_REQUESTED {

@@ -72,7 +72,7 @@ func (s speech) ofApproval(facts map[string]string, e *emergencyv1.Entry) {
 	if e.GetChange() == emergencyv1.Entry_APPROVAL_GRANTED {
 		facts["justification"] = a.GetJustification()
 	}
-	if a.GetRevision() != "" && a.GetPolicy() == nil {
+	if a.GetRevision() != "" && a.GetPolicy() == nil && a.GetApplies() == nil {
 		facts["id"] = a.GetTarget()
 	}
 }
@@ -84,10 +84,20 @@ func (s speech) action(a *emergencyv1.Approval) string {
 		return s.either("cancel ", "cancelar ") + a.GetTarget()
 	case "shorten":
 		return s.either("let "+a.GetTarget()+" end at ", "fazer "+a.GetTarget()+" terminar em ") + s.moment(timeOf(a.GetEndTime()))
+	case "apply":
+		return s.forced(a.GetApplies())
 	case "policy":
 		return s.either("loosen the policy", "afrouxar a política")
 	}
 	return s.either("open what a freeze or a lock closes (", "abrir o que um congelamento ou bloqueio fecha (") + a.GetTarget() + ")"
+}
+
+// forced is what would be applied although it leaves no administrator.
+func (s speech) forced(r *emergencyv1.PreviewRequest) string {
+	if user := r.GetLock().GetUser(); user != "" {
+		return s.either("lock "+user+", which leaves no administrator", "bloquear "+user+", o que não deixa nenhum administrador")
+	}
+	return s.either("apply a lockdown that no administrator could lift", "aplicar um lockdown que nenhum administrador poderia suspender")
 }
 
 func (s speech) orNone(list string) string {
