@@ -152,7 +152,7 @@ func TestOpeningWhatAFreezeClosesTakesAGrant(t *testing.T) {
 	p.group(g, "ops", true, []string{"ann"}, []string{"both", "web"})
 	open := map[string]func(grant string) error{
 		"switching the flag off": func(grant string) error {
-			return p.change(g, &gatev1.AccessGroup{Name: "pay", Grant: &grant}, "block_during_freezes")
+			return p.change(g, &gatev1.AccessGroup{Name: "pay", Grant: &grant, Justification: text("why"), GovernanceCode: text("INC7")}, "block_during_freezes")
 		},
 		"disabling the group": func(grant string) error {
 			return p.change(g, &gatev1.AccessGroup{Name: "pay", Disabled: true, Grant: &grant}, "disabled")
@@ -200,7 +200,7 @@ func TestOpeningWhatAFreezeClosesTakesAGrant(t *testing.T) {
 	if err := open["switching the flag off"]("grant-1"); err != nil {
 		t.Fatal(err)
 	}
-	if len(p.acts.acts) != 1 || p.acts.acts[0].GetKind() != "access-group.unblock" || p.acts.acts[0].GetTarget() != "pay" {
+	if len(p.acts.acts) != 1 || p.acts.acts[0].GetKind() != "access-group.unblock" || p.acts.acts[0].GetTarget() != "pay" || p.acts.acts[0].GetGovernanceCode() != "INC7" || p.acts.acts[0].GetJustification() != "why" {
 		t.Errorf("on record: %v", p.acts.acts)
 	}
 }

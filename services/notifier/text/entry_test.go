@@ -118,7 +118,7 @@ func TestWhatTakesASecondAdministratorIsToldOf(t *testing.T) {
 			}
 		}
 	}
-	for act, want := range map[string]string{"policy": "loosen the policy", "access-group.unblock": "open what a freeze or a lock closes (payments)"} {
+	for act, want := range map[string]string{"policy": "loosen the policy", "apply": "apply a lockdown that no administrator could lift", "access-group.unblock": "open what a freeze or a lock closes (payments)"} {
 		entry := &emergencyv1.Entry{Subject: "emergency.approval.P-0008", Change: emergencyv1.Entry_APPROVAL_REQUESTED, Time: timestamppb.New(start),
 			Record: &emergencyv1.Entry_ApprovalRecord{ApprovalRecord: &emergencyv1.Approval{Id: "P-0008", Act: act, Target: "payments"}}}
 		if facts := text.FactsOf(entry, emergency.Texts{}, "en"); facts["action"] != want || facts["id"] != "P-0008" {
