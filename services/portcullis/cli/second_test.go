@@ -29,7 +29,7 @@ func (f *fake) asked(what string, body []byte) ([]byte, *no) {
 // second asks for an approval of a cancel, as a server does whose policy wants two people.
 func (f *fake) second(id string) *no {
 	f.approval = &emergencyv1.Approval{Id: "P-0009", State: emergencyv1.Approval_PENDING, Act: "cancel", Target: id, RequestedBy: "admin", Justification: "All clear",
-		ExpireTime: timestamppb.New(time.Now().Add(30 * time.Minute))}
+		CreateTime: timestamppb.Now(), ExpireTime: timestamppb.New(time.Now().Add(30 * time.Minute))}
 	return refuse(400, "APPROVAL_REQUIRED", "This takes a second administrator", "approval", "P-0009")
 }
 
@@ -42,7 +42,7 @@ func (f *fake) decide(id string, body []byte) ([]byte, *no) {
 	if n := f.spend(request.GetGrant(), "approve"); n != nil {
 		return nil, n
 	}
-	if f.approval == nil || f.approval.GetState() != emergencyv1.Approval_PENDING || id != f.approval.GetId() && id != f.approval.GetTarget() {
+	if f.approval == nil || f.approval.GetState() != emergencyv1.Approval_PENDING || id != f.approval.GetId() {
 		return nil, refuse(404, "NOT_FOUND", "Nothing waits for an approval at "+id)
 	}
 	f.approval.State, f.approval.DecidedBy, f.approval.Done = emergencyv1.Approval_APPROVED, "second", true

@@ -170,6 +170,23 @@ func (x *Act) DoIfAsked(ctx context.Context, act func(grant string) error) error
 	return x.Do(ctx, act)
 }
 
+// DoIfOpening does the act without a grant, unless a code was given; where the server says that it opens what an emergency closes, with
+// one, and with the reasons that lifting it would take.
+func (x *Act) DoIfOpening(ctx context.Context, act func(grant string) error) error {
+	if x.code != "" {
+		return x.Do(ctx, act)
+	}
+	err := act("")
+	opens := api.IsRefusal(err, fault.GrantRequired) || api.IsRefusal(err, fault.JustificationRequired) || api.IsRefusal(err, fault.GovernanceCodeRequired)
+	if !opens || (!x.app.Term.Asking && x.program == "") {
+		return err
+	}
+	if err := x.AskWhy(ctx); err != nil {
+		return err
+	}
+	return x.Do(ctx, act)
+}
+
 // WrongCode says that another code may do.
 func WrongCode(err error) bool {
 	return api.IsRefusal(err, fault.CodeInvalid) || api.IsRefusal(err, fault.CodeUsed)

@@ -95,14 +95,14 @@ func (i inventory) groupDetails(g *gatev1.AccessGroup) *screen.Table {
 
 func (i inventory) updateGroup() *cobra.Command {
 	command := &cobra.Command{Use: "update NAME", Short: "change an access group: only what a flag names changes", Args: cobra.ExactArgs(1),
-		Long: "Lists replace the ones before; see also: group add, group remove. What opens devices while a freeze is on takes a code."}
+		Long: "Lists replace the ones before; see also: group add, group remove. What opens devices while a freeze or a lock is on takes a code and says why."}
 	given := new(memberFlags)
 	given.add(command)
 	block := command.Flags().Bool("block-during-freezes", false, "whether freezes close its devices: =true or =false")
 	disable := command.Flags().Bool("disable", false, "disable")
 	enable := command.Flags().Bool("enable", false, "enable")
 	command.MarkFlagsMutuallyExclusive("disable", "enable")
-	act := i.CodeFlags(command, "access-group")
+	act := i.ActFlags(command, "access-group")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		fields := api.Fields{}
 		changed := command.Flags().Changed
@@ -128,13 +128,12 @@ func (i inventory) updateGroup() *cobra.Command {
 
 func (i inventory) patchGroup(ctx context.Context, act *app.Act, name string, fields api.Fields) error {
 	answer := new(gatev1.AccessGroup)
-	err := act.DoIfAsked(ctx, func(grant string) error {
+	err := act.DoIfOpening(ctx, func(grant string) error {
 		fields["requestId"] = act.RequestID
-		if act.Justification != "" {
-			fields["justification"] = act.Justification
-		}
-		if grant != "" {
-			fields["grant"] = grant
+		for name, value := range map[string]string{"justification": act.Justification, "governanceCode": act.Ticket, "grant": grant} {
+			if value != "" {
+				fields[name] = value
+			}
 		}
 		return i.Patch(ctx, app.Path("access-groups", name), fields, answer)
 	})
@@ -146,12 +145,14 @@ func (i inventory) patchGroup(ctx context.Context, act *app.Act, name string, fi
 
 func (i inventory) deleteGroup() *cobra.Command {
 	command := &cobra.Command{Use: "delete NAME", Short: "delete an access group", Args: cobra.ExactArgs(1)}
-	act := i.CodeFlags(command, "access-group")
+	act := i.ActFlags(command, "access-group")
 	command.RunE = func(command *cobra.Command, args []string) error {
-		err := act.DoIfAsked(command.Context(), func(grant string) error {
+		err := act.DoIfOpening(command.Context(), func(grant string) error {
 			query := url.Values{}
-			if grant != "" {
-				query.Set("grant", grant)
+			for name, value := range map[string]string{"justification": act.Justification, "governanceCode": act.Ticket, "grant": grant} {
+				if value != "" {
+					query.Set(name, value)
+				}
 			}
 			return i.Delete(command.Context(), app.Path("access-groups", args[0]), query)
 		})
@@ -168,7 +169,7 @@ func (i inventory) members(use, short string, change func(have, names []string) 
 	command := &cobra.Command{Use: use + " NAME --user … --device …", Short: short, Args: cobra.ExactArgs(1)}
 	given := new(memberFlags)
 	given.add(command)
-	act := i.CodeFlags(command, "access-group")
+	act := i.ActFlags(command, "access-group")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		if len(given.users)+len(given.devices) == 0 {
 			return app.Usagef("say whom: --user or --device")

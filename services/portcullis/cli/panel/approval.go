@@ -67,18 +67,73 @@ func (p panel) action(a *emergencyv1.Approval) string {
 		return "cancel " + a.GetTarget()
 	case "shorten":
 		return "shorten " + a.GetTarget() + " to " + screen.Stamp(a.GetEndTime(), p.Zone)
+	case "apply":
+		return p.forced(a.GetApplies())
 	case "policy":
-		return "loosen the policy"
+		return strings.TrimSuffix("loosen the policy: "+a.GetDetail(), ": ")
 	}
 	return "open what is closed: " + a.GetDetail()
 }
 
+// forced is what would be applied although it leaves no administrator.
+func (p panel) forced(r *emergencyv1.PreviewRequest) string {
+	what, start, lasts := "lockdown of everything", r.GetLockdown().GetStartTime(), r.GetLockdown().GetDuration()
+	if lock := r.GetLock(); lock != nil {
+		what, start, lasts = "lock of the user "+lock.GetUser(), lock.GetStartTime(), lock.GetDuration()
+	}
+	text := "apply a " + what + ", which leaves no administrator who could lift it,"
+	if start != nil {
+		text += " from " + screen.Stamp(start, p.Zone) + " on"
+	} else {
+		text += " at once"
+	}
+	if lasts == nil {
+		return text + " until somebody lifts it"
+	}
+	return text + " for " + screen.Span(lasts.AsDuration())
+}
+
+// about is an approval as it waits: whoever types a code for it has read what it is.
+func (p panel) about(ctx context.Context, id string) error {
+	if !p.ForPeople() {
+		return nil
+	}
+	answer, err := p.approvals(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, a := range answer.GetApprovals() {
+		if a.GetId() != id {
+			continue
+		}
+		p.Term.Note("%s asks to %s.", screen.Clean(a.GetRequestedBy()), screen.Clean(p.action(a)))
+		p.Term.Note("  because   %s", screen.Clean(a.GetJustification()))
+		if a.GetGovernanceCode() != "" {
+			p.Term.Note("  ticket    %s", screen.Clean(checked(a.GetGovernanceCode(), a.GetTicketCheck())))
+		}
+		p.Term.Note("  asked     %s, can be decided until %s", screen.Stamp(a.GetCreateTime(), p.Zone), screen.Stamp(a.GetExpireTime(), p.Zone))
+		p.hitsNow(ctx, a)
+	}
+	return nil
+}
+
+// hitsNow says what a forced apply would hit by now. It stands in nobody's way.
+func (p panel) hitsNow(ctx context.Context, a *emergencyv1.Approval) {
+	answer := new(emergencyv1.PreviewResponse)
+	if a.GetApplies() != nil && p.Post(ctx, "/v1/emergencies:preview", a.GetApplies(), answer) == nil {
+		p.Term.Note("  would hit %s", hits(answer))
+	}
+}
+
 func (p panel) decide(verb, short string, deny bool) *cobra.Command {
 	command := &cobra.Command{Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1), Long: strings.ToUpper(short[:1]) + short[1:] + ".\n\n" +
-		"ID is that of the approval (P-0042), or of the emergency, where one thing waits there. It takes a code of your own MFA app.",
+		"ID is that of the approval (P-0042). What it lets happen is said before it takes a code of your own MFA app.",
 		Example: fmt.Sprintf("  portcullis approval %s P-0042", verb)}
 	act := p.CodeFlags(command, "approve")
 	command.RunE = func(command *cobra.Command, args []string) error {
+		if err := p.about(command.Context(), args[0]); err != nil {
+			return err
+		}
 		if deny {
 			if err := act.AskWhy(command.Context()); err != nil {
 				return err

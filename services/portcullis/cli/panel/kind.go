@@ -81,15 +81,18 @@ func lockdowns(a *app.App) kind {
 	}
 }
 
+const forceUsage = "where no administrator with a working MFA would be left, ask a second administrator to approve it all the same"
+
 func lockdownFlags(flags *pflag.FlagSet) func(common) (proto.Message, *emergencyv1.PreviewRequest) {
 	users := flags.StringSlice("break-glass-user", nil, "user to let through; may be repeated")
 	tokens := flags.StringSlice("break-glass-token", nil, "id of a program's token to let through; may be repeated")
 	revoke := flags.Bool("revoke-tokens", false, "program tokens stay shut after it, until each is re-armed")
+	force := flags.Bool("force", false, forceUsage)
 	return func(c common) (proto.Message, *emergencyv1.PreviewRequest) {
 		request := &emergencyv1.ApplyLockdownRequest{
 			StartTime: c.startTime(), Duration: durationpb.New(c.length), Justification: c.act.Justification, GovernanceCode: c.act.Ticket,
 			Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public, Digest: c.digest,
-			BreakGlassUsers: *users, BreakGlassTokens: *tokens, RevokeTokens: *revoke,
+			BreakGlassUsers: *users, BreakGlassTokens: *tokens, RevokeTokens: *revoke, Force: *force,
 		}
 		return request, &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Lockdown{Lockdown: request}}
 	}

@@ -23,11 +23,15 @@ func (p panel) lock() *cobra.Command {
 
 func (p panel) lockOn(what, does string, field func(*emergencyv1.ApplyLockRequest) *string) *cobra.Command {
 	k := locks(p.App)
-	k.flags = func(*pflag.FlagSet) func(common) (proto.Message, *emergencyv1.PreviewRequest) {
+	k.flags = func(flags *pflag.FlagSet) func(common) (proto.Message, *emergencyv1.PreviewRequest) {
+		force := new(false)
+		if what == "user" {
+			flags.BoolVar(force, "force", false, forceUsage)
+		}
 		return func(c common) (proto.Message, *emergencyv1.PreviewRequest) {
 			request := &emergencyv1.ApplyLockRequest{
 				StartTime: c.startTime(), Justification: c.act.Justification, GovernanceCode: c.act.Ticket,
-				Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public, Digest: c.digest,
+				Grant: c.grant, RequestId: c.act.RequestID, JustificationPublic: c.public, Digest: c.digest, Force: *force,
 			}
 			if c.length > 0 {
 				request.Duration = durationpb.New(c.length)

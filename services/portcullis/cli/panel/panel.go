@@ -75,6 +75,7 @@ func (p panel) details(e *emergencyv1.Emergency) *screen.Table {
 	t.Pair("lifted", screen.Stamp(e.GetCancelTime(), p.Zone))
 	t.Pair("lifted because", e.GetCancelJustification())
 	t.Pair("lifting ticket", checked(e.GetCancelGovernanceCode(), e.GetCancelTicketCheck()))
+	t.Pair("forced with", e.GetForcedWith())
 	t.Pair("approved by", e.GetApprovedBy())
 	t.Pair("not compared with the preview", screen.List(e.GetNotCompared()))
 	t.Pair("revision", e.GetRevision())
