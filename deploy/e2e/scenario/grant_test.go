@@ -117,7 +117,7 @@ func panelIsGuarded(w *world) {
 }
 
 func policyAsksForTicket(w *world) {
-	root, other := w.root(), w.root()
+	root, other, second := w.root(), w.root(), w.root()
 	a, err := root.Call(http.MethodPatch, "/v1/policy", object{"governanceCode": "REQUIRED"})
 	w.refused(http.StatusForbidden, "GRANT_REQUIRED", a, err)
 	grant, err := root.Grant("policy")
@@ -125,7 +125,7 @@ func policyAsksForTicket(w *world) {
 		w.Fatal(err)
 	}
 	w.must(root.Call(http.MethodPatch, "/v1/policy", object{
-		"governanceCode": "PATTERN", "governancePattern": "(CHG|INC)-[0-9]+", "grant": grant, "justification": "Audit finding 12",
+		"governanceCode": "PATTERN", "governancePattern": "(CHG|INC)-[0-9]+", "ticketCheck": "ON", "secondAdministrator": true, "grant": grant, "justification": "Audit finding 12",
 	}))
 	grant, err = root.Grant("terminate")
 	if err != nil {
@@ -134,7 +134,7 @@ func policyAsksForTicket(w *world) {
 	all := object{"selector": object{"all": true}, "grant": grant}
 	a, err = w.ask(root, "", "/v1/terminations", with(all, object{"governanceCode": ""}))
 	w.refused(http.StatusBadRequest, "GOVERNANCE_CODE_REQUIRED", a, err)
-	for _, code := range []string{"4711", "XCHG-1", "CHG-1x", "chg-1"} {
+	for _, code := range []string{"4711", "XCHG-1", "CHG-1x", "chg-1", "CHG-404"} {
 		a, err = w.ask(root, "", "/v1/terminations", with(all, object{"governanceCode": code}))
 		w.refused(http.StatusBadRequest, "GOVERNANCE_CODE_REFUSED", a, err)
 	}
@@ -146,11 +146,34 @@ func policyAsksForTicket(w *world) {
 	if err != nil {
 		w.Fatal(err)
 	}
+	approval, err := second.Grant("approve")
+	if err != nil {
+		w.Fatal(err)
+	}
 	a, err = w.ask(other, "", path, object{"grant": grant, "governanceCode": ""})
 	w.refused(http.StatusBadRequest, "GOVERNANCE_CODE_REQUIRED", a, err)
 	a, err = w.ask(other, "", path, object{"grant": grant, "justification": ""})
 	w.refused(http.StatusBadRequest, "JUSTIFICATION_REQUIRED", a, err)
-	c := w.must(w.ask(other, "", path, object{"grant": grant, "governanceCode": "INC-3", "justification": "False alarm"}))
+	a, err = w.ask(other, "", path, object{"grant": grant, "governanceCode": "INC-404"})
+	w.refused(http.StatusBadRequest, "GOVERNANCE_CODE_REFUSED", a, err)
+	asked := object{"grant": grant, "governanceCode": "INC-3", "justification": "False alarm", "requestId": requestID()}
+	a, err = w.ask(other, "", path, asked)
+	w.refused(http.StatusBadRequest, "APPROVAL_REQUIRED", a, err)
+	approve := func(id string) (*client.Answer, error) {
+		return second.Call(http.MethodPost, "/v1/emergencies/"+id+":approve", object{"grant": approval, "requestId": requestID()})
+	}
+	waits := a.Text("details.approval")
+	a, err = approve(f.Text("id"))
+	if w.refused(http.StatusBadRequest, "INVALID_ARGUMENT", a, err); a.Text("details.approval") != waits {
+		w.Errorf("who names the freeze and not the approval reads %s", a)
+	}
+	if a := w.must(approve(waits)); a.Text("approval.decidedBy") != second.Name || a.Text("emergency.status") != "CANCELLED" {
+		w.Errorf("who approves reads %s", a)
+	}
+	c := w.must(w.ask(other, "", path, asked))
+	if c.Text("cancelTicketCheck.title") != "Title of INC-3" || c.Text("approvedBy") != second.Name || c.Text("ticketCheck.state") != "FOUND" {
+		w.Errorf("the cancelled freeze reads %s", c)
+	}
 	if c.Text("governanceCode") != "INC-2" || c.Text("cancelGovernanceCode") != "INC-3" || c.Text("cancelJustification") != "False alarm" {
 		w.Errorf("the cancelled freeze reads %s", c)
 	}

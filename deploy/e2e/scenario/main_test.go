@@ -7,11 +7,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -46,7 +49,7 @@ var scenarios = []struct {
 	{"ATerminationEndsWhatItSelects", terminationEnds, anywhere, 2, true},
 	{"ACodeAndAGrantWorkOnce", grantsWorkOnce, anywhere, 2, true},
 	{"OnlyAnAdministratorWithMFAOpensThePanel", panelIsGuarded, anywhere, 2, false},
-	{"ThePolicyAsksForATicket", policyAsksForTicket, anywhere, 2, false},
+	{"ThePolicyAsksForATicketAndASecondAdministrator", policyAsksForTicket, anywhere, 3, false},
 	{"PeopleAreToldOfALockdown", peopleAreTold, anywhere, 3, true},
 	{"AnAdministratorIsToldWhomALockdownRefuses", refusedAreTold, anywhere, 1, false},
 	{"BadInputIsRefusedClearly", badInput, anywhere, 1, false},
@@ -108,8 +111,17 @@ func TestOnReplicas(t *testing.T) {
 	}
 }
 
-// quick lets factors that were enrolled a moment ago open the panel.
-var quick = stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}}
+// quick lets factors that were enrolled a moment ago open the panel, and approve.
+var quick = stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s", "PORTCULLIS_APPROVER_MIN_AGE=0s"}}
+
+// ticket stands in for a ticket system, which has all tickets but those that end in 404.
+func ticket(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "404") {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	fmt.Fprintf(w, `{"title":"Title of %s"}`, strings.TrimPrefix(r.URL.Path, "/"))
+}
 
 // devicesOf are the devices of every world: two sshd, of which one is two devices.
 var devicesOf = map[string]func() *target.Server{"db-1": databases, "db-2": databases, "web-1": websites}
@@ -157,6 +169,9 @@ func run(m *testing.M) int {
 		fmt.Println(err)
 		return 1
 	}
+	tickets := httptest.NewServer(http.HandlerFunc(ticket))
+	defer tickets.Close()
+	quick.Environment = append(quick.Environment, "PORTCULLIS_TICKET_SYSTEM=http", "PORTCULLIS_TICKET_URL="+tickets.URL+"/{code}", "PORTCULLIS_TICKET_TITLE=/title")
 	code := m.Run()
 	for _, s := range running {
 		s.Stop()
