@@ -41,7 +41,7 @@ func TestTheConsoleInChromium(t *testing.T) {
 	}
 	web := filepath.Join(stack.Root(), "services", "gateway", "web")
 	install(t, web)
-	s, err := stack.Demo(t.TempDir(), stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s"}})
+	s, err := stack.Demo(t.TempDir(), stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s", "PORTCULLIS_APPROVER_MIN_AGE=0s"}})
 	if s != nil {
 		t.Cleanup(s.Stop)
 	}

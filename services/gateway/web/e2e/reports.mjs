@@ -169,3 +169,34 @@ test('A drill is run from its page, says what every door would have done, and to
   calm()
   await context.close()
 })
+
+test('What waits for a second administrator is read and approved on the overview', async () => {
+  const change = async (secondAdministrator) => {
+    const { context } = await open()
+    const person = administrator()
+    await signIn(context, person)
+    const answer = await call(context, 'PATCH', '/v1/policy', { secondAdministrator, justification: 'Two see more', grant: await grant(context, person, 'policy'), requestId: crypto.randomUUID() })
+    await context.close()
+    return answer
+  }
+  const { status, body: on } = await change(true)
+  assert.equal(status, 200, JSON.stringify(on))
+  const { body: asked } = await change(false)
+  assert.equal(asked.reason, 'APPROVAL_REQUIRED', JSON.stringify(asked))
+  const id = asked.details.approval
+  const person = administrator()
+  const { page, context, calm } = await open()
+  await signIn(context, person)
+  await page.goto(`${base}/`)
+  const waits = page.getByRole('listitem', { name: id })
+  await waits.getByText('Opening early takes one administrator again.').waitFor()
+  await waits.getByText('Two see more').waitFor()
+  await accessible(page, 'approvals')
+  await waits.getByRole('button', { name: 'Approve' }).press('Enter')
+  await prove(page, person)
+  await waits.getByRole('button', { name: 'Approve' }).press('Enter')
+  await page.getByText(`${id} is approved.`).waitFor()
+  assert.ok(!(await call(context, 'GET', '/v1/policy')).body.secondAdministrator, 'it is still on')
+  calm()
+  await context.close()
+})
