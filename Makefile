@@ -1,8 +1,10 @@
 # Portcullis. `make` lists what there is.
 SERVICES := emergency-control identity access-gate session-broker bastion notifier gateway portcullis
 BUF      := build/node/node_modules/.bin/buf
-# Tests that the race detector does not make slow. The browser is by itself: it times what a person waits for.
+# Tests that the race detector does not make slow.
 RACE     := -e /pkg/ -e /services/internal/
+# Tests wait more than they compute, so more packages run at a time than there are processors.
+SIDE     := -p $$(($$(getconf _NPROCESSORS_ONLN) * 2))
 # command:package of what a node of Kubernetes takes besides.
 NODE     := etcd:etcd-server runc:runc iptables:iptables /usr/lib/cni/ptp:containernetworking-plugins ip:iproute2 \
             sshd:openssh-server ssh:openssh-client redis-server:redis-server mount:mount unshare:util-linux
@@ -20,14 +22,14 @@ run: portcullis ## everything in one process, with a demo to end; data in ./data
 
 # One set of flags for all that is built, for another one builds every dependency again: without cgo, as what we release. Only the
 # race detector asks for more. Vet goes first and over everything, so go test has none to do.
-# From outside nothing is cached: go does not see what those tests build and start.
+# What a person waits for is timed with nothing beside it; then the longest go first. From outside nothing is cached: go does not see what those tests build and start.
 generate test test-chart: export CGO_ENABLED = 0
 test: ## every test; on Debian as root, installs what is lacking
 	deploy/ci/prepare.sh
 	go vet ./... ./deploy/e2e/...
-	CGO_ENABLED=1 go test -vet=off -race $$(go list ./... | grep $(RACE))
-	go test -vet=off $$(go list ./... | grep -v $(RACE))
-	cd deploy/e2e && go test -vet=off -count=1 -timeout 20m ./browser && go test -vet=off -count=1 $$(go list ./... | grep -v /browser)
+	CGO_ENABLED=1 go test -vet=off $(SIDE) -race $$(go list ./... | grep $(RACE))
+	go test -vet=off $(SIDE) $$(go list ./... | grep -v $(RACE))
+	cd deploy/e2e && go test -vet=off -count=1 -run WaitsFor ./browser && go test -vet=off -count=1 -timeout 20m -skip WaitsFor ./scenario ./browser ./...
 	@echo '*** LEFT OUT: the chart (make test-chart), and a real node of Kubernetes (make test-kubernetes): what they build takes minutes'
 
 # Helm, and the types of Kubernetes, cert-manager and the Prometheus operator, take minutes to build: more than a change's checks have left.

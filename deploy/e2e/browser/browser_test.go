@@ -19,9 +19,6 @@ import (
 	"portcullis.dev/deploy/e2e/stack"
 )
 
-// crewSize is how many administrators there are who have two codes each: every act in the panel takes one.
-const crewSize = 40
-
 var only = flag.String("steps", ".", "a pattern of the names of the steps to take")
 
 const password = "a password of some length"
@@ -35,7 +32,14 @@ type person struct {
 	Used int64 `json:"used"`
 }
 
-func TestTheConsoleInChromium(t *testing.T) {
+// TestWhatAPersonWaitsFor times it, so nothing may run beside it.
+func TestWhatAPersonWaitsFor(t *testing.T) { take(t, "e2e/waits.test.mjs", 6) }
+
+func TestTheConsoleInChromium(t *testing.T) { take(t, "e2e/console.test.mjs", 40) }
+
+// take takes the steps of a file, with so many administrators who have two codes each: every act in the panel takes one.
+func take(t *testing.T, file string, crewSize int) {
+	t.Helper()
 	if left := missing(); left != "" {
 		t.Skipf("*** LEFT OUT: the console in a browser, for %s is not installed (Debian: apt install chromium; Node 20 with npm)", left)
 	}
@@ -48,7 +52,7 @@ func TestTheConsoleInChromium(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := crew(t, s)
+	people := crew(t, s, crewSize)
 	if t.Failed() {
 		return
 	}
@@ -63,7 +67,7 @@ func TestTheConsoleInChromium(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "--test-concurrency=1", "--test-name-pattern="+*only, "e2e/")
+	steps := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "--test-concurrency=1", "--test-name-pattern="+*only, file)
 	steps.Dir = web
 	steps.Env = append(os.Environ(), "PORTCULLIS_WORLD="+string(known), "NODE_ENV=test")
 	steps.Stdout, steps.Stderr = t.Output(), t.Output()
@@ -72,7 +76,7 @@ func TestTheConsoleInChromium(t *testing.T) {
 	}
 }
 
-func crew(t *testing.T, s *stack.Stack) []person {
+func crew(t *testing.T, s *stack.Stack, size int) []person {
 	t.Helper()
 	first := &client.Person{Client: client.Client{Base: s.HTTP}, Name: s.Admin.User, Password: s.Admin.Password, Secret: s.Admin.TOTPSecret}
 	a, err := first.SignIn()
@@ -84,9 +88,9 @@ func crew(t *testing.T, s *stack.Stack) []person {
 	}
 	awaitDemo(t, first)
 	all := client.Crew{Password: password}
-	idle, err := all.Grow(first, crewSize)
+	idle, err := all.Grow(first, size)
 	for tries := 1; tries < 4 && err != nil; tries++ {
-		idle, err = all.Grow(first, crewSize)
+		idle, err = all.Grow(first, size)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// One process takes all the steps, for they share the people and their codes.
+// One process takes all the steps but those of waits.test.mjs, for they share the people and their codes.
 import { after, afterEach } from 'node:test'
 import { browser, openDoors } from './world.mjs'
 import './pages.mjs'
