@@ -22,7 +22,8 @@ run: portcullis ## everything in one process, with a demo to end; data in ./data
 
 # One set of flags for all that is built, for another one builds every dependency again: without cgo, as what we release. Only the
 # race detector asks for more. Vet goes first and over everything, so go test has none to do.
-# What a person waits for is timed with nothing beside it; then the longest go first. From outside nothing is cached: go does not see what those tests build and start.
+# What a person waits for is timed with nothing beside it; then the longest go first. From outside nothing is cached: go does not see
+# what those tests build and start.
 generate test test-chart: export CGO_ENABLED = 0
 test: ## every test; on Debian as root, installs what is lacking
 	deploy/ci/prepare.sh
@@ -30,10 +31,11 @@ test: ## every test; on Debian as root, installs what is lacking
 	CGO_ENABLED=1 go test -vet=off $(SIDE) -race $$(go list ./... | grep $(RACE))
 	go test -vet=off $(SIDE) $$(go list ./... | grep -v $(RACE))
 	cd deploy/e2e && go test -vet=off -count=1 -run WaitsFor ./browser && go test -vet=off -count=1 -timeout 20m -skip WaitsFor ./scenario ./browser ./...
-	@echo '*** LEFT OUT: the chart (make test-chart), and a real node of Kubernetes (make test-kubernetes): what they build takes minutes'
+	@echo '*** LEFT OUT: the chart by Helm itself and run whole (make test-chart), and on a real node of Kubernetes (make test-kubernetes): what they build takes minutes'
 
-# Helm, and the types of Kubernetes, cert-manager and the Prometheus operator, take minutes to build: more than a change's checks have left.
-test-chart: ## the Helm chart: strict decoding, policies, and what it configures run for real; the first time builds Helm
+# Helm takes minutes to build, for the sake of every type of Kubernetes and a client of it: more than a change's checks have left. What make
+# test renders is held against it here, and all that the chart configures is run.
+test-chart: ## the Helm chart by Helm itself, and what it configures run for real; the first time builds Helm
 	cd deploy/e2e && go vet -tags chart ./chart && go test -tags chart -count=1 ./chart
 
 # A cluster is several servers, which have to be built: not a part of make test.

@@ -1,3 +1,3 @@
-// Package chart holds the Helm chart against Kubernetes's own types, and against the services that it runs: make test-chart. Its tests
-// have the tag chart, for what they import takes minutes to build.
+// Package chart holds the Helm chart against Kubernetes's own types, and against the services that it runs. What takes Helm, which takes
+// minutes to build, and what runs all that the chart configures, has the tag chart: make test-chart.
 package chart

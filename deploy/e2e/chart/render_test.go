@@ -1,5 +1,3 @@
-//go:build chart
-
 // Package chart_test holds the Helm chart against Kubernetes's own types, and against the services that it runs.
 package chart_test
 
@@ -18,17 +16,18 @@ import (
 
 	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
-	"helm.sh/helm/v4/pkg/chart/common"
-	"helm.sh/helm/v4/pkg/chart/common/util"
-	chart "helm.sh/helm/v4/pkg/chart/v2"
-	"helm.sh/helm/v4/pkg/chart/v2/loader"
-	"helm.sh/helm/v4/pkg/engine"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	kubernetes "k8s.io/client-go/kubernetes/scheme"
 
 	"portcullis.dev/deploy/e2e/stack"
 )
@@ -42,12 +41,17 @@ var services = []string{"access-gate", "bastion", "emergency-control", "gateway"
 
 func folder() string { return filepath.Join(stack.Root(), "deploy", "helm", "portcullis") }
 
-var loaded = sync.OnceValues(func() (*chart.Chart, error) { return loader.Load(folder()) })
-
-// decoder refuses fields that Kubernetes, the Prometheus operator and cert-manager don't know.
+// decoder refuses fields that Kubernetes, the Prometheus operator and cert-manager don't know. It knows the groups that the chart
+// makes something of: all that there are take a minute more to build.
 var decoder = sync.OnceValues(func() (runtime.Decoder, error) {
 	scheme := runtime.NewScheme()
-	err := errors.Join(kubernetes.AddToScheme(scheme), monitoring.AddToScheme(scheme), certmanager.AddToScheme(scheme))
+	var err error
+	for _, add := range []func(*runtime.Scheme) error{
+		admissionv1.AddToScheme, appsv1.AddToScheme, autoscalingv2.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme,
+		policyv1.AddToScheme, rbacv1.AddToScheme, monitoring.AddToScheme, certmanager.AddToScheme,
+	} {
+		err = errors.Join(err, add(scheme))
+	}
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer(), err
 })
 
@@ -68,21 +72,6 @@ func (v values) nested() map[string]any {
 		at[parts[len(parts)-1]] = value
 	}
 	return top
-}
-
-// render answers what Helm would send to a cluster that knows Prometheus's kinds, as text by file.
-func render(v values) (map[string]string, error) {
-	c, err := loaded()
-	if err != nil {
-		return nil, err
-	}
-	known := common.DefaultCapabilities.Copy()
-	known.APIVersions = append(slices.Clone(known.APIVersions), "monitoring.coreos.com/v1")
-	all, err := util.ToRenderValues(c, v.nested(), common.ReleaseOptions{Name: release, Namespace: namespace, Revision: 1, IsInstall: true}, known)
-	if err != nil {
-		return nil, err
-	}
-	return engine.Render(c, all)
 }
 
 // objects are what a choice of values makes, decoded strictly.

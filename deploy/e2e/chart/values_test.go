@@ -1,5 +1,3 @@
-//go:build chart
-
 package chart_test
 
 import (
@@ -18,32 +16,6 @@ import (
 
 	"portcullis.dev/deploy/e2e/stack"
 )
-
-func TestValuesThatNobodyKnowsAreRefused(t *testing.T) {
-	for name, value := range map[string]any{
-		"replicas": 3, "image.tagg": "x", "defaults.replica": 3, "services.access-gate.replicaCount": 3, "services.gate": map[string]any{},
-		"services.gateway.config.mfa-min-age": "1h", "defaults.resources.limits.gpu": 1, "defaults.autoscaling.max": 3, "nats.url": "nats://x:4222", "nats.server.version": "2",
-		"redis.server.persistence": true, "certificates.certManager.issuer.nmae": "x", "certificates.existingSecrets.gate": "x", "public.ingress.hosts": []any{"x"},
-		"networkPolicy.enable": true, "monitoring.serviceMonitor.enable": true, "admin.password": "secret",
-	} {
-		if _, err := render(values{name: value}); err == nil || !strings.Contains(err.Error(), "additional properties") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestValuesThatCannotBeAreRefused(t *testing.T) {
-	for _, v := range []values{
-		{"image.tag": "latest"}, {"nats.server.image.tag": "latest"}, {"image.digests.gateway": "abc"}, {"nats.inChart": false}, {"redis.inChart": false},
-		{"redis.inChart": false, "redis.url": "redis://r:6379"}, {"kubectl.enabled": true}, {"nats.server.replicas": 2}, {"defaults.replicas": 0}, {"certificates.source": "self"},
-		{"public.ingress.enabled": true}, {"keys.existingSecrets.gateway": "only-one"}, {"logLevel": "loud"}, {"nats.inChart": false, "nats.urls": []any{"http://x"}},
-		{"defaults.resources.limits.memory": nil},
-	} {
-		if _, err := render(v); err == nil {
-			t.Errorf("%v is fine", v)
-		}
-	}
-}
 
 // TestTheSchemaIsClosed: every object says what may be in it, but for what Kubernetes or Helm itself says.
 func TestTheSchemaIsClosed(t *testing.T) {
