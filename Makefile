@@ -3,8 +3,8 @@ SERVICES := emergency-control identity access-gate session-broker bastion notifi
 BUF      := build/node/node_modules/.bin/buf
 # Tests that the race detector does not make slow.
 RACE     := -e /pkg/ -e /services/internal/
-# Tests wait more than they compute, so more packages run at a time than there are processors.
-SIDE     := -p $$(($$(getconf _NPROCESSORS_ONLN) * 2))
+# Tests wait more than they compute: one package more at a time than there are processors fills them. Some hold answers against a second.
+SIDE     := -p $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 # command:package of what a node of Kubernetes takes besides.
 NODE     := etcd:etcd-server runc:runc iptables:iptables /usr/lib/cni/ptp:containernetworking-plugins ip:iproute2 \
             sshd:openssh-server ssh:openssh-client redis-server:redis-server mount:mount unshare:util-linux
