@@ -36,7 +36,7 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 /** A code that wasn't used yet; it waits where the step before, now and after are used. */
 export async function code(person) {
   const now = Date.now() / 1000
-  const oldest = Math.floor(now / step) - (now % step > step - 4 ? 0 : 1)
+  const oldest = Math.floor(now / step) - (now % step > step - 10 ? 0 : 1)
   const next = Math.max(oldest, person.used + 1)
   const early = (next - 1) * step * 1000 + 100 - Date.now()
   if (early > 0) await sleep(early)
