@@ -83,7 +83,7 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	cd $(WEB) && npm ci --loglevel=error
 
 lint: ## golangci-lint, gosec among it; the first time builds it, for some minutes
-	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --timeout 30m ./...
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --timeout 60m ./...
 
 vulnerabilities: ## known ones in what is called; takes a network, or VULNDB=file:///folder
 	deploy/release/vulnerabilities.sh

@@ -52,7 +52,7 @@ func (g *Guard) stayAttached(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait)):
+		case <-time.After(wait/2 + rand.N(wait)): // #nosec G404 -- spreads attempts, hides nothing
 		}
 		wait = min(2*wait, maxBackoff)
 	}

@@ -46,7 +46,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, c Caller, next htt
 	l, err := g.enter(c, func(why error) { go a.cut(why); cancel(why) })
 	if err != nil {
 		if g.leave(l) {
-			<-a.over // by who cuts it, who is done with the answer then
+			<-a.over //nolint:errcheck // by who cuts it, who is done with the answer then
 		}
 		g.refuse(w, err)
 		return

@@ -34,7 +34,7 @@ func main() {
 		}
 		return guard.Caller{User: user, Device: *device}, nil
 	}
-	log.Fatal(http.ListenAndServe(*listen, guard.Middleware(g, who)(http.HandlerFunc(clock))))
+	log.Fatal(http.ListenAndServe(*listen, guard.Middleware(g, who)(http.HandlerFunc(clock)))) // #nosec G114 -- an example
 }
 
 // clock is a page of server-sent events: the time, every second.

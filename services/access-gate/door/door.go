@@ -22,7 +22,7 @@ import (
 
 // The headers that a door sets, and that it takes away from what its clients send. Header names are lower-case here.
 const (
-	Token   = "x-portcullis-token"
+	Token   = "x-portcullis-token" // #nosec G101 -- a header's name
 	User    = "x-portcullis-user"
 	Device  = "x-portcullis-device"
 	Channel = "x-portcullis-channel"

@@ -68,7 +68,6 @@ type world struct {
 	api  *api
 	view *view
 	beat chan *emergencyv1.Beat
-	now  time.Time
 }
 
 func newWorld(t *testing.T) *world {

@@ -49,7 +49,7 @@ func passed() []string {
 }
 
 // bearerProtocol begins a WebSocket protocol that is a token: a browser can send one in no other way.
-const bearerProtocol = "base64url.bearer.authorization.k8s.io."
+const bearerProtocol = "base64url.bearer.authorization.k8s.io." // #nosec G101 -- what comes before one
 
 // rewrite makes the request that the API server gets. What the person sent has lost its hop-by-hop headers already, those
 // that Connection names among them: it can't take away what is set here.

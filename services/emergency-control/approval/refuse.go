@@ -27,7 +27,7 @@ func Required(a *emergencyv1.Approval, caller, otherwise string) error {
 	refusal := fault.New(fault.ApprovalRequired, "%s", strings.TrimSpace(text+" "+otherwise)).With("approval", a.GetId()).
 		With("expireTime", moment(a.GetExpireTime().AsTime())).With("requestedBy", a.GetRequestedBy())
 	if len(a.GetApprovers()) > 0 {
-		refusal.With("approvers", strings.Join(a.GetApprovers(), ", "))
+		refusal = refusal.With("approvers", strings.Join(a.GetApprovers(), ", "))
 	}
 	return refusal
 }

@@ -240,15 +240,6 @@ func first(e *emergencyv1.Emergency) emergency.Revision {
 	return r
 }
 
-// latest is the revision of an emergency's latest entry.
-func latest(e *emergencyv1.Emergency) emergency.Revision {
-	r, err := emergency.ParseRevision(e.GetRevision())
-	if err != nil {
-		return emergency.Revision{}
-	}
-	return r
-}
-
 func (l *ledger) ofKind(kind emergencyv1.Emergency_Kind) []*emergencyv1.Emergency {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -71,7 +71,7 @@ func (b browser) keep(w http.ResponseWriter, token string, left time.Duration) {
 
 // keepFlow lets the browser bring a flow back when another site sends it here.
 func (b browser) keepFlow(w http.ResponseWriter, flow string, left time.Duration) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ // #nosec G124 -- as above
 		Name: b.name() + flowSuffix, Value: flow, Path: "/", MaxAge: int(left.Seconds()),
 		HttpOnly: true, Secure: b.secure, SameSite: http.SameSiteLaxMode,
 	})

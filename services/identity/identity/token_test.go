@@ -233,14 +233,14 @@ func TestAProgramWithThePermissionManagesUsersButNoAdministrators(t *testing.T) 
 
 func TestATokenMadeWhileARevokingLockdownIsPendingIsShutByItToo(t *testing.T) {
 	w := newWorld(t)
-	ctx := w.admin()
+	w.admin()
 	w.lockdown("L-0001", func(e *emergencyv1.Emergency) { e.RevokeTokens = proto.Bool(true) })
 	w.lockdown("L-0002", func(e *emergencyv1.Emergency) {
 		e.RevokeTokens = proto.Bool(true)
 		e.StartTime.Seconds += 600
 		e.EndTime.Seconds += 600
 	})
-	ctx = w.admin()
+	ctx := w.admin()
 	made := w.token(ctx, &identityv1.Token{Name: "x", Channel: identityv1.Token_API})
 	revoked := func() bool {
 		armed := who.FromContext(w.as(made.GetToken(), away)).Admission

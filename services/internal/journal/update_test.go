@@ -81,7 +81,6 @@ type loss struct {
 	before  bool   // the server gets it
 	after   func() // called before the cut, and nothing goes back to the client meanwhile
 	done    chan struct{}
-	once    sync.Once
 }
 
 func newProxy(t *testing.T, server string) *proxy {

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -26,7 +25,7 @@ func (l *logger) Fatalf(format string, v ...any) {
 	l.log.Error(line(format, v))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = errors.New(fmt.Sprintf(format, v...))
+	l.last = fmt.Errorf(format, v...)
 }
 
 func (l *logger) fatal() error {

@@ -2,8 +2,9 @@ package outbox
 
 import (
 	"context"
-	"portcullis.dev/services/internal/journal"
 	"time"
+
+	"portcullis.dev/services/internal/journal"
 )
 
 // Moved returns when something was folded, or after a while.

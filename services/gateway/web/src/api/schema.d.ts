@@ -436,7 +436,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/enforcers/{service}/{id}": {
+    "/v1/enforcers/{service}/{id}:forget": {
         parameters: {
             query?: never;
             header?: never;
@@ -445,12 +445,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post?: never;
         /**
          * ForgetEnforcer takes one off the roster that will not be back. One that is heard is refused: it would join again at once. It takes
          *     a grant, is in the audit as an act, and what is on by then names whoever forgot it.
          */
-        delete: operations["Rosters_ForgetEnforcer"];
+        post: operations["Rosters_ForgetEnforcer"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -4511,11 +4511,7 @@ export interface operations {
     };
     Rosters_ForgetEnforcer: {
         parameters: {
-            query?: {
-                grant?: string;
-                /** @description A UUID; the same one twice is one act. */
-                requestId?: string;
-            };
+            query?: never;
             header?: never;
             path: {
                 service: string;
@@ -4523,7 +4519,16 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    grant?: string;
+                    justification?: string;
+                    /** @description A UUID; the same one twice is one act. */
+                    requestId?: string;
+                };
+            };
+        };
         responses: {
             /** @description A successful response. */
             200: {
