@@ -1,5 +1,5 @@
 # Portcullis. `make` lists what there is.
-SERVICES := emergency-control identity access-gate session-broker bastion notifier gateway portcullis
+PROGRAMS := emergency-control identity access-gate session-broker bastion notifier gateway portcullis
 BUF      := build/node/node_modules/.bin/buf
 # Tests that the race detector does not make slow.
 RACE     := -e /pkg/ -e /services/internal/
@@ -12,7 +12,7 @@ OPENAPI  := services/gateway/gateway/openapi.json
 WEB      := services/gateway/web
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-chart test-kubernetes build bench chaos generate console lint vulnerabilities release reproduce images clean $(SERVICES)
+.PHONY: help run test test-chart test-kubernetes build bench chaos generate console lint vulnerabilities release reproduce images clean $(PROGRAMS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -45,10 +45,10 @@ test-kubernetes: ## the chart on a real node of Kubernetes, as root; the first t
 		PATH="$$programs$$PATH:/usr/sbin:/sbin" go test -tags kubernetes -count=1 -timeout 60m -v ./kubernetes
 	go vet -tags kubernetes ./services/bastion/kubernetes && go test -tags kubernetes -count=1 -v -run RealAPIServer ./services/bastion/kubernetes
 
-build: $(SERVICES) ## bin/<service> for every service
+build: $(PROGRAMS) ## bin/<service> for every service
 
 # Go decides what has to be built again.
-$(SERVICES):
+$(PROGRAMS):
 	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/$@ ./services/$@
 
 bench: ## every speed beside its limit, measured in the same run; JSON lines in build/bench.jsonl
