@@ -148,5 +148,5 @@ func (o opening) needs(e *edit, p *proof) error {
 	if o.words == "" || p.grant != "" || e.known.Policy().GetSecondAdministrator() {
 		return nil
 	}
-	return fault.New(fault.GrantRequired, "A freeze or a lock is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along with a justification", o.words)
+	return fault.New(fault.GrantRequired, "A freeze or a lock is on, and this opens what it closes (%s). Make a grant with a fresh code from your MFA app, and send it along", o.words)
 }

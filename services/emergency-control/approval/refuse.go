@@ -44,7 +44,7 @@ func others(a *emergencyv1.Approval, caller string) []string {
 
 func moment(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// Unnamed is the refusal of a decision that names no approval: what waits there may be another thing by now than what somebody has read.
+// Unnamed is the refusal of a decision whose id is neither that of an approval nor of an emergency at which one thing waits.
 func Unnamed(id string, waiting []*emergencyv1.Approval) error {
 	if len(waiting) == 0 {
 		return fault.New(fault.NotFound, "There is no approval %.40q. List the approvals to see what waits", id).With("field", "id")
@@ -53,7 +53,7 @@ func Unnamed(id string, waiting []*emergencyv1.Approval) error {
 	for _, a := range waiting {
 		all = append(all, fmt.Sprintf("%s (%s, asked for by %s)", a.GetId(), a.GetAct(), a.GetRequestedBy()))
 	}
-	return fault.New(fault.InvalidArgument, "Name the approval itself, so that nothing else is decided than what you have read. At %s waits %s", id, strings.Join(all, ", ")).
+	return fault.New(fault.InvalidArgument, "Name the approval itself: at %s waits %s", id, strings.Join(all, ", ")).
 		With("field", "id").With("approval", waiting[0].GetId())
 }
 

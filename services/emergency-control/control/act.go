@@ -136,6 +136,11 @@ func (a asked) reasons(policy *emergencyv1.Policy) error {
 	if !strings.ContainsFunc(a.justification, seen) {
 		return fault.New(fault.JustificationRequired, "Say why: a justification is required")
 	}
+	return a.words(policy)
+}
+
+// words checks what is said of reasons, and that the governance code is what the policy in force asks for.
+func (a asked) words(policy *emergencyv1.Policy) error {
 	for name, text := range map[string]string{"justification": a.justification, "governanceCode": a.governance} {
 		if n := utf8.RuneCountInString(text); n > emergency.MaxText {
 			return fault.New(fault.InvalidArgument, "%s has %d characters; at most %d fit", name, n, emergency.MaxText).With("field", name)
@@ -230,7 +235,7 @@ func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 		if loosens(r.GetKind()) {
 			asks, approved, err := s.second(a, opened(r), next, e)
 			if err == nil && approved == "" { // whoever asked for the approval has given theirs
-				err = a.reasons(s.ledger.policy)
+				err = a.words(s.ledger.policy)
 			}
 			if asks != nil || err != nil {
 				return []*emergencyv1.Entry{asks}, err

@@ -227,7 +227,11 @@ func (s *Service) decidable(r *emergencyv1.DecideApprovalRequest, a asked) (*eme
 	book, now := s.ledger.approvals, s.present()
 	asked := book.Get(r.GetId(), now)
 	if asked == nil {
-		return nil, approval.Unnamed(r.GetId(), book.Pending(r.GetId(), now))
+		waiting := book.Pending(r.GetId(), now)
+		if len(waiting) != 1 || s.ledger.records[r.GetId()] == nil { // of what is not about an emergency, the approval itself is named
+			return nil, approval.Unnamed(r.GetId(), waiting)
+		}
+		asked = waiting[0]
 	}
 	if err := approval.Undecidable(asked); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 // sent are messages, as who hears them reads them.
 type sent struct {
 	t   *testing.T
+	mu  sync.Mutex // guards all
 	all []string
 }
 
@@ -32,12 +34,16 @@ func (s *sent) beat(subject string, data []byte) error {
 	if folded {
 		subject += fmt.Sprint(" ", len(all))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.all = append(s.all, subject)
 	return nil
 }
 
 // took answers what was sent since it was asked last.
 func (s *sent) took() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	all := s.all
 	s.all = nil
 	return all

@@ -1251,7 +1251,7 @@ type AccessGroup struct {
 	// Input only: taken when the change opens what a freeze that is on closes.
 	Grant     *string `protobuf:"bytes,6,opt,name=grant,proto3,oneof" json:"grant,omitempty"`
 	RequestId *string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3,oneof" json:"request_id,omitempty"`
-	// Input only: needed with the grant, the code where the policy requires one.
+	// Input only: noted with the grant; the code is needed where the policy requires one.
 	Justification  *string `protobuf:"bytes,8,opt,name=justification,proto3,oneof" json:"justification,omitempty"`
 	GovernanceCode *string `protobuf:"bytes,15,opt,name=governance_code,json=governanceCode,proto3,oneof" json:"governance_code,omitempty"`
 	Disabled       bool    `protobuf:"varint,9,opt,name=disabled,proto3" json:"disabled,omitempty"`
@@ -1669,7 +1669,7 @@ type DeleteAccessGroupRequest struct {
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Taken when the group closes devices by a freeze that is on.
 	Grant string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
-	// Needed with the grant, the code where the policy requires one.
+	// Noted with the grant; the code is needed where the policy requires one.
 	Justification  string `protobuf:"bytes,3,opt,name=justification,proto3" json:"justification,omitempty"`
 	GovernanceCode string `protobuf:"bytes,4,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
 	unknownFields  protoimpl.UnknownFields
@@ -1747,7 +1747,7 @@ type ImportRequest struct {
 	Grant string `protobuf:"bytes,6,opt,name=grant,proto3" json:"grant,omitempty"`
 	// What `:setCredential` takes, one for each `name` of a device.
 	Credentials []*structpb.Struct `protobuf:"bytes,7,rep,name=credentials,proto3" json:"credentials,omitempty"`
-	// Needed with the grant, the code where the policy requires one.
+	// Noted with the grant; the code is needed where the policy requires one.
 	Justification  string `protobuf:"bytes,8,opt,name=justification,proto3" json:"justification,omitempty"`
 	GovernanceCode string `protobuf:"bytes,9,opt,name=governance_code,json=governanceCode,proto3" json:"governance_code,omitempty"`
 	unknownFields  protoimpl.UnknownFields
