@@ -1690,7 +1690,7 @@ export interface components {
             governanceCode?: string;
             /** @description Input only: taken when the change opens what a freeze that is on closes. */
             grant?: string;
-            /** @description Input only: needed with the grant, the code where the policy requires one. */
+            /** @description Input only: noted with the grant; the code is needed where the policy requires one. */
             justification?: string;
             name?: string;
             requestId?: string;
@@ -3613,7 +3613,7 @@ export interface operations {
             query?: {
                 /** @description Taken when the group closes devices by a freeze that is on. */
                 grant?: string;
-                /** @description Needed with the grant, the code where the policy requires one. */
+                /** @description Noted with the grant; the code is needed where the policy requires one. */
                 justification?: string;
                 governanceCode?: string;
             };
@@ -4101,7 +4101,7 @@ export interface operations {
                     governanceCode?: string;
                     /** @description Taken when the import would open, while a freeze is on, what that closes. */
                     grant?: string;
-                    /** @description Needed with the grant, the code where the policy requires one. */
+                    /** @description Noted with the grant; the code is needed where the policy requires one. */
                     justification?: string;
                     requestId?: string;
                     users?: Record<string, never>[];
