@@ -24,8 +24,9 @@ const (
 	every = time.Second
 	// within is how long what is new waits for what is new of others.
 	within = 10 * time.Millisecond
-	// folded is how many go into one message, whatever their cuts: together they fit.
-	folded = 200
+	// folded is how many go into one message, and foldedMost how many bytes: the journal takes a megabyte. What one says of itself has
+	// no bound, and must not keep the others from being told of.
+	folded, foldedMost = 200, 512 << 10
 )
 
 // Config is what a crowd must be told.
@@ -106,9 +107,22 @@ func (c *Crowd) Run(ctx context.Context) error {
 func (c *Crowd) tellAll(ctx context.Context, news bool) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	for part := range slices.Chunk(c.take(news), folded) {
-		c.send(ctx, c.subject(c.config.Instance)+".folded", &emergencyv1.Beat{Folded: part})
+	for all := c.take(news); len(all) > 0; {
+		n := fitting(all)
+		c.send(ctx, c.subject(c.config.Instance)+".folded", &emergencyv1.Beat{Folded: all[:n]})
+		all = all[n:]
 	}
+}
+
+// fitting is how many of the first go into one message: one at least.
+func fitting(all []*emergencyv1.Beat) int {
+	size := 0
+	for n, b := range all[:min(len(all), folded)] {
+		if size += proto.Size(b); size > foldedMost {
+			return max(1, n)
+		}
+	}
+	return min(len(all), folded)
 }
 
 func (c *Crowd) subject(name string) string { return "beat." + c.config.Service + "." + name }

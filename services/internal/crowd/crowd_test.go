@@ -2,9 +2,11 @@ package crowd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -94,6 +96,32 @@ func TestOfManyWhatIsNewGoesAtOnceAndTheRestOnceASecond(t *testing.T) {
 		check("of few", "beat.connector.c001")
 		stop()
 	})
+}
+
+func TestOneWhoSaysTooMuchOfItselfKeepsNobodyElseFromBeingToldOf(t *testing.T) {
+	to := &sent{t: t}
+	told := 0
+	c := New(Config{Service: "connector", Instance: "b1", Log: slog.New(slog.DiscardHandler), Beat: func(subject string, data []byte) error {
+		if len(data) > 1<<20 {
+			return errors.New("no message is as large as that")
+		}
+		b := new(emergencyv1.Beat)
+		err := proto.Unmarshal(data, b)
+		told += len(b.GetFolded())
+		return errors.Join(err, to.beat(subject, data))
+	}})
+	c.Add(1000)
+	for i := range 300 {
+		c.Tell(t.Context(), nil, says(i, "7-1"))
+	}
+	c.Tell(t.Context(), nil, says(300, strings.Repeat("7", 2<<20)))
+	for i := 301; i < 304; i++ {
+		c.Tell(t.Context(), nil, says(i, strings.Repeat("7", 400<<10)))
+	}
+	c.tellAll(t.Context(), true)
+	if told != 303 {
+		t.Errorf("%d of 303 were told of: %v", told, to.took())
+	}
 }
 
 func TestAMessageOfManySpeaksForOneServiceAlone(t *testing.T) {
