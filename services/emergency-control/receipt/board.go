@@ -49,15 +49,21 @@ func (f *Fold) Of(e *emergencyv1.Emergency, lacking []*emergencyv1.Enforcer, now
 }
 
 // absent are those on the roster that are missing, where it matters to an emergency: of one that is over, those that were missing
-// before it was; and those that were forgotten meanwhile, for that is no receipt.
+// before it was; and those that were forgotten since it was made, for that is no receipt.
 func (f *Fold) absent(e *emergencyv1.Emergency, now time.Time) []*emergencyv1.RosterRecord {
 	if f.Roster == nil {
 		return nil
 	}
-	on, over := current(e, now), overAt(e)
+	on, over, made := current(e, now), overAt(e), e.GetCreateTime().AsTime()
 	return slices.DeleteFunc(f.Roster.All(emergencyv1.Enforcer_MISSING, emergencyv1.Enforcer_FORGOTTEN), func(m *emergencyv1.RosterRecord) bool {
 		since := m.GetSinceTime().AsTime()
-		return !on && !since.Before(over) || m.GetPresence() == emergencyv1.Enforcer_FORGOTTEN && since.Before(e.GetCreateTime().AsTime())
+		if m.GetPresence() == emergencyv1.Enforcer_FORGOTTEN {
+			if since.Before(made) {
+				return true
+			}
+			since = m.GetLastSeenTime().AsTime().Add(Silence) // when it was forgotten says nothing of when it fell silent
+		}
+		return !on && !since.Before(over)
 	})
 }
 
