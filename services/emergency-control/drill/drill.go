@@ -272,12 +272,15 @@ func (s *Service) ended(envelope *emergencyv1.Entry, before *emergencyv1.Drill, 
 // they took hold waits longer, for a replica that did.
 const grace, deafGrace = 2 * time.Second, 3 * time.Second
 
+// listens is how long a process that has begun listens before it ends a drill: before that it can't tell who says nothing.
+const listens = grace + deafGrace
+
 // Run ends drills and starts those that are planned, until the context ends. Any number of replicas does each once, for it is
 // written under compare-and-set and only while it is due.
 func (s *Service) Run(ctx context.Context) error {
-	for {
+	for began := s.deps.Now(); ; {
 		moved := s.deps.Moved()
-		wait, act := s.due(s.deps.Now())
+		wait, act := s.due(s.deps.Now(), began)
 		if wait <= 0 {
 			if err := s.deps.Append(ctx, act); err != nil && ctx.Err() == nil {
 				s.deps.Log.ErrorContext(ctx, "what is due of a drill could not be written; trying again", "error", err)
@@ -296,8 +299,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// due is what is to be written next, and in how long.
-func (s *Service) due(now time.Time) (time.Duration, func(next uint64) ([]*emergencyv1.Entry, error)) {
+// due is what is to be written next, and in how long, by a process that listens since it began.
+func (s *Service) due(now, began time.Time) (time.Duration, func(next uint64) ([]*emergencyv1.Entry, error)) {
 	d, interrupted := s.deps.Book.current()
 	if d == nil {
 		return s.nextPlanned(now)
@@ -308,6 +311,7 @@ func (s *Service) due(now time.Time) (time.Duration, func(next uint64) ([]*emerg
 	if result.MedianMs == nil && result.GetConfirmed() > 0 {
 		wait += deafGrace
 	}
+	wait = max(wait, began.Add(listens).Sub(now))
 	if interrupted != "" {
 		wait = 0
 	}
