@@ -109,6 +109,9 @@ func TestALockOfTheLastAdministratorIsForcedByTwoOthersAndNeverByThatOne(t *test
 	asks.Force = true
 	_, err = s.ApplyLock(p.as("admin"), asks)
 	id := waiting(t, err)
+	if d := fault.From(err).Details; d["approvers"] != "third" || strings.Contains(err.Error(), "second can") {
+		t.Errorf("whom it locks is named to approve it: %v with %v", err, d)
+	}
 	_, err = s.DecideApproval(p.as("second"), p.approve("second", id))
 	if refused(t, err, fault.PermissionDenied); !strings.Contains(err.Error(), "their own user") {
 		t.Fatal(err)

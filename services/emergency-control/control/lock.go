@@ -184,9 +184,11 @@ func (s *Service) everLocked(user string) bool {
 	return s.locked(user, s.now())
 }
 
-// forcing has a request wait for a second administrator, where it leaves none with a working MFA who could lift it.
+// forcing has a request wait for a second administrator, where it leaves none with a working MFA who could lift it. Nobody locks their
+// own user, by approving neither, so whom it locks is not named as somebody to ask.
 func (s *Service) forcing(ctx context.Context, a asked, r *emergencyv1.PreviewRequest) asked {
 	a = s.approvers(ctx, a)
+	a.approvers = slices.DeleteFunc(a.approvers, func(name string) bool { return name == r.GetLock().GetUser() })
 	a.forces = proto.CloneOf(r)
 	return a
 }
