@@ -380,7 +380,11 @@ func (s *Service) ticketed(ctx context.Context, a asked, opens bool) (asked, err
 	a.ticket = s.tickets.Look(ctx, a.governance)
 	switch {
 	case a.ticket.GetState() == emergencyv1.TicketCheck_MISSING:
-		return a, fault.New(fault.GovernanceCodeRefused, "There is no ticket %q in the ticket system. Check the governance code, or, if that system is wrong, switch the policy's ticketCheck off", a.governance).
+		way := "leave the code out where the policy lets you, or shut the doors with a hold" // it must not keep a closing waiting for anybody
+		if opens {
+			way = "switch the policy's ticketCheck off"
+		}
+		return a, fault.New(fault.GovernanceCodeRefused, "There is no ticket %q in the ticket system. Check the governance code, or, if that system is wrong, %s", a.governance, way).
 			With("rule", "ticket").With("ticket", a.governance)
 	case a.ticket.GetState() == emergencyv1.TicketCheck_NOT_CHECKED && opens:
 		return a, fault.New(fault.GovernanceCodeRefused, "The ticket %q could not be looked up, and what opens early waits for that: %s. Nothing is done. Try again in a moment, or switch the policy's ticketCheck off", a.governance, a.ticket.GetWhy()).

@@ -53,7 +53,7 @@ func TestATicketThatDoesNotExistIsRefusedAndOneThatDoesIsNamedOnRecord(t *testin
 	r = p.freeze()
 	r.GovernanceCode = "NONE"
 	_, err := s.ApplyFreeze(p.as("admin"), r)
-	if refused(t, err, fault.GovernanceCodeRefused); !strings.Contains(err.Error(), `"NONE"`) {
+	if refused(t, err, fault.GovernanceCodeRefused); !strings.Contains(err.Error(), `"NONE"`) || !strings.Contains(err.Error(), "leave the code out") || strings.Contains(err.Error(), "ticketCheck") {
 		t.Fatal(err)
 	}
 	r.GovernanceCode = "INC1" // the grant is not spent
@@ -69,7 +69,9 @@ func TestATicketThatDoesNotExistIsRefusedAndOneThatDoesIsNamedOnRecord(t *testin
 	c := p.cancel(f.GetId())
 	c.GovernanceCode = "NONE"
 	_, err = s.CancelFreeze(p.as("admin"), c)
-	refused(t, err, fault.GovernanceCodeRefused)
+	if refused(t, err, fault.GovernanceCodeRefused); !strings.Contains(err.Error(), "ticketCheck off") {
+		t.Fatal(err)
+	}
 	if got := must(s.CancelFreeze(p.as("admin"), p.cancel(f.GetId()))); got.GetCancelTicketCheck().GetTitle() != "Ransomware" {
 		t.Fatalf("cancelled %v", got)
 	}
