@@ -117,7 +117,7 @@ func (p *page) state(a *emergencyv1.Approval, now Present) (emergencyv1.Approval
 	case late:
 		return emergencyv1.Approval_EXPIRED, "nobody has approved it in time"
 	case now.Revision(a) != a.GetRevision() && a.GetAct() == Apply:
-		return emergencyv1.Approval_VOID, "a lock or a lockdown has come or gone since it was asked for"
+		return emergencyv1.Approval_VOID, "a lock of a user or a lockdown has come or gone since it was asked for"
 	case now.Revision(a) != a.GetRevision():
 		return emergencyv1.Approval_VOID, fmt.Sprintf("%s has changed since it was asked for", a.GetTarget())
 	case !now.May(a):

@@ -12,6 +12,7 @@ import (
 	"portcullis.dev/pkg/emergency"
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/emergency-control/approval"
 )
@@ -163,6 +164,18 @@ func TestWhatIsForcedIsVoidOnceAnotherLockOrLockdownComesOrGoesOrWhoeverAskedIsS
 				t.Errorf("%d entries were written", after-before)
 			}
 		})
+	}
+}
+
+func TestADeviceThatIsLockedMeanwhileStandsInTheWayOfNothingForced(t *testing.T) {
+	p, s := alone(t)
+	p.put("DIRECTORY", "directory.device.db", &gatev1.DeviceRecord{Device: &gatev1.Device{Name: "db"}})
+	p.await(s, func() bool { return s.watch.State().Emergency.HasDevice("db") }, "the device")
+	_, err := s.ApplyLockdown(p.as("admin"), p.forcedLockdown())
+	id := waiting(t, err)
+	must(s.ApplyLock(p.as("admin"), &emergencyv1.ApplyLockRequest{Device: "db", Justification: "leaks", Grant: p.grant("admin")}))
+	if e := must(s.DecideApproval(p.as("third"), p.approve("third", id))).GetEmergency(); e.GetStatus() != emergencyv1.Emergency_ONGOING {
+		t.Fatalf("approved %v", e)
 	}
 }
 

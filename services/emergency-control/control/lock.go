@@ -244,13 +244,13 @@ func due(r *emergencyv1.PreviewRequest, now time.Time) *emergencyv1.PreviewReque
 	return r
 }
 
-// standing is what decides who remains: every lock and lockdown that is on or to come, and how many there ever were. The ledger's
-// lock is held.
+// standing is what decides who remains: every lockdown and every lock of a user that is on or to come, and how many there ever were. A
+// lock of a device or a group shuts nobody out, and whoever closes more meanwhile stands in nobody's way. The ledger's lock is held.
 func (s *Service) standing(now time.Time) string {
 	var on []string
 	ever := 0
 	for id, e := range s.ledger.records {
-		if e.GetKind() != emergencyv1.Emergency_LOCK && e.GetKind() != emergencyv1.Emergency_LOCKDOWN {
+		if e.GetKind() != emergencyv1.Emergency_LOCKDOWN && (e.GetKind() != emergencyv1.Emergency_LOCK || len(e.GetSelector().GetUsers()) == 0) {
 			continue
 		}
 		ever++
