@@ -301,6 +301,9 @@ func (f *fake) apply(collection string, body []byte) ([]byte, *no) {
 	if n != nil {
 		return nil, n
 	}
+	if q := new(emergencyv1.ApplyLockdownRequest); collection == "lockdowns" && strict(body, q) == nil && q.GetForce() {
+		return nil, f.forced(q)
+	}
 	if first, again := f.answers[request.RequestID]; again {
 		return first, nil
 	}

@@ -33,6 +33,14 @@ func (f *fake) second(id string) *no {
 	return refuse(400, "APPROVAL_REQUIRED", "This takes a second administrator", "approval", "P-0009")
 }
 
+// forced asks for an approval of a lockdown, as a server does where nobody would be left.
+func (f *fake) forced(r *emergencyv1.ApplyLockdownRequest) *no {
+	f.approval = &emergencyv1.Approval{Id: "P-0010", State: emergencyv1.Approval_PENDING, Act: "apply", Target: "lockdown", RequestedBy: "admin", Justification: r.GetJustification(),
+		CreateTime: timestamppb.Now(), ExpireTime: timestamppb.New(time.Now().Add(30 * time.Minute)),
+		Applies: &emergencyv1.PreviewRequest{Emergency: &emergencyv1.PreviewRequest_Lockdown{Lockdown: r}}}
+	return refuse(400, "APPROVAL_REQUIRED", "This takes a second administrator", "approval", "P-0010")
+}
+
 // decide answers what a second administrator says.
 func (f *fake) decide(id string, body []byte) ([]byte, *no) {
 	request := new(emergencyv1.DecideApprovalRequest)

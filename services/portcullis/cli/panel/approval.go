@@ -3,6 +3,7 @@ package panel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,7 +91,14 @@ func (p panel) forced(r *emergencyv1.PreviewRequest) string {
 	if lasts == nil {
 		return text + " until somebody lifts it"
 	}
-	return text + " for " + screen.Span(lasts.AsDuration())
+	text += " for " + screen.Span(lasts.AsDuration())
+	if through := slices.Concat(r.GetLockdown().GetBreakGlassUsers(), r.GetLockdown().GetBreakGlassTokens()); len(through) > 0 {
+		text += ", and lets " + screen.List(through) + " through"
+	}
+	if r.GetLockdown().GetRevokeTokens() {
+		text += "; program tokens stay shut after it"
+	}
+	return text
 }
 
 // about is an approval as it waits: whoever types a code for it has read what it is.
