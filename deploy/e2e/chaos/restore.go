@@ -70,6 +70,9 @@ func (w *world) compareRestored(live []*emergencyv1.Entry) error {
 		return errors.New("no backup could be taken in the whole run")
 	}
 	last := all[len(all)-1]
+	if len(last.before) == 0 {
+		return errors.New("the last backup that could be taken is from before anything was applied: it shows nothing")
+	}
 	data := filepath.Join(w.Folder, "restored")
 	restore := exec.Command(filepath.Join(w.programs, "portcullis"), "restore", last.file, "--data", data, "--passphrase-file", w.phrase())
 	restore.Env = w.environment()

@@ -33,18 +33,20 @@ func (b *Broker) beat(ctx context.Context) error {
 	for {
 		b.beatOwn()
 		now := b.config.Now()
+		round, done := context.WithTimeout(ctx, pulse) // for all of them together: an index that hangs must not silence this replica
 		for _, h := range b.all() {
 			b.judgeDoubtful(h)
 			if h.reachable(now) {
 				continue
 			}
-			b.remember(ctx, h)
+			b.remember(round, h)
 			h.mu.Lock()
 			if !h.left || len(h.sessions) > 0 {
 				b.publish(ctx, h, true)
 			}
 			h.mu.Unlock()
 		}
+		done()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -271,8 +273,6 @@ func (b *Broker) remember(ctx context.Context, h *host) {
 	if !need {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, pulse)
-	defer cancel()
 	rows, err := connectorRows(ctx, b.deps.Index, h.id)
 	h.mu.Lock()
 	defer h.mu.Unlock()
