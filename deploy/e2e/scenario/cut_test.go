@@ -15,7 +15,7 @@ func cutsHold(w *world) {
 	root, other := w.root(), w.root()
 	// Cancelled before its start, a lockdown ends nothing, then or later.
 	early := w.hold("alice", "db-1")
-	start := time.Now().Add(3 * time.Second).UTC()
+	start := time.Now().Add(5 * time.Second).UTC()
 	scheduled := w.must(w.ask(root, "lockdown", "/v1/lockdowns", object{"startTime": start.Format(time.RFC3339Nano), "duration": "60s"}))
 	knowing := w.hold("alice", "web-1")
 	w.cancel(root, "lockdowns", scheduled.Text("id"))

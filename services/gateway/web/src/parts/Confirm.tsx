@@ -35,7 +35,9 @@ export function Confirm({ title, text, button, purpose, act, done, close, guarde
     const timer = setTimeout(() => setFocus(true), 180)
     return () => clearTimeout(timer)
   }, [])
-  const takes = purpose !== undefined && guarded !== false
+  // The server may know of more that is on than this page does.
+  const [told, tell] = useState(false)
+  const takes = purpose !== undefined && (guarded !== false || told)
   const run = useMutation({
     mutationFn: () => act({ requestId: intent([title, proof.why, proof.ticket]), ...(takes && { grant: proof.grant?.grant, justification: proof.why.trim(), ...(proof.ticket.trim() && { governanceCode: proof.ticket.trim() }) }) }),
     onSuccess: () => {
@@ -43,7 +45,9 @@ export function Confirm({ title, text, button, purpose, act, done, close, guarde
       close()
     },
     onError: (error) => {
-      if (error instanceof Refusal && error.reason.startsWith('GRANT_')) prove((before) => ({ ...before, grant: undefined }))
+      if (!(error instanceof Refusal)) return
+      if (error.reason.startsWith('GRANT_')) prove((before) => ({ ...before, grant: undefined }))
+      if (/^(GRANT|JUSTIFICATION|GOVERNANCE)_/.test(error.reason)) tell(true)
     },
   })
   const single = useSingle(run.isPending, run.error)

@@ -94,7 +94,7 @@ function Applies({ of }: { of: Forced }) {
   return (
     <p className="sm">
       {t(startTime ? 'startsAt' : 'startsNow', { time: dateTime(startTime ?? '') })} {duration ? t('lasts', { span: span(Number.parseFloat(duration) * 1000) }) : t('endless')}
-      {' '}{through.length > 0 && <bdi>{t('policyMore', { names: through.join(', ') })}</bdi>} {of.lockdown?.revokeTokens && t('revokes')}
+      {' '}{through.length > 0 && <bdi>{t('through', { names: through.join(', ') })}</bdi>} {of.lockdown?.revokeTokens && t('revokes')}
     </p>
   )
 }
