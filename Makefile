@@ -31,11 +31,10 @@ test: ## every test; on Debian as root, installs what is lacking
 	CGO_ENABLED=1 go test -vet=off $(SIDE) -race $$(go list ./... | grep $(RACE))
 	go test -vet=off $(SIDE) $$(go list ./... | grep -v $(RACE))
 	cd deploy/e2e && go test -vet=off -count=1 -run WaitsFor ./browser && go test -vet=off -count=1 -timeout 20m -skip WaitsFor ./scenario ./browser ./...
-	@echo '*** LEFT OUT: the chart by Helm itself and run whole (make test-chart), and on a real node of Kubernetes (make test-kubernetes): what they build takes minutes'
+	@echo '*** LEFT OUT: what the chart configures, run whole (make test-chart), and on a real node of Kubernetes (make test-kubernetes), which takes minutes to build'
 
-# Helm takes minutes to build, for the sake of every type of Kubernetes and a client of it: more than a change's checks have left. What make
-# test renders is held against it here, and all that the chart configures is run.
-test-chart: ## the Helm chart by Helm itself, and what it configures run for real; the first time builds Helm
+# All that the chart configures is a cluster of every service, NATS and Redis. make test has what Helm makes of the chart, without running it.
+test-chart: ## what the Helm chart configures, run for real; as root on Linux
 	cd deploy/e2e && go vet -tags chart ./chart && go test -tags chart -count=1 ./chart
 
 # A cluster is several servers, which have to be built: not a part of make test.

@@ -1,3 +1,3 @@
-// Package chart holds the Helm chart against Kubernetes's own types, and against the services that it runs. What takes Helm, which takes
-// minutes to build, and what runs all that the chart configures, has the tag chart: make test-chart.
+// Package chart holds the Helm chart against Kubernetes's own types, and against the services that it runs. What it makes of values, Helm
+// itself says. What runs all that the chart configures has the tag chart: make test-chart.
 package chart

@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"portcullis.dev/deploy/e2e/stack"
 )
@@ -70,7 +72,7 @@ func TestTheChartMakesThePolicyThatIsThereToPaste(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := render(values{"kubernetes.cluster": "prod"})
+	files, err := render(t, values{"kubernetes.cluster": "prod"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +81,9 @@ func TestTheChartMakesThePolicyThatIsThereToPaste(t *testing.T) {
 	for _, object := range made {
 		object.(metav1.Object).SetLabels(nil)
 	}
+	byKind := func(a, b runtime.Object) int { return strings.Compare(fmt.Sprintf("%T", a), fmt.Sprintf("%T", b)) } // Helm has an order of its own
+	slices.SortFunc(pasted, byKind)
+	slices.SortFunc(made, byKind)
 	if diff := cmp.Diff(pasted, made); diff != "" {
 		t.Errorf("-pasted +made:\n%s", diff)
 	}

@@ -3,11 +3,9 @@ package chart_test
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
 	"maps"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,15 +75,13 @@ func (v values) nested() map[string]any {
 // objects are what a choice of values makes, decoded strictly.
 func objects(t *testing.T, v values) []runtime.Object {
 	t.Helper()
-	files, err := render(v)
+	files, err := render(t, v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []runtime.Object
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if path.Ext(name) == ".yaml" {
-			all = append(all, decoded(t, name, files[name])...)
-		}
+		all = append(all, decoded(t, name, files[name])...)
 	}
 	return all
 }
@@ -106,26 +102,12 @@ func decoded(t *testing.T, name, file string) (all []runtime.Object) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(bytes.TrimSpace(stripped(text))) == 0 {
-			continue
-		}
 		object, _, err := strict.Decode(text, nil, nil)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", name, err, text)
 		}
 		all = append(all, object)
 	}
-}
-
-// stripped is a document without its comments.
-func stripped(text []byte) []byte {
-	var kept [][]byte
-	for line := range bytes.SplitSeq(text, []byte("\n")) {
-		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) && !bytes.Equal(line, []byte("---")) {
-			kept = append(kept, line)
-		}
-	}
-	return bytes.Join(kept, []byte("\n"))
 }
 
 // of are those of a kind, by name.
@@ -178,7 +160,10 @@ func choices() map[string]values {
 
 func eachChoice(t *testing.T, look func(t *testing.T, v values, all []runtime.Object)) {
 	for name, v := range choices() {
-		t.Run(name, func(t *testing.T) { look(t, v, objects(t, v)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			look(t, v, objects(t, v))
+		})
 	}
 }
 

@@ -62,6 +62,7 @@ func enter(t *testing.T) {
 			t.Skipf("LEFT OUT: it needs root, and %s", program)
 		}
 	}
+	helm(t)
 	for _, program := range append([]string{"portcullis", "nats-server"}, services...) {
 		if _, err := stack.Binary(program); err != nil { // there is no network inside
 			t.Fatal(err)
