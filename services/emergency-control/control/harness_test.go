@@ -88,6 +88,14 @@ func newPlatform(t testing.TB) *platform {
 	p := &platform{t: t, dir: t.TempDir(), clock: &clock{}, people: &fakeIdentity{names: []string{"admin", "second"}}}
 	p.boot()
 	t.Cleanup(func() { p.halt() })
+	p.found()
+	return p
+}
+
+// found makes the streams, and puts the administrators in them.
+func (p *platform) found() {
+	p.t.Helper()
+	t := p.t
 	if err := journal.Create(t.Context(), p.journal, journal.Streams(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +112,6 @@ func newPlatform(t testing.TB) *platform {
 	for _, name := range []string{"admin", "second"} {
 		p.put("IDENTITY", "identity.user."+name, &identityv1.UserRecord{User: &identityv1.User{Name: name, Roles: []string{emergency.Administrator}}})
 	}
-	return p
 }
 
 // boot starts the server on the platform's disk; halt ends it.
