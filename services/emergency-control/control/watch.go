@@ -18,6 +18,8 @@ const (
 	watchPace = 100 * time.Millisecond
 	// watchShare is how many times as long as a look takes a watch rests after it: of ten thousand enforcers each costs something.
 	watchShare = 30
+	// watchMost is how long it rests at most: on a machine that is busy otherwise a look takes long without costing much.
+	watchMost = time.Second
 	// watchAgain is how often it looks while nothing is heard: what falls silent or becomes due says nothing.
 	watchAgain = 500 * time.Millisecond
 	// watchSilence is how long it says nothing at most, so that who reads it knows a lost stream from a quiet one.
@@ -40,7 +42,7 @@ func (s *Service) WatchEmergency(r *emergencyv1.WatchEmergencyRequest, stream gr
 		moved, heard := s.ledger.next(), s.receipts.Next()
 		began := time.Now()
 		now := s.picture(r.GetId())
-		pace := max(watchPace, watchShare*time.Since(began))
+		pace := min(max(watchPace, watchShare*time.Since(began)), watchMost)
 		if told == nil || worthTelling(told, now) {
 			if err := stream.Send(now); err != nil {
 				return err
