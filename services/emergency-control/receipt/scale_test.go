@@ -128,3 +128,31 @@ func TestTheTimesOfVeryManyAreKeptOfTheLastEmergencies(t *testing.T) {
 		t.Errorf("%d emergencies with %d times", len(f.times), f.holdings)
 	}
 }
+
+// A replica that starts later answers by what is on record.
+func TestHowLongEachOfTenThousandTookGoesIntoOneMessage(t *testing.T) {
+	now := timestamppb.Now()
+	full := &timing{held: map[string]*holding{}, ended: map[string]map[string]uint32{}}
+	for i := range many {
+		key := fmt.Sprintf("guard/orders-%05d@tok_0123456789", i)
+		full.held[key] = &holding{ms: uint32(i), timed: true, at: now, allowed: now}
+		full.ended[key] = map[string]uint32{fmt.Sprintf("BOOTBOOTBOOTBOOTBOOT%06d", i): 3}
+	}
+	f := New(time.Now)
+	f.times["L-0002"] = full
+	r := f.merged("L-0002", nil)
+	if size := proto.Size(r); size > keptMost || len(r.GetReceipts()) != many {
+		t.Fatalf("%d receipts in %d bytes", len(r.GetReceipts()), size)
+	}
+	if slowest := r.GetReceipts()[many-1]; slowest.GetHeldMs() != many-1 || slowest.GetLastAllowedTime() == nil {
+		t.Errorf("the slowest tells %v", slowest)
+	}
+	if again := f.merged("L-0002", r); again != nil {
+		t.Errorf("nothing is new, and it is written again")
+	}
+	later := New(time.Now)
+	later.Kept(r)
+	if h := later.times["L-0002"].held; len(h) != many || !h["guard/orders-00007@tok_0123456789"].timed {
+		t.Errorf("another knows %d", len(h))
+	}
+}
