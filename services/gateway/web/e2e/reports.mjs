@@ -150,6 +150,7 @@ test('A drill is run from its page, says what every door would have done, and to
   await page.goto(`${base}/drills`)
   await page.getByRole('radio', { name: 'Lockdown' }).click()
   await page.getByLabel('Justification', { exact: true }).fill('The drill of this quarter')
+  await page.getByLabel('Digit 1 of 6').focus()
   await prove(page, person)
   await page.getByRole('button', { name: 'Start the drill' }).click()
   await page.waitForURL(/drills\/D-/)

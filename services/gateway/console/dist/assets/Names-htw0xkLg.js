@@ -1,1 +1,0 @@
-export{t as Field}from"./Names-Ba5j5VLD.js";
