@@ -29,7 +29,6 @@ var measurements = []struct {
 	{"sessions", sessions},
 	{"snapshot", snapshots},
 	{"mail", mailing},
-	{"enforcers", enforcers},
 }
 
 func main() {
