@@ -35,7 +35,8 @@ type api struct {
 	t       testing.TB
 	server  *httptest.Server
 	ca      string
-	events  chan string  // what a watch or a log shows next
+	events  chan string  // what a watch shows next
+	lines   chan string  // what a log shows next
 	gone    chan string  // paths whose peer has gone
 	streams atomic.Int32 // of SPDY that are open
 
@@ -47,7 +48,7 @@ type api struct {
 
 func newAPI(t testing.TB) *api {
 	t.Helper()
-	a := &api{t: t, events: make(chan string, 100), gone: make(chan string, 100)}
+	a := &api{t: t, events: make(chan string, 100), lines: make(chan string, 100), gone: make(chan string, 100)}
 	a.server = httptest.NewUnstartedServer(a)
 	a.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	a.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
@@ -117,9 +118,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Upgrade") != "":
 		a.speakWebSocket(w, r)
 	case r.URL.Query().Get("watch") != "":
-		a.stream(w, r, "application/json")
+		a.stream(w, r, "application/json", a.events)
 	case strings.HasSuffix(r.URL.Path, "/log"):
-		a.stream(w, r, "text/plain")
+		a.stream(w, r, "text/plain", a.lines)
 	default:
 		a.object(w, r)
 	}
@@ -143,14 +144,14 @@ func (a *api) object(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, body)
 }
 
-// stream shows what comes in events, until the peer goes.
-func (a *api) stream(w http.ResponseWriter, r *http.Request, kind string) {
+// stream shows what comes, until the peer goes.
+func (a *api) stream(w http.ResponseWriter, r *http.Request, kind string, comes <-chan string) {
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(http.StatusOK)
 	for {
 		_ = http.NewResponseController(w).Flush()
 		select {
-		case text := <-a.events:
+		case text := <-comes:
 			_, _ = io.WriteString(w, text)
 		case <-r.Context().Done():
 			a.gone <- r.URL.Path
@@ -175,9 +176,6 @@ func (a *api) speakWebSocket(w http.ResponseWriter, r *http.Request) {
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	conn, rw := a.hijack(w, fmt.Sprintf("Upgrade: websocket\r\nSec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n", base64.StdEncoding.EncodeToString(sum[:]), protocol))
 	defer func() { _ = conn.Close(); a.gone <- r.URL.Path }()
-	for text := range a.pending() {
-		_, _ = io.WriteString(conn, text)
-	}
 	if r.URL.Query().Get("command") == "flood" {
 		for err := error(nil); err == nil; {
 			_, err = conn.Write(frame(opBinary, append([]byte{1}, bytes.Repeat([]byte("flood\n"), 5000)...)))
@@ -197,20 +195,6 @@ func (a *api) speakWebSocket(w http.ResponseWriter, r *http.Request) {
 			a.typed.Write(payload[1:])
 			a.mu.Unlock()
 			_, _ = conn.Write(frame(opBinary, append([]byte{1}, payload[1:]...)))
-		}
-	}
-}
-
-// pending are the events that wait already.
-func (a *api) pending() chan string {
-	all := make(chan string, 100)
-	defer close(all)
-	for {
-		select {
-		case text := <-a.events:
-			all <- text
-		default:
-			return all
 		}
 	}
 }
