@@ -81,10 +81,11 @@ type run struct {
 // open opens a session that is let in.
 func (r *run) open(t *testing.T, user string) *person {
 	t.Helper()
+	s := r.stand
+	s.await(t, "the host has heard a broker once", patience, func() bool { return s.beat.GetHeldRevision() != "" })
 	p := r.begin(t, user)
 	p.says(t, "hello")
 	p.reads(t, "hello")
-	s := r.stand
 	s.await(t, "the session is OPEN", soon, func() bool {
 		p.id = s.newest(user)
 		return p.id != ""
