@@ -53,12 +53,18 @@ func carry(c *connector.Connector, person net.Conn, device, to string) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	told := make(chan struct{}) // closed once the person has been sent why it was ended
+	defer func() {
+		if ctx.Err() != nil {
+			<-told
+		}
+	}()
 	s, err := c.Open(ctx, connector.Request{User: user, Device: device, Protocol: "TCP", Address: person.RemoteAddr().String(),
 		End: func(reason string) {
 			stop()
 			_ = person.SetDeadline(time.Now().Add(200 * time.Millisecond)) // who reads nothing is not waited for
 			fmt.Fprintln(person, reason)
-			person.Close()
+			close(told)
 		},
 		Suspend: func(_ bool, reason string) { go fmt.Fprintln(person, reason) }})
 	if err != nil {
