@@ -29,6 +29,7 @@ var measurements = []struct {
 	{"sessions", sessions},
 	{"snapshot", snapshots},
 	{"mail", mailing},
+	{"enforcers", enforcers},
 }
 
 func main() {

@@ -63,6 +63,29 @@ func snapshots(ctx context.Context) ([]row, error) {
 	}, nil
 }
 
+// enforcers is 10,000 doors behind three gates and three brokers, beside 100.
+func enforcers(ctx context.Context) ([]row, error) {
+	units := []string{"rest-cpu-ms/s", "board-cpu-ms/s", "ms-to-board", "board-kB", "heap-MB"}
+	var names []string
+	for _, unit := range units {
+		names = append(names, "10000-"+unit, "100-"+unit)
+	}
+	m, err := inside(ctx, "./services/emergency-control/control", "BenchmarkTenThousandEnforcers", names...)
+	if err != nil {
+		return nil, err
+	}
+	of := func(what, unit, figure string, t target) row {
+		return beside("10,000 enforcers: "+what, m["10000-"+figure], unit, "100 of them", m["100-"+figure], t.absolute())
+	}
+	return []row{
+		of("control at rest, of a core", "ms/s", "rest-cpu-ms/s", atMost(100)),
+		of("control with a board open, of a core", "ms/s", "board-cpu-ms/s", atMost(150)),
+		of("from the answer to Apply until the board has every receipt", "ms", "ms-to-board", atMost(2000)),
+		of("a board's answer, a hundredth of them silent", "kB", "board-kB", atMost(100)),
+		of("control's heap", "MB", "heap-MB", atMost(150)),
+	}, nil
+}
+
 // has says which metrics a benchmark must report.
 func has(metrics map[string]float64, names []string) error {
 	for _, name := range names {
