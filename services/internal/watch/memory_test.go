@@ -125,6 +125,7 @@ func TestAMemoryDoesNotGrowWithEveryChange(t *testing.T) {
 	if !ready(w, within) {
 		t.Fatal("never ready")
 	}
+	becomes(t, "the memory has its name", func() bool { _, err := os.Stat(file); return err == nil }) // with nothing out of date in it
 	much := make([]byte, 512<<10)
 	for range 24 { // 12 MiB of what changes
 		r.append(watch.Directory, "directory.other.x", much)
