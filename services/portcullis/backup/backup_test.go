@@ -104,7 +104,11 @@ func TestABackupOpensWithTheKeyOfARecipientAndWithNoOther(t *testing.T) {
 	flipped := bytes.Clone(text)
 	flipped[len(flipped)/2] ^= 1
 	header := bytes.Clone(text)
-	header[bytes.Index(header, []byte("---"))+6] ^= 1
+	if code := &header[bytes.Index(header, []byte("---"))+6]; *code == 'A' { // another letter that base64 has
+		*code = 'B'
+	} else {
+		*code = 'A'
+	}
 	for what, c := range map[string]struct{ file, key, says string }{
 		"a stranger's key":  {name, stranger.String(), "not encrypted to this key"},
 		"no key":            {name, "hello", "age-keygen"},
