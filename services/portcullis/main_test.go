@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"portcullis.dev/services/internal/ports"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"portcullis": main}) }
@@ -21,12 +22,12 @@ func TestEverythingInOneProcess(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireUniqueNames: true, RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
-			for _, name := range []string{"HTTP", "GRPC", "SSH"} {
-				address, err := freeAddress()
-				if err != nil {
-					return err
-				}
-				e.Setenv("PORTCULLIS_"+name, address)
+			free, err := ports.Free(3)
+			if err != nil {
+				return err
+			}
+			for i, name := range []string{"HTTP", "GRPC", "SSH"} {
+				e.Setenv("PORTCULLIS_"+name, free[i])
 			}
 			e.Setenv("PORTCULLIS_ADDRESS", "http://"+e.Getenv("PORTCULLIS_HTTP"))
 			e.Setenv("PORTCULLIS_LOG_LEVEL", "warn")
@@ -36,15 +37,6 @@ func TestEverythingInOneProcess(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"eventually": eventually, "ready": ready, "exports": exports, "exits": exits},
 	})
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 const patience = 60 * time.Second

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -28,6 +29,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
+	"portcullis.dev/services/internal/ports"
 	"portcullis.dev/services/internal/seal"
 )
 
@@ -170,10 +172,9 @@ func (w *world) addSSHD(name string) *gatev1.Device {
 	hostKey := newKey(t, filepath.Join(dir, "host"))
 	login := newKey(t, filepath.Join(dir, "login"))
 	must(t, os.WriteFile(filepath.Join(dir, "authorized"), ssh.MarshalAuthorizedKey(login), 0o600))
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := ports.Free(1)
 	must(t, err)
-	port := free.Addr().(*net.TCPAddr).Port
-	must(t, free.Close())
+	port := int(netip.MustParseAddrPort(free[0]).Port())
 	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nAcceptEnv GREETING\nSubsystem sftp internal-sftp\nAllowAgentForwarding yes\nX11Forwarding yes\n",
 		port, filepath.Join(dir, "host"), filepath.Join(dir, "authorized"))
 	must(t, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600))

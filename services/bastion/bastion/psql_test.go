@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -25,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
+	"portcullis.dev/services/internal/ports"
 )
 
 // inherited names the folder of a bastion that another process has left.
@@ -123,12 +125,11 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 }
 
 func (d *database) configure(data string, as *syscall.SysProcAttr) error {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := ports.Free(1)
 	if err != nil {
 		return err
 	}
-	d.port = free.Addr().(*net.TCPAddr).Port
-	_ = free.Close()
+	d.port = int(netip.MustParseAddrPort(free[0]).Port())
 	ca, cert, key, err := signedCertificate()
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package identity_test
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"portcullis.dev/services/identity/identity"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
+	"portcullis.dev/services/internal/ports"
 )
 
 func TestTheConfiguredAdministratorIsTaken(t *testing.T) {
@@ -171,14 +171,12 @@ func TestAKeyThatHasGrownOldIsFollowedAtTheNextStartAndStillVerifies(t *testing.
 }
 
 func TestAJournalThatIsLostAtTheStartIsAwaited(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := ports.Free(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := emptyWorld(t)
-	address := free.Addr().String()
+	w, address := emptyWorld(t), free[0]
 	w.elsewhere = "nats://" + address
-	_ = free.Close()
 	folder := t.TempDir()
 	serve := func() *local.Server {
 		server, err := local.Start(local.Config{Dir: folder, Listen: address})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
+	"portcullis.dev/services/internal/ports"
 )
 
 // within is how long an event is awaited that must come; -race on two busy
@@ -175,14 +175,9 @@ func newBroker(t testing.TB, addr, dir, config string) *broker {
 // freeAddrs are some that nobody listens on, so that a server can come back to one.
 func freeAddrs(t testing.TB, n int) []string {
 	t.Helper()
-	var all []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close() // not before the last has its own
-		all = append(all, listener.Addr().String())
+	all, err := ports.Free(n)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return all
 }

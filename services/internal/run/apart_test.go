@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,6 +23,7 @@ import (
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	"portcullis.dev/services/internal/local"
+	"portcullis.dev/services/internal/ports"
 	"portcullis.dev/services/internal/rpc"
 	"portcullis.dev/services/internal/seal"
 )
@@ -65,12 +65,11 @@ func certificates(t *testing.T, dir string, services ...string) {
 
 func port(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := ports.Free(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return free[0]
 }
 
 func TestTheSameServicesRunAsProcessesOfTheirOwn(t *testing.T) {

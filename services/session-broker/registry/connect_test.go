@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/ports"
 )
 
 func TestAClusterHoldsTheIndexOnWhicheverNodeHasIt(t *testing.T) {
@@ -147,12 +148,11 @@ func startServer(t *testing.T, arguments ...string) *server {
 }
 
 func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	found, err := ports.Free(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
+	_, port, _ := net.SplitHostPort(found[0])
 	return port
 }
 
