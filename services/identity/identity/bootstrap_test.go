@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,7 +193,7 @@ func TestAJournalThatIsLostAtTheStartIsAwaited(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r, running := w.watching(ctx, cancel)
-	w.clock.meanwhile(1, server.Shutdown) // once what it keeps has been opened
+	w.before = sync.OnceFunc(server.Shutdown) // what it keeps has been opened by then
 	ended := make(chan error, 1)
 	running.Go(func() { ended <- r.Run(ctx) })
 	w.until("identity to say that it waits", func() bool { return strings.Contains(w.log.String(), "starting once it can") })

@@ -80,6 +80,7 @@ type world struct {
 	t         *testing.T
 	server    *local.Server
 	elsewhere string // a server's nats://…, instead
+	before    func() // happens before identity is told the time; nil: nothing
 	log       *locked
 	clock     *clock
 	box       seal.Box
@@ -176,6 +177,13 @@ func (w *world) start() *replica {
 	return r
 }
 
+func (w *world) now() time.Time {
+	if w.before != nil {
+		w.before()
+	}
+	return w.clock.Now()
+}
+
 // startAndFail runs a replica that is expected to fail, and answers how.
 func (w *world) startAndFail() error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -193,7 +201,7 @@ func (w *world) watching(ctx context.Context, cancel func()) (*replica, *sync.Wa
 	r.view.Tap(watch.Identity, roll.Put)
 	var err error
 	r.Service, err = identity.New(w.config, identity.Deps{
-		Journal: j, View: r.view, Roll: roll, Acts: w.control.for_(r.view, w.clock), Box: w.box, Log: w.logger(), Now: w.clock.Now,
+		Journal: j, View: r.view, Roll: roll, Acts: w.control.for_(r.view, w.clock), Box: w.box, Log: w.logger(), Now: w.now,
 		Announce: w.show, Attempts: w.recorder(j), Stale: w.stale.Load,
 	})
 	if err != nil {
