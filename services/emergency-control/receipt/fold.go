@@ -182,6 +182,7 @@ func (f *Fold) begin(e *emergencyv1.Emergency, kept *timing, written bool) *timi
 	t.revision, t.created = first(e), e.GetCreateTime().AsTime()
 	t.known, t.live = true, written && !t.revision.Less(latest(e))
 	t.drill = e.GetKind() == emergencyv1.Emergency_KIND_UNSPECIFIED
+	t.changed = t.changed || !written // so that what is on record of it is read again: it may have been let go of, for it says nothing of a start
 	if t.live && t.durable.IsZero() {
 		t.durable = f.now()
 	}

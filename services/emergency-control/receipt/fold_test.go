@@ -208,3 +208,38 @@ func TestWhoWasMissingInAWindowThatIsOverIsNotLeftOut(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestARestartKeepsTheTimesOfWhatIsStillToStartBehindAnyNumberOfLaterEmergencies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &emergencyv1.Emergency{Id: "L-0002", Kind: emergencyv1.Emergency_LOCKDOWN, Revision: "7-2", CutoffRevision: "7-2",
+			CreateTime: timestamppb.Now(), StartTime: timestamppb.New(time.Now().Add(time.Hour)), EndTime: timestamppb.New(time.Now().Add(2 * time.Hour))}
+		kept := &emergencyv1.ReceiptsRecord{Emergency: e.GetId(), Revision: "7-2", DurableTime: timestamppb.Now(),
+			Receipts: []*emergencyv1.KeptReceipt{{Enforcer: "access-gate/g1", HeldMs: new(uint32(7))}}}
+		f := New(time.Now)
+		f.Kept(kept)
+		for i := range remembered { // a kept row says nothing of when its window starts
+			f.Kept(&emergencyv1.ReceiptsRecord{Emergency: fmt.Sprint("T-", i), Revision: "7-3"})
+		}
+		f.Take(&emergencyv1.Beat{Service: "access-gate", Enforcer: "g1", BootId: "b", Revision: "7-300"})
+		f.Await(e)
+		unmeasured := proto.CloneOf(e)
+		unmeasured.Id = "L-0003"
+		f.Await(unmeasured)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() {
+			_ = f.Keep(ctx, func(_ context.Context, id string, merge func(*emergencyv1.ReceiptsRecord) *emergencyv1.ReceiptsRecord) error {
+				before := map[string]*emergencyv1.ReceiptsRecord{e.GetId(): kept}[id]
+				if next := merge(before); next != nil {
+					t.Errorf("of %s nothing was measured anew, and %v is written", id, next)
+				}
+				return nil
+			})
+		}()
+		time.Sleep(2 * keepEvery)
+		synctest.Wait()
+		if all := f.Of(e, nil, time.Now()); len(all) != 1 || all[0].HeldMs == nil || all[0].GetHeldMs() != 7 {
+			t.Errorf("it took 7 ms, and it says %v", all)
+		}
+	})
+}

@@ -83,7 +83,7 @@ func (f *Fold) merged(id string, before *emergencyv1.ReceiptsRecord) *emergencyv
 	next := t.record(id)
 	stand(next, before)
 	fit(next)
-	if proto.Equal(before, next) {
+	if proto.Equal(before, next) || before == nil && len(next.GetReceipts()) == 0 {
 		return nil
 	}
 	return next
