@@ -85,3 +85,107 @@ func TestWhenABrokerIsKilledWhomItToldOfTogetherIsUnreachableUntilItIsBackElsewh
 		check("after an old message", emergencyv1.Receipt_CONFIRMED, hosts, 0)
 	})
 }
+
+// told is what brokers say of one connector, to a fold with a clock of its own.
+type told struct {
+	t *testing.T
+	c *clock
+	f *Fold
+}
+
+func newTold(t *testing.T) told {
+	c := &clock{}
+	return told{t, c, New(c.now)}
+}
+
+// open is the connector attached to a broker under a generation, with three sessions.
+func (w told) open(boot string, generation uint64, revision string) {
+	w.f.Take(&emergencyv1.Beat{Service: Connector, Enforcer: "c1", BootId: boot, Generation: generation, Revision: revision, OpenSessions: new(uint32(3))})
+}
+
+// silent is what a broker says that can't reach it, and has counted what is selected of it; its generation is 0 where it was attached
+// elsewhere.
+func (w told) silent(boot string, generation uint64, revision string, selected uint32) {
+	w.f.Take(&emergencyv1.Beat{Service: Connector, Enforcer: "c1", BootId: boot, Generation: generation, Revision: revision, OpenSessions: new(uint32(3)),
+		Unreachable: true, Cuts: []*emergencyv1.CutProgress{{Emergency: "T-0003", Open: selected}}})
+}
+
+// passes has time pass in steps of a beat.
+func (w told) passes(d time.Duration, each func()) {
+	for ; d > 0; d -= time.Second / 2 {
+		w.c.advance(time.Second / 2)
+		each()
+	}
+}
+
+func (w told) check(when string, state emergencyv1.Receipt_State, revision string, unreachable uint32) {
+	w.t.Helper()
+	e := &emergencyv1.Emergency{Id: "T-0003", Kind: emergencyv1.Emergency_TERMINATION, CutoffRevision: "7-3", Revision: "7-3",
+		CreateTime: timestamppb.New(w.c.now()), Selector: &emergencyv1.Selector{Users: []string{"alice"}}}
+	all := w.f.Of(e, nil, w.c.now())
+	if w.f.Progress(e, w.c.now()); len(all) != 1 || all[0].GetState() != state || all[0].GetRevision() != revision || e.GetUnreachable() != unreachable {
+		w.t.Errorf("%s: %v, %d on it unreachable", when, all, e.GetUnreachable())
+	}
+}
+
+func TestABrokerThatHasOnlyHeardOfAConnectorCountsOnceWhoHadItIsSilent(t *testing.T) {
+	w := newTold(t)
+	w.passes(Silence, func() {
+		w.open("b", 5, "7-2")
+		w.silent("b", 0, "7-2", 1) // of a broker that hears too little
+	})
+	w.check("while it is heard", emergencyv1.Receipt_WAITING, "7-2", 0)
+	w.passes(2*time.Second, func() { w.silent("b", 0, "7-2", 1) })
+	w.check("before anybody is missed", emergencyv1.Receipt_WAITING, "7-2", 0)
+	w.c.advance(Silence)
+	w.passes(time.Minute, func() {
+		w.silent("b", 0, "7-2", 1)
+		w.silent("b", 0, "", 3) // of one that has just begun, and has its sessions in the index alone
+		w.silent("a", 0, "", 3) // and of one that has not heard of this life
+		w.check("without its broker", emergencyv1.Receipt_UNREACHABLE, "7-2", 1)
+	})
+	w.open("b", 4, "7-1") // under way from an attachment before
+	w.check("after an old message", emergencyv1.Receipt_UNREACHABLE, "7-2", 1)
+	w.open("b", 6, "7-3")
+	w.check("elsewhere", emergencyv1.Receipt_CONFIRMED, "7-3", 0)
+	w.open("b", 5, "7-3")
+	w.silent("b", 6, "7-3", 2)
+	w.check("who has it says at once that it can't reach it", emergencyv1.Receipt_CONFIRMED, "7-3", 2)
+	w.silent("b", 0, "7-3", 3)
+	w.check("and knows best", emergencyv1.Receipt_CONFIRMED, "7-3", 2)
+}
+
+func TestWhatABrokerWithAClockAheadSaysOfALifeThatIsOverCountsForNothing(t *testing.T) {
+	for name, restarted := range map[string]bool{"that control has heard": false, "from before control began": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newTold(t)
+			const ahead, right = 7_200_000, 3_600_000 // an hour
+			if !restarted {
+				w.open("one", ahead, "7-2")
+			}
+			w.open("two", right, "7-3")
+			w.passes(time.Minute, func() {
+				w.silent("one", ahead, "7-2", 3)
+				w.check("its connector has begun anew", emergencyv1.Receipt_CONFIRMED, "7-3", 0)
+				w.open("two", right, "7-3")
+				w.check("its connector is heard", emergencyv1.Receipt_CONFIRMED, "7-3", 0)
+			})
+			if w.f.enforcers["connector/c1"].twin {
+				t.Error("one connector is taken for two")
+			}
+		})
+	}
+}
+
+func TestAConnectorThatIsHeardUnderALowerGenerationIsThere(t *testing.T) {
+	w := newTold(t)
+	w.open("b", 7_200_000, "7-3") // of a broker with a clock ahead, which is gone before it has said so to its connector
+	w.passes(retired, func() { w.open("b", 3_600_000, "7-3") })
+	w.passes(time.Minute, func() {
+		w.open("b", 3_600_000, "7-3")
+		w.check("elsewhere", emergencyv1.Receipt_CONFIRMED, "7-3", 0)
+		if all := w.f.Silent(w.c.now()); len(all) > 0 {
+			t.Errorf("silent are %v", all)
+		}
+	})
+}

@@ -71,20 +71,16 @@ type Fold struct {
 }
 
 type enforcer struct {
-	beat     *emergencyv1.Beat
-	revision emergency.Revision
-	seen     time.Time
-	itself   time.Time // when it spoke for itself; zero if it never did
-	left     bool      // it has said that it ends, and when
-	leftAt   time.Time
-	lives    []past // before this one, the latest last
-	twin     bool   // it was said that two have its name
-}
-
-// past is a life of an enforcer that is over.
-type past struct {
-	boot  string
-	until time.Time
+	beat       *emergencyv1.Beat
+	revision   emergency.Revision
+	seen       time.Time
+	itself     time.Time // when it spoke for itself; zero if it never did
+	generation uint64    // the attachment that it is known by
+	known      time.Time // when something was said under that, or a later one
+	left       bool      // it has said that it ends, and when
+	leftAt     time.Time
+	lives      []past // before this one, the latest last
+	twin       bool   // it was said that two have its name
 }
 
 // timing is when one emergency was durable, and what was heard of it first when, by one clock alone.
@@ -274,19 +270,7 @@ func (f *Fold) take(beat *emergencyv1.Beat) bool {
 	if !f.room(key, beat) {
 		return false
 	}
-	heard := &enforcer{beat: beat, revision: revision, seen: now, itself: now}
-	same := false
-	if before != nil {
-		heard.lives, heard.twin = before.lives, before.twin
-		if same = before.beat.GetBootId() == beat.GetBootId(); !same {
-			heard.lives = append(slices.Clone(heard.lives[max(0, len(heard.lives)-lives+1):]), past{before.beat.GetBootId(), now})
-		}
-	}
-	if beat.GetUnreachable() {
-		if heard.itself = before.spoke(); before != nil {
-			heard.left, heard.leftAt = before.left, before.leftAt
-		}
-	}
+	heard, same := before.followed(beat, revision, now)
 	f.enforcers[key] = heard
 	if kind := f.kinds[beat.GetService()]; kind != nil {
 		kind[key] = heard
@@ -328,32 +312,6 @@ func (e *enforcer) parsed(beat *emergencyv1.Beat) (emergency.Revision, bool) {
 	}
 	r, err := emergency.ParseRevision(beat.GetRevision())
 	return r, err == nil
-}
-
-// late reports whether a beat comes from before what was heard already: no life of an enforcer holds less than it held. Two programs
-// that share a name are both heard, in turns.
-func (f *Fold) late(key string, before *enforcer, beat *emergencyv1.Beat, revision emergency.Revision, now time.Time) bool {
-	if before == nil {
-		return false
-	}
-	if before.beat.GetBootId() == beat.GetBootId() {
-		if before.left && !beat.GetUnreachable() && now.Sub(before.leftAt) <= retired {
-			return true // it went another way than the goodbye
-		}
-		return beat.GetGeneration() < before.beat.GetGeneration() || !beat.GetUnreachable() && revision.Less(before.revision)
-	}
-	i := slices.IndexFunc(before.lives, func(p past) bool { return p.boot == beat.GetBootId() })
-	if i < 0 {
-		return false
-	}
-	if now.Sub(before.lives[i].until) <= retired {
-		return true
-	}
-	if !before.twin {
-		before.twin = true
-		f.Log.Error("two enforcers have one name, and each is taken for the other: give each its own", "enforcer", key)
-	}
-	return false
 }
 
 // room reports whether an enforcer can be known. One that was forgotten is not known again because a broker speaks for it.
@@ -411,13 +369,6 @@ func (f *Fold) prune(now time.Time) {
 
 func (e *enforcer) reachable(now time.Time) bool {
 	return !e.beat.GetUnreachable() && now.Sub(e.seen) <= Silence
-}
-
-func (e *enforcer) spoke() time.Time {
-	if e == nil {
-		return time.Time{}
-	}
-	return e.itself
 }
 
 func (e *enforcer) progress(emergency string) *emergencyv1.CutProgress {
