@@ -105,7 +105,7 @@ func (b *Broker) take(hello *sessionv1.Hello, stop context.CancelCauseFunc) (l *
 	}
 	before, newBoot := h.sessions, h.boot != hello.GetBootId()
 	h.generation = max(h.generation+1, hello.GetGeneration()+1, h.elsewhere.GetGeneration()+1, uint64(now.UnixMilli()))
-	h.left = false
+	h.left, h.elsewhere = false, nil
 	h.boot, h.protocols, h.heard = hello.GetBootId(), hello.GetProtocols(), now
 	h.beat = &sessionv1.Heartbeat{HeldRevision: hello.GetHeldRevision(), OpenSessions: uint32(len(hello.GetSessions())), Cuts: hello.GetCuts(),
 		HeldTime: hello.GetHeldTime(), LastAllowedTime: hello.GetLastAllowedTime()}

@@ -76,13 +76,17 @@ func (b *Broker) beatOwn() {
 }
 
 // publish says what is known of a connector. Of one that can't be reached it says so, with what was last
-// known, and counts itself what a newer cut selects there. Callers hold the host's lock.
+// known, and counts itself what a newer cut selects there; without a generation where it goes by another
+// replica's word, which stands for as long as anybody hears it. Callers hold the host's lock.
 func (b *Broker) publish(ctx context.Context, h *host, unreachable bool) {
 	open := h.beat.GetOpenSessions()
 	beat := &emergencyv1.Beat{
 		Enforcer: h.id, Service: serviceHosts, BootId: h.boot, Revision: h.beat.GetHeldRevision(), Mode: emergencyv1.Enforcer_BEST_EFFORT,
 		OpenSessions: &open, OldestAdmission: h.beat.GetOldestAdmission(), Cuts: h.beat.GetCuts(), Generation: h.generation, Unreachable: unreachable,
 		Time: h.beat.GetTime(),
+	}
+	if h.elsewhere != nil {
+		beat.Generation = 0
 	}
 	b.tellOf(h, beat)
 	if unreachable {
@@ -106,7 +110,8 @@ func (b *Broker) tellOf(h *host, beat *emergencyv1.Beat) {
 
 // estimate counts what the recent cuts select among the sessions that the connector last had. What it has
 // said of a window before it fell silent may be older than the start, so if it had nothing to say of it,
-// that is counted too, or left unsaid.
+// that is counted too, or left unsaid. Of sessions that the index lacks nobody knows whom they are of: all
+// of them count.
 func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
 	cuts := slices.Clone(h.beat.GetCuts())
 	nothing := func(c *emergencyv1.CutProgress) bool { return c.GetOpen()+c.GetEnded() == 0 }
@@ -114,6 +119,7 @@ func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
 	if state == nil || len(h.sessions) == 0 {
 		return slices.DeleteFunc(cuts, func(c *emergencyv1.CutProgress) bool { return nothing(c) && h.beat.GetOpenSessions() > 0 })
 	}
+	unknown := h.beat.GetOpenSessions() - min(h.beat.GetOpenSessions(), uint32(len(h.sessions)))
 	known := map[string]int{}
 	for i, c := range cuts {
 		known[c.GetEmergency()] = i
@@ -124,9 +130,9 @@ func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
 		at, said := known[cut.Emergency]
 		switch {
 		case !said:
-			cuts = append(cuts, &emergencyv1.CutProgress{Emergency: cut.Emergency, Open: b.selected(h, cut, state.Emergency, now)})
+			cuts = append(cuts, &emergencyv1.CutProgress{Emergency: cut.Emergency, Open: unknown + b.selected(h, cut, state.Emergency, now)})
 		case cut.Kind != emergency.Termination && nothing(cuts[at]):
-			cuts[at] = &emergencyv1.CutProgress{Emergency: cut.Emergency, Open: b.selected(h, cut, state.Emergency, now)}
+			cuts[at] = &emergencyv1.CutProgress{Emergency: cut.Emergency, Open: unknown + b.selected(h, cut, state.Emergency, now)}
 		}
 	}
 	return cuts
@@ -246,22 +252,26 @@ func (b *Broker) hearBye(id string) {
 	h.left = h.link == nil
 }
 
+// hearOf takes another replica's word of a connector that it hears. A higher generation stands at once; one
+// that is lower, because of a clock that was ahead, once nobody else has heard the connector for so long that
+// it is no old message.
 func (b *Broker) hearOf(beat *emergencyv1.Beat) {
-	h := b.host(beat.GetEnforcer())
+	h, generation, now := b.host(beat.GetEnforcer()), beat.GetGeneration(), b.config.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if beat.GetGeneration() <= h.generation || beat.GetGeneration() < h.elsewhere.GetGeneration() {
+	if generation == h.generation || generation < h.under() && !h.quiet(now) {
 		return // our own, or an old one
 	}
 	if h.link != nil {
 		h.link.stop(errSuperseded)
 		h.link = nil
 	}
-	h.elsewhere, h.told, h.left = beat, b.config.Now(), false
+	h.elsewhere, h.told, h.left = beat, now, false
 	h.boot = beat.GetBootId()
 	h.beat = &sessionv1.Heartbeat{HeldRevision: beat.GetRevision(), OpenSessions: beat.GetOpenSessions(),
 		OldestAdmission: beat.GetOldestAdmission(), Cuts: beat.GetCuts(), HeldTime: beat.GetHeldTime(), LastAllowedTime: beat.GetLastAllowedTime()}
 	clear(h.sessions) // they are the other's, and in the index
+	h.remembered = false
 }
 
 // remember reads from the index what a connector had that was attached elsewhere, or before this process.

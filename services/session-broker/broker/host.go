@@ -31,7 +31,7 @@ type host struct {
 	heard      time.Time // by this replica
 
 	said      *emergencyv1.Beat // of it, last
-	elsewhere *emergencyv1.Beat // what another replica said last
+	elsewhere *emergencyv1.Beat // what another replica said last; nil if it was attached here since
 	told      time.Time
 
 	remembered bool // what the index had of it was read
@@ -58,6 +58,19 @@ func (h *host) lastHeard() time.Time {
 		return h.told
 	}
 	return h.heard
+}
+
+// under is the generation of the attachment that what is known of it comes from. Callers hold the lock.
+func (h *host) under() uint64 {
+	if h.elsewhere != nil {
+		return h.elsewhere.GetGeneration()
+	}
+	return h.generation
+}
+
+// quiet reports whether nobody has heard the connector for a while. Callers hold the lock.
+func (h *host) quiet(now time.Time) bool {
+	return now.Sub(h.heard) > silence && now.Sub(h.told) > silence
 }
 
 // reachable reports whether the connector was heard lately, here or by another replica.
