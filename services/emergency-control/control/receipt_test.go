@@ -236,6 +236,42 @@ func TestARestartSaysWhatWasMeasuredBeforeAndWhoIsMissing(t *testing.T) {
 	progressOf(t, p.lockdownNow(later, l.GetId()), 0, 3, 0)
 }
 
+func TestARestartShowsAtOnceWhoseWordItHasStillToHear(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	l := must(s.ApplyLockdown(p.as("admin"), p.lockdown(0, time.Hour)))
+	later := p.replica() // it hears nobody, and learns from the roster alone
+	for late := time.After(20 * time.Second); len(later.roster.All(emergencyv1.Enforcer_JOINED)) < 1; {
+		host{s: s, id: "g1"}.door("b", l.GetRevision())
+		select {
+		case <-late:
+			t.Fatal("who was there never came on the roster")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	check := func(when string, state emergencyv1.Receipt_State) {
+		t.Helper()
+		all := must(later.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: l.GetId()})).GetReceipts()
+		i := slices.IndexFunc(all, func(r *emergencyv1.Receipt) bool { return r.GetEnforcer() == "g1" })
+		if i < 0 || all[i].GetState() != state || state == emergencyv1.Receipt_WAITING && (all[i].HeldMs != nil || all[i].GetRevision() != "") {
+			t.Errorf("%s: %v", when, all)
+		}
+	}
+	check("before anybody is heard", emergencyv1.Receipt_WAITING)
+	for range 2 {
+		if silent := later.receipts.Silent(p.clock.now()); len(silent) > 0 || len(later.missing()) > 0 {
+			t.Errorf("before it has listened, silent are %v", silent)
+		}
+		check("before it has listened", emergencyv1.Receipt_WAITING)
+		host{s: later, id: "g2"}.door("b", l.GetRevision())
+		p.clock.advance(receipt.Silence - time.Second)
+	}
+	host{s: later, id: "g2"}.door("b", l.GetRevision())
+	check("when it has listened", emergencyv1.Receipt_UNREACHABLE)
+	host{s: later, id: "g1"}.door("b", l.GetRevision())
+	check("when it is heard", emergencyv1.Receipt_CONFIRMED)
+}
+
 func TestWhatEndedBeforeTheAcknowledgementIsCountedAtOnce(t *testing.T) {
 	r := receipt.New(time.Now)
 	e := &emergencyv1.Emergency{Id: "T-0002", Kind: emergencyv1.Emergency_TERMINATION, CutoffRevision: "7-2", CreateTime: timestamppb.Now()}

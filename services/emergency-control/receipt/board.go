@@ -14,8 +14,8 @@ import (
 	"portcullis.dev/services/emergency-control/measure"
 )
 
-// Of is what every enforcer says of one emergency, and who says nothing: those that the roster misses, and those lacking, whom the
-// policy expects and who never came. By name.
+// Of is what every enforcer says of one emergency, and who says nothing: those that the roster misses or this process has still to hear,
+// and those lacking, whom the policy expects and who never came. By name.
 func (f *Fold) Of(e *emergencyv1.Emergency, lacking []*emergencyv1.Enforcer, now time.Time) []*emergencyv1.Receipt {
 	absent := f.absent(e, now)
 	f.mu.Lock()
@@ -34,7 +34,11 @@ func (f *Fold) Of(e *emergencyv1.Emergency, lacking []*emergencyv1.Enforcer, now
 			continue
 		}
 		r := &emergencyv1.Receipt{Enforcer: m.GetId(), Service: m.GetService(), State: emergencyv1.Receipt_UNREACHABLE, EndedSessions: t.endedBy(key), ForgottenBy: m.GetForgottenBy()}
-		t.of(key).fill(r)
+		if m.GetPresence() == emergencyv1.Enforcer_JOINED {
+			r.State = emergencyv1.Receipt_WAITING // until it is heard, whatever a life of it before has held
+		} else {
+			t.of(key).fill(r)
+		}
 		all = append(all, r)
 	}
 	if current(e, now) {
@@ -48,15 +52,19 @@ func (f *Fold) Of(e *emergencyv1.Emergency, lacking []*emergencyv1.Enforcer, now
 	return all
 }
 
-// absent are those on the roster that are missing, where it matters to an emergency: of one that is over, those that were missing
-// before it was; and those that were forgotten since it was made, for that is no receipt.
+// absent are those on the roster that have still to be heard; those that are missing, where it matters to an emergency: of one that is
+// over, those that were missing before it was; and those that were forgotten since it was made, for that is no receipt.
 func (f *Fold) absent(e *emergencyv1.Emergency, now time.Time) []*emergencyv1.RosterRecord {
 	if f.Roster == nil {
 		return nil
 	}
 	on, over, made := current(e, now), overAt(e), e.GetCreateTime().AsTime()
-	return slices.DeleteFunc(f.Roster.All(emergencyv1.Enforcer_MISSING, emergencyv1.Enforcer_FORGOTTEN), func(m *emergencyv1.RosterRecord) bool {
+	all := f.Roster.All(emergencyv1.Enforcer_PRESENCE_UNSPECIFIED, emergencyv1.Enforcer_MISSING, emergencyv1.Enforcer_FORGOTTEN)
+	return slices.DeleteFunc(all, func(m *emergencyv1.RosterRecord) bool {
 		since := m.GetSinceTime().AsTime()
+		if m.GetPresence() == emergencyv1.Enforcer_JOINED {
+			return false
+		}
 		if m.GetPresence() == emergencyv1.Enforcer_FORGOTTEN {
 			if since.Before(made) {
 				return true

@@ -43,7 +43,8 @@ type Roster interface {
 	Hear(*emergencyv1.Beat) bool
 	// Forgets reports whether service/id was taken off and has not been heard since.
 	Forgets(key string) bool
-	// All are those with one of these presences, by name.
+	// All are those with one of these presences, by name; PRESENCE_UNSPECIFIED is of those that were there before this process, and that
+	// it has still to hear.
 	All(...emergencyv1.Enforcer_Presence) []*emergencyv1.RosterRecord
 }
 

@@ -229,15 +229,18 @@ func (r *Roster) Member(key string) *emergencyv1.RosterRecord {
 	return nil
 }
 
-// All are those on the roster with one of these presences, by name.
+// All are those on the roster with one of these presences, by name. PRESENCE_UNSPECIFIED asks for those who were there by what is on
+// record, of whom this process has heard nothing yet and can't say that they are missing.
 func (r *Roster) All(presences ...emergencyv1.Enforcer_Presence) []*emergencyv1.RosterRecord {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []*emergencyv1.RosterRecord
 	now := r.deps.Now()
 	listened := r.listened(now)
+	unheard := slices.Contains(presences, emergencyv1.Enforcer_PRESENCE_UNSPECIFIED)
 	for _, m := range r.members {
-		if slices.Contains(presences, m.presence(now, listened)) {
+		is := m.presence(now, listened)
+		if slices.Contains(presences, is) || unheard && m.heard.IsZero() && is == emergencyv1.Enforcer_JOINED {
 			all = append(all, m.shown(now, listened))
 		}
 	}
