@@ -30,7 +30,7 @@ type Receipt_State int32
 
 const (
 	Receipt_STATE_UNSPECIFIED Receipt_State = 0
-	// It has not confirmed yet.
+	// It has not confirmed yet, or whoever answers has just begun and has still to hear it.
 	Receipt_WAITING Receipt_State = 1
 	// It holds the emergency.
 	Receipt_CONFIRMED Receipt_State = 2
@@ -2707,7 +2707,8 @@ type Beat struct {
 	Cuts []*CutProgress `protobuf:"bytes,8,rep,name=cuts,proto3" json:"cuts,omitempty"`
 	// Set by a broker that speaks for a connector which it can't reach.
 	Unreachable bool `protobuf:"varint,9,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
-	// Counts attachments; a beat with a lower one than already seen is old.
+	// Counts attachments; a beat with a lower one than already seen is old. A broker that has only heard of a connector which it can't
+	// reach has none: that counts once nobody who has one says anything.
 	Generation uint64 `protobuf:"varint,10,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The enforcer's clock when it said so; unset by one that does not tell.
 	Time *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=time,proto3" json:"time,omitempty"`
