@@ -183,9 +183,30 @@ func TestAConnectorThatIsHeardUnderALowerGenerationIsThere(t *testing.T) {
 	w.passes(retired, func() { w.open("b", 3_600_000, "7-3") })
 	w.passes(time.Minute, func() {
 		w.open("b", 3_600_000, "7-3")
+		w.silent("b", 7_200_000, "7-3", 3)
 		w.check("elsewhere", emergencyv1.Receipt_CONFIRMED, "7-3", 0)
 		if all := w.f.Silent(w.c.now()); len(all) > 0 {
 			t.Errorf("silent are %v", all)
 		}
+	})
+}
+
+func TestOfBrokersThatCantReachAConnectorTheOneThatKnowsMostIsBelievedWhoeverIsHeardFirst(t *testing.T) {
+	w := newTold(t) // it has just begun
+	begun := func() { w.silent("a", 0, "", 3) }
+	heard := func() { w.silent("b", 0, "7-2", 2) }
+	had := func() { w.silent("b", 5, "7-2", 1) }
+	begun()
+	w.check("of one that has just begun", emergencyv1.Receipt_UNREACHABLE, "", 3)
+	w.passes(time.Minute, func() {
+		heard()
+		begun()
+		w.check("of one that has heard of it", emergencyv1.Receipt_UNREACHABLE, "7-2", 2)
+	})
+	w.passes(time.Minute, func() {
+		had()
+		begun()
+		heard()
+		w.check("of the one that had it", emergencyv1.Receipt_UNREACHABLE, "7-2", 1)
 	})
 }

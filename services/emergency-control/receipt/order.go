@@ -43,14 +43,15 @@ func (f *Fold) late(key string, before *enforcer, beat *emergencyv1.Beat, revisi
 	return false
 }
 
-// outdoes reports whether more is known of a connector than by a broker that can't reach it. Its generation is older where it was
-// attached elsewhere: that it does not hear of it counts once nobody else does, and what it says of another life than the one that is
-// known, only where it has seen that begin itself.
+// outdoes reports whether more is known of a connector than by a broker that can't reach it. Only who had the attachment that it is
+// known by is believed at once; who had a later one, once the connector is not heard; and who had none, or an earlier one, once nobody
+// says more. Of another life than the one that is known, only what nobody has heard end, of a later attachment, or by who knows more.
 func (e *enforcer) outdoes(beat *emergencyv1.Beat, revision emergency.Revision, now time.Time) bool {
+	later, earlier := beat.GetGeneration() > e.generation, beat.GetGeneration() < e.generation
 	if e.beat.GetBootId() != beat.GetBootId() {
-		return e.reachable(now) || e.life(beat) >= 0 || beat.GetGeneration() <= e.generation
+		return e.reachable(now) || e.life(beat) >= 0 || earlier || !later && !e.revision.Less(revision)
 	}
-	return revision.Less(e.revision) || beat.GetGeneration() < e.generation && now.Sub(e.known) <= Silence
+	return revision.Less(e.revision) || later && e.reachable(now) || earlier && now.Sub(e.known) <= Silence
 }
 
 // life is which of those that are over a beat is of; below zero of none.
