@@ -10,6 +10,7 @@ import (
 )
 
 func TestAReplicaCountsWhatACutMeansOnAConnectorThatDiedWithAnother(t *testing.T) {
+	t.Parallel()
 	g := newGround(t, registry.NewMemory())
 	one, two := g.replica(), g.replica()
 	before := g.site("host-1", one.addr)
@@ -55,6 +56,7 @@ func TestSessionsThatTheIndexLacksCountAsSelected(t *testing.T) {
 }
 
 func TestAReplicaBelievesInTheNextLifeOfAConnectorThoughAClockWasAhead(t *testing.T) {
+	t.Parallel()
 	g := newGround(t, registry.NewMemory())
 	two := g.replica()
 	b, err := New(Config{Instance: "ahead", Now: func() time.Time { return time.Now().Add(time.Hour) }}, Deps{
