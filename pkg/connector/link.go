@@ -221,11 +221,19 @@ func (s *Session) ended() *sessionv1.EndedSession {
 	return e
 }
 
-// tellEnded tells of the first that have one cause, as many as go into a message, and answers the rest.
+// trace is the one in which its end was ordered.
+func (s *Session) trace() string {
+	if s.ending == nil {
+		return ""
+	}
+	return s.ending.trace
+}
+
+// tellEnded tells of the first that have one cause and trace, as many as go into a message, and answers the rest.
 func tellEnded(all []*Session) (*sessionv1.Ended, []*Session) {
-	e := &sessionv1.Ended{Cause: all[0].cause, Ids: make([]string, 0, min(batch, len(all)))}
+	e := &sessionv1.Ended{Cause: all[0].cause, Traceparent: all[0].trace(), Ids: make([]string, 0, min(batch, len(all)))}
 	n := 0
-	for ; n < min(batch, len(all)) && all[n].cause == e.Cause; n++ {
+	for ; n < min(batch, len(all)) && all[n].cause == e.Cause && all[n].trace() == e.Traceparent; n++ {
 		if !all[n].said {
 			e.Sessions = append(e.Sessions, all[n].ended())
 			continue

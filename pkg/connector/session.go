@@ -52,6 +52,7 @@ type Session struct {
 type ending struct {
 	cause, reason string
 	refusal       *fault.Error
+	trace         string // that it was ordered in
 }
 
 // ID is the session's name everywhere.

@@ -169,7 +169,7 @@ func (c *Connector) mark(s *Session, cut *cut) bool {
 
 func (c *Connector) endingBy(cut *cut) *ending {
 	refusal := fault.CutOff(c.config.Texts, &cut.Cut, c.config.Now())
-	return &ending{cause: cut.Emergency, reason: refusal.Message, refusal: refusal}
+	return &ending{cause: cut.Emergency, reason: refusal.Message, refusal: refusal, trace: cut.wire.GetTraceparent()}
 }
 
 // endNamed ends the sessions that an administrator, or the loss of their user or device, ends.
@@ -179,7 +179,7 @@ func (c *Connector) endNamed(end *sessionv1.End) {
 	for _, id := range end.GetIds() {
 		if s := c.sessions[id]; s != nil { // one that is over is passed over
 			reason := end.GetReason()
-			c.endOne(s, &ending{cause: end.GetCause(), reason: reason, refusal: fault.New(fault.Aborted, "%s", reason)})
+			c.endOne(s, &ending{cause: end.GetCause(), reason: reason, refusal: fault.New(fault.Aborted, "%s", reason), trace: end.GetTraceparent()})
 		}
 	}
 }

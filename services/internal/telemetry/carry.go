@@ -37,6 +37,16 @@ func Carried(header map[string][]string) map[string][]string {
 	return header
 }
 
+// Parent is the trace that a context belongs to, as a traceparent for a field of a message; empty if none is recorded.
+func Parent(ctx context.Context) string {
+	if !trace.SpanContextFromContext(ctx).IsSampled() {
+		return ""
+	}
+	carrier := propagation.MapCarrier{}
+	propagator{}.Inject(ctx, carrier)
+	return carrier["traceparent"]
+}
+
 // From answers a context that belongs to the request and the trace that the headers of a message name.
 func From(ctx context.Context, header map[string][]string) context.Context {
 	if all := header[requestHeader]; len(all) == 1 && Plain(all[0]) {

@@ -91,8 +91,7 @@ func (e *Export) Of(service, instance string) *Tracer {
 	if t := e.tracers[service]; t != nil {
 		return t
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(e.processor), sdktrace.WithResource(resourceOf(service, instance)))
-	t := &Tracer{provider: provider, tracer: provider.Tracer("portcullis.dev")}
+	t := NewTracer(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(e.processor), sdktrace.WithResource(resourceOf(service, instance))))
 	e.tracers[service] = t
 	return t
 }

@@ -25,6 +25,11 @@ type Tracer struct {
 	tracer   trace.Tracer
 }
 
+// NewTracer makes spans by a provider.
+func NewTracer(p trace.TracerProvider) *Tracer {
+	return &Tracer{provider: p, tracer: p.Tracer("portcullis.dev")}
+}
+
 // ServerOptions have a gRPC server go on with the traces of its callers. Those of a public one may not: their trace is
 // linked, and the span begins one of ours.
 func (t *Tracer) ServerOptions(public bool) []grpc.ServerOption {
@@ -102,6 +107,24 @@ func (t *Tracer) TakeAll(ctx context.Context, name, stream string, headers []map
 		return within, noop.Span{}
 	}
 	return t.tracer.Start(within, name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...), requested(within), about(stream, "process"))
+}
+
+// Answer begins the span of what somebody outside says came of what they were told with a traceparent. It goes on with the
+// traceparent that comes back, if that is of the trace that was told: nobody picks another, or begins one.
+func (t *Tracer) Answer(ctx context.Context, name, told, heard string, about ...attribute.KeyValue) (context.Context, trace.Span) {
+	was, is := parent(told), parent(heard)
+	if !was.IsSampled() || was.TraceID() != is.TraceID() {
+		return ctx, noop.Span{}
+	}
+	ctx = trace.ContextWithRemoteSpanContext(ctx, is.WithTraceFlags(was.TraceFlags()).WithTraceState(was.TraceState()))
+	if t == nil {
+		return ctx, noop.Span{}
+	}
+	return t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(about...))
+}
+
+func parent(text string) trace.SpanContext {
+	return trace.SpanContextFromContext(propagator{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": text}))
 }
 
 // Failed ends a span, with why it failed in one word; empty if it did not.

@@ -202,7 +202,8 @@ func (b *Broker) hear(ctx context.Context, l *link, m *sessionv1.ConnectorMessag
 		}
 		b.hearOpened(l, m.Opened.GetSessions())
 	case *sessionv1.ConnectorMessage_Ended:
-		b.ended(h, append(inFull(m.Ended.GetSessions()), inShort(m.Ended)...), nil)
+		all := append(inFull(m.Ended.GetSessions()), inShort(m.Ended)...)
+		b.traceEnded(h, m.Ended, all, b.ended(h, all, nil))
 	case *sessionv1.ConnectorMessage_Heartbeat:
 		h.beat, l.acked = m.Heartbeat, m.Heartbeat.GetStanding()
 		if h.left = m.Heartbeat.GetLeaving() && m.Heartbeat.GetOpenSessions() == 0; h.left {
@@ -286,8 +287,9 @@ func inShort(e *sessionv1.Ended) []over {
 	return all
 }
 
-// ended takes sessions off, and confirms them when they are on record. Callers hold the host's lock.
-func (b *Broker) ended(h *host, all []over, before map[string]*sessionv1.Session) {
+// ended takes sessions off, and confirms them when they are on record. It answers how many were not heard to be over before. Callers
+// hold the host's lock.
+func (b *Broker) ended(h *host, all []over, before map[string]*sessionv1.Session) (anew int) {
 	entries, ids := make([]entry, 0, len(all)), make([]string, 0, len(all))
 	if len(h.closing) == 0 {
 		h.closing = make(map[string]struct{}, len(h.sessions)) // often it is all of them
@@ -309,6 +311,7 @@ func (b *Broker) ended(h *host, all []over, before map[string]*sessionv1.Session
 	}
 	b.record.add(entries...)
 	b.index.drop(h, ids...)
+	return len(ids)
 }
 
 // lastKnown is a session that is over as it was last told of; nil if it never was. Callers hold the lock.

@@ -24,6 +24,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/crowd"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/session-broker/registry"
 )
@@ -76,6 +77,8 @@ type Deps struct {
 	// Tell adds to a beat how fresh the View is. Optional.
 	Tell func(*emergencyv1.Beat)
 	Log  *slog.Logger
+	// Trace makes a span of what connectors say has ended by what is traced; nil makes none.
+	Trace *telemetry.Tracer
 }
 
 // Broker is the service.
@@ -86,6 +89,7 @@ type Broker struct {
 	deps    Deps
 	boot    string
 	cuts    *resolver
+	traces  *traces
 	record  *recorder
 	index   *indexer
 	orders  *orders // to end
@@ -114,7 +118,7 @@ func New(c Config, d Deps) (*Broker, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{config: c, deps: d, boot: newBoot(), hosts: map[string]*host{}, cuts: newResolver(c.Now), orders: newOrders(), history: newHistory(), suspensions: newOrders()}
+	b := &Broker{config: c, deps: d, boot: newBoot(), hosts: map[string]*host{}, cuts: newResolver(c.Now), traces: &traces{of: map[string]string{}}, orders: newOrders(), history: newHistory(), suspensions: newOrders()}
 	b.record = newRecorder(d.Log)
 	b.crowd = crowd.New(crowd.Config{Service: serviceHosts, Instance: c.Instance, After: c.FoldAfter, Beat: d.Pulse.Beat, Log: d.Log})
 	b.index = newIndexer(d.Store, c.Now, d.Log)

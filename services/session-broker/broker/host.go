@@ -104,11 +104,11 @@ func (h *host) restand() {
 }
 
 // order has sessions ended, until the connector says that they are. Callers hold the lock.
-func (h *host) order(id, cause, reason string) {
+func (h *host) order(id, cause, reason, trace string) {
 	if h.sessions[id] == nil || h.ending[id] != nil {
 		return
 	}
-	end := &sessionv1.End{Ids: []string{id}, Cause: cause, Reason: reason}
+	end := &sessionv1.End{Ids: []string{id}, Cause: cause, Reason: reason, Traceparent: trace}
 	h.ending[id] = end
 	if h.link != nil {
 		h.link.ends = append(h.link.ends, end)

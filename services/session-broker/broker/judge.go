@@ -50,7 +50,7 @@ func (b *Broker) judgeOne(h *host, s *sessionv1.Session, known *emergency.Snapsh
 		}
 		why = "Your user or the device has been removed"
 	}
-	h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(why))
+	h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(why), "")
 }
 
 func (b *Broker) judgeLocked(h *host, s *sessionv1.Session, known *emergency.Snapshot) {
@@ -61,7 +61,7 @@ func (b *Broker) judgeLocked(h *host, s *sessionv1.Session, known *emergency.Sna
 	}
 	cut, cuts := emergency.CutOf(known.Emergency(v.Emergency))
 	if cuts && !cut.Bites(seen(s).Admission, now) {
-		h.order(s.GetId(), cut.Emergency, b.config.Texts.Ended(&cut))
+		h.order(s.GetId(), cut.Emergency, b.config.Texts.Ended(&cut), b.traces.get(cut.Emergency))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 const (
@@ -59,6 +60,7 @@ func (b *Broker) followOrders(ctx context.Context, records Records) error {
 		}
 		id := strings.TrimPrefix(e.Subject, subjectOrder)
 		b.orders.put(id, r)
+		b.traces.put(e.Subject, telemetry.Parent(telemetry.From(ctx, e.Header)))
 		b.carryOut(id, b.end)
 		return nil
 	}})
@@ -83,7 +85,7 @@ func (b *Broker) carryOut(id string, do func(*host, *sessionv1.Session)) bool {
 
 // end has a session ended. Callers hold the host's lock.
 func (b *Broker) end(h *host, s *sessionv1.Session) {
-	h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(whyOrdered))
+	h.order(s.GetId(), causeEnded, b.config.Texts.EndedFor(whyOrdered), b.traces.get(subjectOrder+s.GetId()))
 }
 
 // suspend has a session held, or let go on, as the last one wanted who wanted either. Of one that nobody

@@ -15,6 +15,7 @@ import (
 	"portcullis.dev/pkg/fault"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/who"
 	"portcullis.dev/services/session-broker/registry"
 )
@@ -187,6 +188,7 @@ func (b *Broker) EndSession(ctx context.Context, r *sessionv1.EndSessionRequest)
 		return s, err
 	}
 	b.orders.put(r.GetId(), &sessionv1.SessionRecord{})
+	b.traces.put(subjectOrder+r.GetId(), telemetry.Parent(ctx))
 	here := b.carryOut(r.GetId(), b.end)
 	if err := b.putOrder(ctx, subjectOrder, as(s, sessionv1.Session_ENDING), r.GetJustification()); err != nil && !here {
 		return nil, untold(err)

@@ -1,16 +1,22 @@
 package broker
 
 import (
+	"cmp"
+	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/protobuf/proto"
 
 	"portcullis.dev/pkg/emergency"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
+	"portcullis.dev/services/internal/journal"
+	"portcullis.dev/services/internal/telemetry"
 )
 
 // resolver remembers which directory the groups of a cut mean. A termination means the groups as they
@@ -47,7 +53,7 @@ type compiled struct {
 }
 
 // compile does what can be done once for all connectors.
-func (r *resolver) compile(s *emergency.Snapshot) *compiled {
+func (r *resolver) compile(s *emergency.Snapshot, t *traces) *compiled {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last != nil && r.last.from == s {
@@ -55,7 +61,9 @@ func (r *resolver) compile(s *emergency.Snapshot) *compiled {
 	}
 	c := &compiled{from: s, cuts: standingCuts(s)}
 	for i := range c.cuts {
-		c.wires = append(c.wires, c.cuts[i].Proto())
+		wire := c.cuts[i].Proto()
+		wire.Traceparent = t.get(wire.GetEmergency())
+		c.wires = append(c.wires, wire)
 		if c.cuts[i].Blocking && c.administrators == nil {
 			c.administrators = s.Administrators()
 		}
@@ -64,9 +72,49 @@ func (r *resolver) compile(s *emergency.Snapshot) *compiled {
 	return c
 }
 
+// traces are those in which what ends sessions was ordered, as traceparents: by an emergency's id, or by the subject of an order.
+// They are for finding things again; nothing is decided by one.
+type traces struct {
+	mu sync.Mutex
+	of map[string]string
+}
+
+// put keeps the first of each: what comes later, such as a start, was not what ordered it.
+func (t *traces) put(of, parent string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of[of] == "" && parent != "" {
+		t.of[of] = parent
+	}
+}
+
+func (t *traces) get(of string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.of[of]
+}
+
+// trace is a tap of EMERGENCY.
+func (b *Broker) trace(e journal.Entry) error {
+	b.traces.put(e.Subject[strings.LastIndexByte(e.Subject, '.')+1:], telemetry.Parent(telemetry.From(context.Background(), e.Header)))
+	return nil
+}
+
+// traceEnded has a trace end where the sessions did: a span for each message that tells of some. Callers hold the host's lock.
+func (b *Broker) traceEnded(h *host, e *sessionv1.Ended, all []over, anew int) {
+	if e.GetTraceparent() == "" || anew == 0 {
+		return
+	}
+	told := cmp.Or(b.traces.get(e.GetCause()), b.traces.get(subjectOrder+all[0].id))
+	ctx, span := b.deps.Trace.Answer(context.Background(), "hear of ends", told, e.GetTraceparent(),
+		attribute.String("portcullis.connector", h.id), attribute.Int("portcullis.sessions", anew))
+	b.deps.Log.DebugContext(ctx, "sessions are over", "connector", h.id, "cause", e.GetCause(), "sessions", anew)
+	span.End()
+}
+
 // standing is the desired state of one connector.
 func (b *Broker) standing(h *host) *sessionv1.Standing {
-	c := b.cuts.compile(b.deps.View.State().Emergency)
+	c := b.cuts.compile(b.deps.View.State().Emergency, b.traces)
 	s := &sessionv1.Standing{Revision: c.from.Revision().String()}
 	var devices []string
 	for i := range c.cuts {

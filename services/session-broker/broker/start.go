@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portcullis.dev/services/internal/run"
+	"portcullis.dev/services/internal/watch"
 	"portcullis.dev/services/session-broker/registry"
 )
 
@@ -26,10 +27,15 @@ func Start(_ context.Context, h *run.Host) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Config{Instance: h.Instance, Texts: h.Texts, Now: h.Now, FoldAfter: upgraded}, Deps{
-		View: h.Watch, Tell: h.Watch.Tell, Pulse: h.Journal, Store: store, Index: index, Log: h.Log,
+	b, err := New(Config{Instance: h.Instance, Texts: h.Texts, Now: h.Now, FoldAfter: upgraded}, Deps{
+		View: h.Watch, Tell: h.Watch.Tell, Pulse: h.Journal, Store: store, Index: index, Log: h.Log, Trace: h.Trace,
 		Records: func(ctx context.Context) (Records, error) { return h.Journal.Await(ctx, "SESSION") },
 	})
+	if err != nil {
+		return nil, err
+	}
+	h.Watch.Tap(watch.Emergency, b.trace)
+	return b, nil
 }
 
 func open(s Settings) (registry.Store, registry.Index, error) {

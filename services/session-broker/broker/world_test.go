@@ -26,6 +26,7 @@ import (
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
 	"portcullis.dev/services/internal/journal"
 	"portcullis.dev/services/internal/local"
+	"portcullis.dev/services/internal/telemetry"
 	"portcullis.dev/services/internal/watch"
 )
 
@@ -181,6 +182,7 @@ type ground struct {
 	pulses  *pulses
 	index   both
 	journal *journal.Journal
+	trace   *telemetry.Tracer
 }
 
 func newGround(t testing.TB, index both) *ground {
@@ -223,7 +225,7 @@ func (g *ground) replicaAt(addr string) *replica {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	b, err := New(Config{Instance: "broker-" + strings.ToLower(rand.Text()[:4])}, Deps{
-		View: g.view, Pulse: g.pulses, Store: g.index, Index: g.index, Log: log,
+		View: g.view, Pulse: g.pulses, Store: g.index, Index: g.index, Log: log, Trace: g.trace,
 		Records: func(ctx context.Context) (Records, error) { return g.journal.Stream(ctx, "SESSION") },
 	})
 	if err != nil {
