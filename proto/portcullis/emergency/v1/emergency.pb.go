@@ -807,7 +807,9 @@ type Cut struct {
 	SparedUsers   []string `protobuf:"bytes,9,rep,name=spared_users,json=sparedUsers,proto3" json:"spared_users,omitempty"`
 	SparedSignIn  string   `protobuf:"bytes,10,opt,name=spared_sign_in,json=sparedSignIn,proto3" json:"spared_sign_in,omitempty"`
 	// Its start is on record: it bites whatever the enforcer's clock says.
-	Begun         bool `protobuf:"varint,11,opt,name=begun,proto3" json:"begun,omitempty"`
+	Begun bool `protobuf:"varint,11,opt,name=begun,proto3" json:"begun,omitempty"`
+	// The trace in which it was ordered, as W3C's traceparent, if one was recorded. Nothing is decided by it.
+	Traceparent   string `protobuf:"bytes,12,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -917,6 +919,13 @@ func (x *Cut) GetBegun() bool {
 		return x.Begun
 	}
 	return false
+}
+
+func (x *Cut) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Policy is what the administrators agreed on beforehand.
@@ -1230,7 +1239,7 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\tAdmission\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12;\n" +
 	"\vpending_cut\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"pendingCut\"\xd3\x03\n" +
+	"pendingCut\"\xf5\x03\n" +
 	"\x03Cut\x12\x1c\n" +
 	"\temergency\x18\x01 \x01(\tR\temergency\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.portcullis.emergency.v1.Emergency.KindR\x04kind\x12'\n" +
@@ -1244,7 +1253,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\fspared_users\x18\t \x03(\tR\vsparedUsers\x12$\n" +
 	"\x0espared_sign_in\x18\n" +
 	" \x01(\tR\fsparedSignIn\x12\x14\n" +
-	"\x05begun\x18\v \x01(\bR\x05begun\"\xec\a\n" +
+	"\x05begun\x18\v \x01(\bR\x05begun\x12 \n" +
+	"\vtraceparent\x18\f \x01(\tR\vtraceparent\"\xec\a\n" +
 	"\x06Policy\x12S\n" +
 	"\x0fgovernance_code\x18\x01 \x01(\x0e2*.portcullis.emergency.v1.Policy.GovernanceR\x0egovernanceCode\x127\n" +
 	"\x12governance_pattern\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11governancePattern\x124\n" +

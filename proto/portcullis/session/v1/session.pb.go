@@ -1639,9 +1639,11 @@ type Ended struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sessions []*EndedSession        `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
 	// In short, when many end of one cause at once: their ids, and when the last of them was over.
-	Ids           []string               `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
-	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
-	Time          *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	Ids   []string               `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
+	Cause string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// The traceparent of the Cut or the End that they end by, or one that goes on with its trace: in a message are those of one.
+	Traceparent   string `protobuf:"bytes,5,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1702,6 +1704,13 @@ func (x *Ended) GetTime() *timestamppb.Timestamp {
 		return x.Time
 	}
 	return nil
+}
+
+func (x *Ended) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Heartbeat is cumulative state, twice a second and at every change.
@@ -2006,11 +2015,13 @@ func (x *Standing) GetVersion() uint64 {
 
 // End names single sessions to end.
 type End struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ids           []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	Until         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Ids    []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	Cause  string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Reason string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Until  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// As in a Cut.
+	Traceparent   string `protobuf:"bytes,5,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2071,6 +2082,13 @@ func (x *End) GetUntil() *timestamppb.Timestamp {
 		return x.Until
 	}
 	return nil
+}
+
+func (x *End) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Suspend names single sessions to hold, or to let go on. It is said again until their state is so.
@@ -2387,12 +2405,13 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x162\x14^[A-Za-z0-9-]{1,64}$R\x02id\x12\x1e\n" +
 	"\x05cause\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05cause\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x128\n" +
-	"\asession\x18\x04 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\"\xaa\x01\n" +
+	"\asession\x18\x04 \x01(\v2\x1e.portcullis.session.v1.SessionR\asession\"\xd6\x01\n" +
 	"\x05Ended\x12?\n" +
 	"\bsessions\x18\x01 \x03(\v2#.portcullis.session.v1.EndedSessionR\bsessions\x12\x10\n" +
 	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x1e\n" +
 	"\x05cause\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05cause\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xa1\x03\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12*\n" +
+	"\vtraceparent\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vtraceparent\"\xa1\x03\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rheld_revision\x18\x01 \x01(\tR\fheldRevision\x12#\n" +
 	"\ropen_sessions\x18\x02 \x01(\rR\fopenSessions\x12)\n" +
@@ -2415,12 +2434,13 @@ const file_portcullis_session_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
 	"generation\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x04R\aversion\"w\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\"\x99\x01\n" +
 	"\x03End\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
-	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"G\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12 \n" +
+	"\vtraceparent\x18\x05 \x01(\tR\vtraceparent\"G\n" +
 	"\aSuspend\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x12\n" +
 	"\x04held\x18\x02 \x01(\bR\x04held\x12\x16\n" +
