@@ -32,6 +32,7 @@ type act struct {
 	id       string    // of the answer, empty until there is one
 	asked    time.Time // first
 	answered time.Time
+	lifted   bool // its cancel was answered
 	refused  string
 }
 
@@ -219,7 +220,15 @@ func (w *world) cancelOne(r *rand.Rand) {
 	if i := slices.IndexFunc(on, func(a *act) bool { return a.path == "/v1/lockdowns" }); i >= 0 {
 		one = on[i] // it keeps everybody out
 	}
-	if grant, err := p.Grant("cancel"); err == nil {
-		_, _ = p.Call(http.MethodPost, one.path+"/"+one.id+":cancel", client.Object{"justification": "Again", "grant": grant, "requestId": uuid.NewString()})
+	grant, err := p.Grant("cancel")
+	if err != nil {
+		return
 	}
+	a, err := p.Call(http.MethodPost, one.path+"/"+one.id+":cancel", client.Object{"justification": "Again", "grant": grant, "requestId": uuid.NewString()})
+	if err != nil || a.Status != http.StatusOK {
+		return // one that was not answered may be on record or not
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one.lifted = true
 }

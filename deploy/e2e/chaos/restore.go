@@ -24,8 +24,8 @@ const (
 
 // copied is a backup that was taken while everything broke, and what was answered before it began.
 type copied struct {
-	file   string
-	before []*act
+	file           string
+	before, lifted []*act
 }
 
 // backUpOn takes backups until it is over. Those that fail tell nothing: a journal may be away.
@@ -43,6 +43,9 @@ func (w *world) backUp(n int) error {
 	for _, a := range w.acts {
 		if a.id != "" {
 			c.before = append(c.before, a)
+		}
+		if a.lifted {
+			c.lifted = append(c.lifted, a)
 		}
 	}
 	w.mu.Unlock()
@@ -88,7 +91,7 @@ func (w *world) compareRestored(live []*emergencyv1.Entry) error {
 	if err != nil {
 		return fmt.Errorf("reading the restored record: %w", err)
 	}
-	return errors.Join(sameUntilRestored(entries, live), onRecord(entries, last.before), w.verifyAt(p.Base, p.Token))
+	return errors.Join(sameUntilRestored(entries, live), onRecord(entries, last.before), liftedOnRecord(entries, last.lifted), w.verifyAt(p.Base, p.Token))
 }
 
 func (w *world) environment(more ...string) []string {
@@ -151,6 +154,21 @@ func onRecord(entries []*emergencyv1.Entry, acts []*act) error {
 	for _, a := range acts {
 		if !on[a.id] {
 			wrong = append(wrong, fmt.Errorf("%s was answered as %s before the backup began, and is not in it", a.why(), a.id))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// liftedOnRecord says which of these acts, whose cancels were answered, a record doesn't have as cancelled.
+func liftedOnRecord(entries []*emergencyv1.Entry, acts []*act) error {
+	on := map[string]bool{}
+	for _, e := range entries {
+		on[e.GetEmergency().GetId()] = e.GetEmergency().GetCancelTime() != nil // as its last entry has it
+	}
+	var wrong []error
+	for _, a := range acts {
+		if !on[a.id] {
+			wrong = append(wrong, fmt.Errorf("the cancel of %s was answered before the backup began, and is not in it", a.id))
 		}
 	}
 	return errors.Join(wrong...)

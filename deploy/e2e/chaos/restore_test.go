@@ -3,7 +3,10 @@
 package main
 
 import (
+	"slices"
 	"testing"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"portcullis.dev/deploy/e2e/client"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -38,6 +41,29 @@ func TestARestoredRecordIsTheSameUpToItsHeadAndHasAllThatWasAnsweredBefore(t *te
 	}
 	if onRecord(live[:1], acts) == nil {
 		t.Error("nobody misses F-2")
+	}
+}
+
+func TestACancelThatWasAnsweredBeforeABackupIsInIt(t *testing.T) {
+	lifted := entry(3, "F-2")
+	lifted.GetEmergency().CancelTime = timestamppb.Now()
+	all := []*emergencyv1.Entry{entry(1, "L-1"), entry(2, "F-2"), lifted}
+	cancelled := []*act{{id: "F-2", lifted: true}}
+	if err := liftedOnRecord(all, cancelled); err != nil {
+		t.Error(err)
+	}
+	for name, c := range map[string]struct {
+		restored []*emergencyv1.Entry
+		acts     []*act
+	}{
+		"it is from before the cancel":   {all[:2], cancelled},
+		"it has another one's cancel":    {all, []*act{{id: "L-1", lifted: true}}},
+		"it goes back behind the cancel": {append(slices.Clone(all), entry(4, "F-2")), cancelled},
+		"it has nothing of it":           {all[:1], cancelled},
+	} {
+		if liftedOnRecord(c.restored, c.acts) == nil {
+			t.Errorf("nobody notices that %s", name)
+		}
 	}
 }
 
