@@ -58,7 +58,7 @@ func TestTheAllInOneOutlivesAFullDisk(t *testing.T) {
 	w := newWorld(t, stack.AllInOne, stack.Options{Environment: quick.Environment, Volume: 64}, 2)
 	root, process := w.root(), w.Process("portcullis")
 	alice, live := w.person("alice"), w.hold("alice", "db-1")
-	f := w.freeze(root, nil)
+	f := w.freeze(w.root(), nil)
 	w.everyDoorHolds(root, f.Text("id"))
 	lockdown := w.granted(root, "lockdown", "/v1/lockdowns", object{"justification": strings.Repeat("密", 2000), "duration": "600s"})
 	if err := w.Fill("data"); err != nil {
@@ -70,10 +70,7 @@ func TestTheAllInOneOutlivesAFullDisk(t *testing.T) {
 	}
 	w.panelSays(root, "FULL")
 	w.frozenAsBefore(alice, live)
-	if err := w.Empty("data"); err != nil {
-		t.Fatal(err)
-	}
-	w.panelSays(root, "READY")
+	w.filledAnewMeanwhile(root, alice, live)
 	w.takenOnce(root, lockdown)
 	if w.Process("portcullis") != process {
 		t.Error("the process was started anew")
@@ -91,6 +88,54 @@ func TestTheAllInOneOutlivesAFullDisk(t *testing.T) {
 	if out := w.shut("alice", "web-1"); !strings.Contains(out, "Lockdown") {
 		t.Errorf("ssh is told %q", out)
 	}
+}
+
+// filledAnewMeanwhile makes room, so that the server within the process is started anew, and leaves none where it starts: the process
+// is without a server then, and tries again as long as the disk is full.
+func (w *world) filledAnewMeanwhile(root, alice *client.Person, live *target.Session) {
+	w.Helper()
+	uncover, err := w.Cover("data/nats/jetstream")
+	if err == nil {
+		err = w.Empty("data")
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.eventually(30*time.Second, "the log says that the server did not start", func() bool {
+		return strings.Contains(w.Process("portcullis").Log(), "the embedded NATS server did not start; trying again")
+	})
+	if err := w.Fill("data"); err != nil {
+		w.Fatal(err)
+	}
+	w.panelSays(root, "UNREACHABLE")
+	w.frozenAsBefore(alice, live)
+
+	code, err := root.Code()
+	if err != nil {
+		w.Fatal(err)
+	}
+	h := w.must(root.Call(http.MethodPost, "/v1/holds", object{
+		"duration": "1800s", "justification": "Intruder inside, and no journal", "code": code, "requestId": requestID(),
+	}))
+	for _, door := range h.Objects("doors") {
+		if door["state"] != "HELD" {
+			w.Errorf("a door does not hold: %v", door)
+		}
+	}
+	w.endsWithin(live, time.Now(), 2*time.Second)
+	w.shut("alice", "web-1")
+
+	if err := uncover(); err != nil {
+		w.Fatal(err)
+	}
+	if err := w.Empty("data"); err != nil {
+		w.Fatal(err)
+	}
+	w.panelSays(root, "READY")
+	w.eventually(20*time.Second, "the hold is on record as a lockdown", func() bool {
+		all, err := root.Call(http.MethodGet, "/v1/lockdowns", nil)
+		return err == nil && slices.ContainsFunc(all.Objects("lockdowns"), func(l object) bool { return l["hold"] == h.Text("id") })
+	})
 }
 
 func TestALostQuorumRefusesWhatIsNewByNameAndOpensNothing(t *testing.T) {
@@ -204,14 +249,15 @@ func (w *world) granted(p *client.Person, purpose, path string, more object) *gr
 	return u
 }
 
-// takenOnce sends it until it is on record, which it is once.
+// takenOnce sends it until it is on record, which it is once, beside what a hold has put there.
 func (w *world) takenOnce(p *client.Person, u *granted) {
 	w.Helper()
 	w.eventually(15*time.Second, "the apply is on record", func() bool {
 		u.again()
 		return u.err == nil && u.a.Status == http.StatusOK
 	})
-	if all := w.must(p.Call(http.MethodGet, "/v1/lockdowns", nil)).Objects("lockdowns"); len(all) != 1 {
+	all := w.must(p.Call(http.MethodGet, "/v1/lockdowns", nil)).Objects("lockdowns")
+	if all = slices.DeleteFunc(all, func(l object) bool { return l["hold"] != "" }); len(all) != 1 {
 		w.Errorf("the one apply is on record %d times", len(all))
 	}
 	w.shut("alice", "web-1")

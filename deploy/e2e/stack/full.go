@@ -57,6 +57,30 @@ func (s *Stack) Fill(server string) error {
 // Empty makes room there again.
 func (s *Stack) Empty(server string) error { return os.Remove(s.ballast(server)) }
 
+// Cover puts a disk without any room over the store of an embedded NATS server: it keeps what it has open, and none starts there until
+// that is taken away. The accounts and streams are there by their names, for whoever is asked how it is reads those.
+func (s *Stack) Cover(store string) (uncover func() error, err error) {
+	store = filepath.Join(s.Folder, store)
+	names, err := filepath.Glob(filepath.Join(store, "*", "streams", "*"))
+	if err != nil || len(names) == 0 {
+		return nil, errors.Join(fmt.Errorf("no streams in %s", store), err)
+	}
+	inodes := map[string]bool{store: true}
+	for _, name := range names {
+		for at := name; at != store; at = filepath.Dir(at) {
+			inodes[at] = true
+		}
+	}
+	if err := syscall.Mount("none", store, "tmpfs", 0, fmt.Sprintf("mode=700,nr_inodes=%d", len(inodes))); err != nil {
+		return nil, fmt.Errorf("covering %s: %w", store, err)
+	}
+	s.volumes = append([]string{store}, s.volumes...) // taken away before what is below it
+	for _, name := range names {
+		err = errors.Join(err, os.MkdirAll(name, 0o700))
+	}
+	return func() error { return syscall.Unmount(store, syscall.MNT_DETACH) }, err
+}
+
 func (s *Stack) unmount() {
 	for _, folder := range s.volumes {
 		_ = syscall.Unmount(folder, syscall.MNT_DETACH)
