@@ -29,6 +29,7 @@ install() {
 for program in containerd containerd-shim-runc-v2 ctr; do
   install containerd-2.4.2 github.com/containerd/containerd/v2/cmd/$program
 done
+# Not the Helm 4.1 that ../chart has from npm: that one is made for Kubernetes up to 1.35, and Helm promises nothing for a newer API.
 install helm-4.3.1 helm.sh/helm/v4/cmd/helm
 install kube-score-1.20.0 github.com/zegl/kube-score/cmd/kube-score
 
