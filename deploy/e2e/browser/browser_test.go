@@ -1,16 +1,9 @@
-// Package browser drives the console in a real Chromium, against the real all-in-one with its demo of live SSH
-// sessions and with real codes. The steps are services/gateway/web/e2e; what they saw is in build/screenshots.
 package browser
 
 import (
-	"encoding/json"
 	"flag"
-	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -40,11 +33,7 @@ func TestTheConsoleInChromium(t *testing.T) { take(t, "e2e/console.test.mjs", 40
 // take takes the steps of a file, with so many administrators who have two codes each: every act in the panel takes one.
 func take(t *testing.T, file string, crewSize int) {
 	t.Helper()
-	if left := missing(); left != "" {
-		t.Skipf("*** LEFT OUT: the console in a browser, for %s is not installed (Debian: apt install chromium; Node 20 with npm)", left)
-	}
-	web := filepath.Join(stack.Root(), "services", "gateway", "web")
-	install(t, web)
+	Needs(t)
 	s, err := stack.Demo(t.TempDir(), stack.Options{Environment: []string{"PORTCULLIS_MFA_MIN_AGE=0s", "PORTCULLIS_APPROVER_MIN_AGE=0s"}})
 	if s != nil {
 		t.Cleanup(s.Stop)
@@ -60,20 +49,7 @@ func take(t *testing.T, file string, crewSize int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, err := json.Marshal(map[string]any{
-		"base": s.HTTP, "binary": binary, "data": filepath.Join(s.Folder, "data"), "people": people,
-		"screenshots": filepath.Join(stack.Root(), "build", "screenshots"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	steps := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "--test-concurrency=1", "--test-name-pattern="+*only, file)
-	steps.Dir = web
-	steps.Env = append(os.Environ(), "PORTCULLIS_WORLD="+string(known), "NODE_ENV=test")
-	steps.Stdout, steps.Stderr = t.Output(), t.Output()
-	if err := steps.Run(); err != nil {
-		t.Errorf("node --test: %v\n%s", err, s.Tails(20))
-	}
+	Steps(t, s, file, *only, map[string]any{"base": s.HTTP, "binary": binary, "data": filepath.Join(s.Folder, "data"), "people": people})
 }
 
 func crew(t *testing.T, s *stack.Stack, size int) []person {
@@ -114,31 +90,4 @@ func awaitDemo(t *testing.T, first *client.Person) {
 			t.Fatal("the demo's sessions did not open")
 		}
 	}
-}
-
-// install brings in the driver of the browser, as package-lock.json pins it.
-func install(t *testing.T, web string) {
-	t.Helper()
-	if _, err := os.Stat(filepath.Join(web, "node_modules", "playwright-core")); err == nil {
-		return
-	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--loglevel=error")
-	npm.Dir = web
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-}
-
-// missing names what the steps need and this machine lacks; on Debian as root, where it would have been
-// installed, that is an error.
-func missing() string {
-	for _, name := range []string{"node", "npm", "chromium"} {
-		if _, err := exec.LookPath(name); err != nil {
-			if _, err := os.Stat("/etc/debian_version"); runtime.GOOS == "linux" && err == nil && os.Getuid() == 0 {
-				panic(fmt.Sprintf("%s is missing, though deploy/ci/prepare.sh installs it", name))
-			}
-			return name
-		}
-	}
-	return ""
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	steps "portcullis.dev/deploy/e2e/browser"
 	"portcullis.dev/deploy/e2e/client"
 	"portcullis.dev/deploy/e2e/stack"
 )
@@ -158,6 +159,7 @@ func TestPeopleSignInAtARealProvider(t *testing.T) {
 		{"ABackChannelLogoutEndsTheSignIn", backChannel},
 		{"AnAdministratorByGroupsActsWithACodeOfPortcullis", administratorByGroups},
 		{"ThePanelWithoutAScriptSignsInThere", plainPanel},
+		{"APersonSignsInThereInChromium", inChromium},
 		{"TheCommandLineSignsInByABrowserBesideIt", commandLine},
 		{"WhatComesBackToAnotherBrowserIsRefused", anotherBrowser},
 		{"ALockdownLetsAdministratorsInByTheProviderAndNobodyElse", lockdown},
@@ -323,6 +325,16 @@ func plainPanel(w world) {
 	if text := w.browser().page("/plain"); !strings.Contains(text, "Sign in at Acme") {
 		w.Errorf("nothing leads to the provider: %s", text)
 	}
+}
+
+// inChromium takes the console's own way, by its link and its script.
+func inChromium(w world) {
+	steps.Needs(w.T)
+	w.dex.Is("1", "ana", "readers")
+	steps.Steps(w.T, w.stack, "e2e/provider.test.mjs", ".", map[string]any{
+		"base": public, "provider": "Acme", "person": "ana", "people": []string{},
+		"hosts": "MAP " + strings.TrimPrefix(public, "http://") + " " + strings.TrimPrefix(w.stack.HTTP, "http://"),
+	})
 }
 
 func (b *browser) page(path string) string {

@@ -7,6 +7,7 @@ import './administration.mjs'
 import './reports.mjs'
 import './notifications.mjs'
 import './plain.mjs'
+import './hold.mjs'
 
 afterEach(openDoors)
 after(() => browser.close())
