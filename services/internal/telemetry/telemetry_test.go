@@ -42,6 +42,30 @@ func TestWhatAContextCarriesComesOutOfTheHeaders(t *testing.T) {
 	}
 }
 
+func TestAnAnswerStaysInTheTraceThatWasTold(t *testing.T) {
+	const of = "00-0af7651916cd43dd8448eb211c80319c-"
+	told := Parent(From(t.Context(), map[string][]string{parentHeader: {of + "b7ad6b7169203331-01"}}))
+	if told != of+"b7ad6b7169203331-01" || Parent(t.Context()) != "" || Parent(From(t.Context(), map[string][]string{parentHeader: {of + "b7ad6b7169203331-00"}})) != "" {
+		t.Fatalf("told is %q", told)
+	}
+	var off *Tracer // lines of a log have the trace all the same
+	for heard, goesOn := range map[string]bool{
+		told: true, of + "aaaaaaaaaaaaaaaa-01": true, of + "aaaaaaaaaaaaaaaa-00": true, // what is sampled is not the other side's to say
+		"": false, of: false, "nonsense": false, "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01": false,
+	} {
+		ctx, span := off.Answer(t.Context(), "hear", told, heard)
+		span.End()
+		if got := trace.SpanContextFromContext(ctx); got.IsSampled() != goesOn || goesOn && got.SpanID().String() != heard[36:52] {
+			t.Errorf("%q is gone on with as %v", heard, got)
+		}
+	}
+	for _, untold := range []string{"", of + "b7ad6b7169203331-00"} {
+		if ctx, _ := off.Answer(t.Context(), "hear", untold, told); trace.SpanContextFromContext(ctx).IsValid() {
+			t.Errorf("nobody was told, and %q is gone on with", told)
+		}
+	}
+}
+
 func TestOnlyPlainTextNamesARequest(t *testing.T) {
 	for id, plain := range map[string]bool{"a-B9": true, strings.Repeat("a", 64): true, "": false, strings.Repeat("a", 65): false, "a b": false, "a\nb": false, "é": false, "a_b": false} {
 		if Plain(id) != plain {
@@ -115,6 +139,12 @@ func FuzzFrom(f *testing.F) {
 		ctx := From(t.Context(), map[string][]string{requestHeader: {id}, parentHeader: {parent}, "Tracestate": {state}})
 		if got := RequestOf(ctx); got != "" && !Plain(got) {
 			t.Errorf("%q names a request", got)
+		}
+		var off *Tracer
+		const told = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		after, _ := off.Answer(t.Context(), "hear", told, parent)
+		if got := trace.SpanContextFromContext(after); got.IsValid() && got.TraceID().String() != told[3:35] {
+			t.Errorf("%q picks a trace", parent)
 		}
 	})
 }
