@@ -136,7 +136,7 @@ func (x JournalHealth_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JournalHealth_State.Descriptor instead.
 func (JournalHealth_State) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28, 0}
 }
 
 type Enforcer_Mode int32
@@ -185,7 +185,7 @@ func (x Enforcer_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Enforcer_Mode.Descriptor instead.
 func (Enforcer_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28, 0}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29, 0}
 }
 
 type Enforcer_Presence int32
@@ -244,7 +244,7 @@ func (x Enforcer_Presence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Enforcer_Presence.Descriptor instead.
 func (Enforcer_Presence) EnumDescriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28, 1}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29, 1}
 }
 
 type ApplyTerminationRequest struct {
@@ -1829,8 +1829,11 @@ func (x *DriftBound) GetValidFor() *durationpb.Duration {
 }
 
 type ListReceiptsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How many receipts to tell at most: 1000 if it is unset, 20000 at the most, and of 0 the summary alone. Of more, those that are
+	// not confirmed are told first, then the slowest.
+	Most          *uint32 `protobuf:"varint,2,opt,name=most,proto3,oneof" json:"most,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1872,12 +1875,23 @@ func (x *ListReceiptsRequest) GetId() string {
 	return ""
 }
 
+func (x *ListReceiptsRequest) GetMost() uint32 {
+	if x != nil && x.Most != nil {
+		return *x.Most
+	}
+	return 0
+}
+
 type ListReceiptsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Receipts      []*Receipt             `protobuf:"bytes,1,rep,name=receipts,proto3" json:"receipts,omitempty"`
-	Summary       *ReceiptSummary        `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name.
+	Receipts []*Receipt `protobuf:"bytes,1,rep,name=receipts,proto3" json:"receipts,omitempty"`
+	// Of all receipts, told or left out.
+	Summary *ReceiptSummary `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	// How many receipts are left out.
+	OmittedReceipts uint32 `protobuf:"varint,3,opt,name=omitted_receipts,json=omittedReceipts,proto3" json:"omitted_receipts,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListReceiptsResponse) Reset() {
@@ -1922,6 +1936,13 @@ func (x *ListReceiptsResponse) GetSummary() *ReceiptSummary {
 		return x.Summary
 	}
 	return nil
+}
+
+func (x *ListReceiptsResponse) GetOmittedReceipts() uint32 {
+	if x != nil {
+		return x.OmittedReceipts
+	}
+	return 0
 }
 
 type WatchEmergencyRequest struct {
@@ -1978,7 +1999,7 @@ type WatchEmergencyResponse struct {
 	// Of all receipts, told or left out.
 	Summary *ReceiptSummary `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
 	// How many receipts are left out of this message. Of more than a few hundred only some are told: those that are not confirmed
-	// first, then the slowest. ListReceipts has all.
+	// first, then the slowest. ListReceipts tells as many as it is asked for.
 	OmittedReceipts uint32 `protobuf:"varint,6,opt,name=omitted_receipts,json=omittedReceipts,proto3" json:"omitted_receipts,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -2067,11 +2088,14 @@ type ReceiptSummary struct {
 	// How many of them are timed: who was there when it was put on record, and was heard to take hold.
 	Timed uint32 `protobuf:"varint,5,opt,name=timed,proto3" json:"timed,omitempty"`
 	// Milliseconds, as held_ms: half of those that are timed were no slower, and so on. Unset if none is timed.
-	P50Ms         *uint32       `protobuf:"varint,6,opt,name=p50_ms,json=p50Ms,proto3,oneof" json:"p50_ms,omitempty"`
-	P90Ms         *uint32       `protobuf:"varint,7,opt,name=p90_ms,json=p90Ms,proto3,oneof" json:"p90_ms,omitempty"`
-	P99Ms         *uint32       `protobuf:"varint,8,opt,name=p99_ms,json=p99Ms,proto3,oneof" json:"p99_ms,omitempty"`
-	MaxMs         *uint32       `protobuf:"varint,9,opt,name=max_ms,json=maxMs,proto3,oneof" json:"max_ms,omitempty"`
-	Buckets       []*TimeBucket `protobuf:"bytes,10,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	P50Ms   *uint32       `protobuf:"varint,6,opt,name=p50_ms,json=p50Ms,proto3,oneof" json:"p50_ms,omitempty"`
+	P90Ms   *uint32       `protobuf:"varint,7,opt,name=p90_ms,json=p90Ms,proto3,oneof" json:"p90_ms,omitempty"`
+	P99Ms   *uint32       `protobuf:"varint,8,opt,name=p99_ms,json=p99Ms,proto3,oneof" json:"p99_ms,omitempty"`
+	MaxMs   *uint32       `protobuf:"varint,9,opt,name=max_ms,json=maxMs,proto3,oneof" json:"max_ms,omitempty"`
+	Buckets []*TimeBucket `protobuf:"bytes,10,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	// Sessions that all of them confirm to have ended, and selected ones that are still open on them, as they say.
+	EndedSessions uint32 `protobuf:"varint,11,opt,name=ended_sessions,json=endedSessions,proto3" json:"ended_sessions,omitempty"`
+	OpenSessions  uint32 `protobuf:"varint,12,opt,name=open_sessions,json=openSessions,proto3" json:"open_sessions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2174,6 +2198,20 @@ func (x *ReceiptSummary) GetBuckets() []*TimeBucket {
 		return x.Buckets
 	}
 	return nil
+}
+
+func (x *ReceiptSummary) GetEndedSessions() uint32 {
+	if x != nil {
+		return x.EndedSessions
+	}
+	return 0
+}
+
+func (x *ReceiptSummary) GetOpenSessions() uint32 {
+	if x != nil {
+		return x.OpenSessions
+	}
+	return 0
 }
 
 // TimeBucket counts those that took no longer than up_to_ms, and longer than the bucket before. The last has no bound.
@@ -2375,7 +2413,10 @@ func (x *Receipt) GetForgottenBy() string {
 type ListEnforcersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Show those, too, that have ended in good order.
-	ShowDrained   bool `protobuf:"varint,1,opt,name=show_drained,json=showDrained,proto3" json:"show_drained,omitempty"`
+	ShowDrained bool `protobuf:"varint,1,opt,name=show_drained,json=showDrained,proto3" json:"show_drained,omitempty"`
+	// How many to tell at most: 1000 if it is unset, 20000 at the most, and of 0 the summary alone. Of more, those are told first whose
+	// clock is wrong, that never came, are not heard, are not fresh, or do not hold what is on record now.
+	Most          *uint32 `protobuf:"varint,2,opt,name=most,proto3,oneof" json:"most,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2417,16 +2458,28 @@ func (x *ListEnforcersRequest) GetShowDrained() bool {
 	return false
 }
 
+func (x *ListEnforcersRequest) GetMost() uint32 {
+	if x != nil && x.Most != nil {
+		return *x.Most
+	}
+	return 0
+}
+
 type ListEnforcersResponse struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Enforcers []*Enforcer            `protobuf:"bytes,1,rep,name=enforcers,proto3" json:"enforcers,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name, and after them whom the policy expects and who never came.
+	Enforcers []*Enforcer `protobuf:"bytes,1,rep,name=enforcers,proto3" json:"enforcers,omitempty"`
 	// Whether anything new can be put on record. What is on stays on whatever it says.
 	Journal *JournalHealth `protobuf:"bytes,2,opt,name=journal,proto3" json:"journal,omitempty"`
 	// How far the clock of who answers is ahead of most others', where that is more than 5 s; unset otherwise. While any
 	// clock is that wrong no freeze and no lockdown is applied.
-	ClockSkew     *durationpb.Duration `protobuf:"bytes,3,opt,name=clock_skew,json=clockSkew,proto3" json:"clock_skew,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ClockSkew *durationpb.Duration `protobuf:"bytes,3,opt,name=clock_skew,json=clockSkew,proto3" json:"clock_skew,omitempty"`
+	// Of all, told or left out.
+	Summary *EnforcerSummary `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
+	// How many are left out.
+	OmittedEnforcers uint32 `protobuf:"varint,5,opt,name=omitted_enforcers,json=omittedEnforcers,proto3" json:"omitted_enforcers,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ListEnforcersResponse) Reset() {
@@ -2480,6 +2533,137 @@ func (x *ListEnforcersResponse) GetClockSkew() *durationpb.Duration {
 	return nil
 }
 
+func (x *ListEnforcersResponse) GetSummary() *EnforcerSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+func (x *ListEnforcersResponse) GetOmittedEnforcers() uint32 {
+	if x != nil {
+		return x.OmittedEnforcers
+	}
+	return 0
+}
+
+// EnforcerSummary is all enforcers in a few figures. Each is one of current, behind, old, silent and drained, or never came.
+type EnforcerSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Fresh, and hold what was on record last.
+	Current uint32 `protobuf:"varint,1,opt,name=current,proto3" json:"current,omitempty"`
+	// Fresh, and do not hold it yet.
+	Behind uint32 `protobuf:"varint,2,opt,name=behind,proto3" json:"behind,omitempty"`
+	// Are heard, and can't tell whether what they hold is all there is.
+	Old uint32 `protobuf:"varint,3,opt,name=old,proto3" json:"old,omitempty"`
+	// Are not heard.
+	Silent uint32 `protobuf:"varint,4,opt,name=silent,proto3" json:"silent,omitempty"`
+	// Have ended in good order: only where those are shown.
+	Drained uint32 `protobuf:"varint,5,opt,name=drained,proto3" json:"drained,omitempty"`
+	// Enforcers that the policy expects and that never came.
+	Missing uint32 `protobuf:"varint,6,opt,name=missing,proto3" json:"missing,omitempty"`
+	// How many have a clock that is wrong.
+	Skewed uint32 `protobuf:"varint,7,opt,name=skewed,proto3" json:"skewed,omitempty"`
+	// Live sessions on those that are heard, and on those that are not.
+	OpenSessions   uint32 `protobuf:"varint,8,opt,name=open_sessions,json=openSessions,proto3" json:"open_sessions,omitempty"`
+	SilentSessions uint32 `protobuf:"varint,9,opt,name=silent_sessions,json=silentSessions,proto3" json:"silent_sessions,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *EnforcerSummary) Reset() {
+	*x = EnforcerSummary{}
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnforcerSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnforcerSummary) ProtoMessage() {}
+
+func (x *EnforcerSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnforcerSummary.ProtoReflect.Descriptor instead.
+func (*EnforcerSummary) Descriptor() ([]byte, []int) {
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *EnforcerSummary) GetCurrent() uint32 {
+	if x != nil {
+		return x.Current
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetBehind() uint32 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetOld() uint32 {
+	if x != nil {
+		return x.Old
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetSilent() uint32 {
+	if x != nil {
+		return x.Silent
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetDrained() uint32 {
+	if x != nil {
+		return x.Drained
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetSkewed() uint32 {
+	if x != nil {
+		return x.Skewed
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetOpenSessions() uint32 {
+	if x != nil {
+		return x.OpenSessions
+	}
+	return 0
+}
+
+func (x *EnforcerSummary) GetSilentSessions() uint32 {
+	if x != nil {
+		return x.SilentSessions
+	}
+	return 0
+}
+
 type JournalHealth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	State JournalHealth_State    `protobuf:"varint,1,opt,name=state,proto3,enum=portcullis.emergency.v1.JournalHealth_State" json:"state,omitempty"`
@@ -2491,7 +2675,7 @@ type JournalHealth struct {
 
 func (x *JournalHealth) Reset() {
 	*x = JournalHealth{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2687,7 @@ func (x *JournalHealth) String() string {
 func (*JournalHealth) ProtoMessage() {}
 
 func (x *JournalHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[27]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2700,7 @@ func (x *JournalHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalHealth.ProtoReflect.Descriptor instead.
 func (*JournalHealth) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{27}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JournalHealth) GetState() JournalHealth_State {
@@ -2565,7 +2749,7 @@ type Enforcer struct {
 
 func (x *Enforcer) Reset() {
 	*x = Enforcer{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +2761,7 @@ func (x *Enforcer) String() string {
 func (*Enforcer) ProtoMessage() {}
 
 func (x *Enforcer) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[28]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +2774,7 @@ func (x *Enforcer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Enforcer.ProtoReflect.Descriptor instead.
 func (*Enforcer) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{28}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Enforcer) GetId() string {
@@ -2728,7 +2912,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2924,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[29]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2937,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{29}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Beat) GetEnforcer() string {
@@ -2889,7 +3073,7 @@ type DrillProgress struct {
 
 func (x *DrillProgress) Reset() {
 	*x = DrillProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2901,7 +3085,7 @@ func (x *DrillProgress) String() string {
 func (*DrillProgress) ProtoMessage() {}
 
 func (x *DrillProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[30]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2914,7 +3098,7 @@ func (x *DrillProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrillProgress.ProtoReflect.Descriptor instead.
 func (*DrillProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{30}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DrillProgress) GetDrill() string {
@@ -2954,7 +3138,7 @@ type Beacon struct {
 
 func (x *Beacon) Reset() {
 	*x = Beacon{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3150,7 @@ func (x *Beacon) String() string {
 func (*Beacon) ProtoMessage() {}
 
 func (x *Beacon) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[31]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3163,7 @@ func (x *Beacon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
 func (*Beacon) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{31}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Beacon) GetEpoch() uint64 {
@@ -3015,7 +3199,7 @@ type CutProgress struct {
 
 func (x *CutProgress) Reset() {
 	*x = CutProgress{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3211,7 @@ func (x *CutProgress) String() string {
 func (*CutProgress) ProtoMessage() {}
 
 func (x *CutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[32]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,7 +3224,7 @@ func (x *CutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProgress.ProtoReflect.Descriptor instead.
 func (*CutProgress) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{32}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CutProgress) GetEmergency() string {
@@ -3072,7 +3256,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3268,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[33]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3281,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{33}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{34}
 }
 
 type UpdatePolicyRequest struct {
@@ -3110,7 +3294,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3306,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[34]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3319,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{34}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -3174,7 +3358,7 @@ type RecordActRequest struct {
 
 func (x *RecordActRequest) Reset() {
 	*x = RecordActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3186,7 +3370,7 @@ func (x *RecordActRequest) String() string {
 func (*RecordActRequest) ProtoMessage() {}
 
 func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[35]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3199,7 +3383,7 @@ func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
 func (*RecordActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{35}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RecordActRequest) GetKind() string {
@@ -3286,7 +3470,7 @@ type RecordGroupActRequest struct {
 
 func (x *RecordGroupActRequest) Reset() {
 	*x = RecordGroupActRequest{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[36]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3482,7 @@ func (x *RecordGroupActRequest) String() string {
 func (*RecordGroupActRequest) ProtoMessage() {}
 
 func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[36]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3495,7 @@ func (x *RecordGroupActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordGroupActRequest.ProtoReflect.Descriptor instead.
 func (*RecordGroupActRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{36}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RecordGroupActRequest) GetTarget() string {
@@ -3344,7 +3528,7 @@ type RecordActResponse struct {
 
 func (x *RecordActResponse) Reset() {
 	*x = RecordActResponse{}
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[37]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +3540,7 @@ func (x *RecordActResponse) String() string {
 func (*RecordActResponse) ProtoMessage() {}
 
 func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[37]
+	mi := &file_portcullis_emergency_v1_emergencies_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +3553,7 @@ func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
 func (*RecordActResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{37}
+	return file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RecordActResponse) GetRevision() string {
@@ -3540,12 +3724,15 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"DriftBound\x12\x18\n" +
 	"\apercent\x18\x01 \x01(\rR\apercent\x12\x14\n" +
 	"\x05least\x18\x02 \x01(\rR\x05least\x126\n" +
-	"\tvalid_for\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bvalidFor\"%\n" +
+	"\tvalid_for\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bvalidFor\"G\n" +
 	"\x13ListReceiptsRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x97\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
+	"\x04most\x18\x02 \x01(\rH\x00R\x04most\x88\x01\x01B\a\n" +
+	"\x05_most\"\xc2\x01\n" +
 	"\x14ListReceiptsResponse\x12<\n" +
 	"\breceipts\x18\x01 \x03(\v2 .portcullis.emergency.v1.ReceiptR\breceipts\x12A\n" +
-	"\asummary\x18\x02 \x01(\v2'.portcullis.emergency.v1.ReceiptSummaryR\asummary\"'\n" +
+	"\asummary\x18\x02 \x01(\v2'.portcullis.emergency.v1.ReceiptSummaryR\asummary\x12)\n" +
+	"\x10omitted_receipts\x18\x03 \x01(\rR\x0fomittedReceipts\"'\n" +
 	"\x15WatchEmergencyRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x84\x03\n" +
 	"\x16WatchEmergencyResponse\x12@\n" +
@@ -3554,7 +3741,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x10silent_enforcers\x18\x03 \x03(\v2!.portcullis.emergency.v1.EnforcerR\x0fsilentEnforcers\x12.\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12A\n" +
 	"\asummary\x18\x05 \x01(\v2'.portcullis.emergency.v1.ReceiptSummaryR\asummary\x12)\n" +
-	"\x10omitted_receipts\x18\x06 \x01(\rR\x0fomittedReceipts\"\xf5\x02\n" +
+	"\x10omitted_receipts\x18\x06 \x01(\rR\x0fomittedReceipts\"\xc1\x03\n" +
 	"\x0eReceiptSummary\x12\x1c\n" +
 	"\tconfirmed\x18\x01 \x01(\rR\tconfirmed\x12\x18\n" +
 	"\awaiting\x18\x02 \x01(\rR\awaiting\x12 \n" +
@@ -3566,7 +3753,9 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x06p99_ms\x18\b \x01(\rH\x02R\x05p99Ms\x88\x01\x01\x12\x1a\n" +
 	"\x06max_ms\x18\t \x01(\rH\x03R\x05maxMs\x88\x01\x01\x12=\n" +
 	"\abuckets\x18\n" +
-	" \x03(\v2#.portcullis.emergency.v1.TimeBucketR\abucketsB\t\n" +
+	" \x03(\v2#.portcullis.emergency.v1.TimeBucketR\abuckets\x12%\n" +
+	"\x0eended_sessions\x18\v \x01(\rR\rendedSessions\x12#\n" +
+	"\ropen_sessions\x18\f \x01(\rR\fopenSessionsB\t\n" +
 	"\a_p50_msB\t\n" +
 	"\a_p90_msB\t\n" +
 	"\a_p99_msB\t\n" +
@@ -3598,14 +3787,28 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\vUNREACHABLE\x10\x03\x12\v\n" +
 	"\aMISSING\x10\x04B\n" +
 	"\n" +
-	"\b_held_ms\"9\n" +
+	"\b_held_ms\"[\n" +
 	"\x14ListEnforcersRequest\x12!\n" +
-	"\fshow_drained\x18\x01 \x01(\bR\vshowDrained\"\xd4\x01\n" +
+	"\fshow_drained\x18\x01 \x01(\bR\vshowDrained\x12\x17\n" +
+	"\x04most\x18\x02 \x01(\rH\x00R\x04most\x88\x01\x01B\a\n" +
+	"\x05_most\"\xc5\x02\n" +
 	"\x15ListEnforcersResponse\x12?\n" +
 	"\tenforcers\x18\x01 \x03(\v2!.portcullis.emergency.v1.EnforcerR\tenforcers\x12@\n" +
 	"\ajournal\x18\x02 \x01(\v2&.portcullis.emergency.v1.JournalHealthR\ajournal\x128\n" +
 	"\n" +
-	"clock_skew\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tclockSkew\"\xd4\x01\n" +
+	"clock_skew\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tclockSkew\x12B\n" +
+	"\asummary\x18\x04 \x01(\v2(.portcullis.emergency.v1.EnforcerSummaryR\asummary\x12+\n" +
+	"\x11omitted_enforcers\x18\x05 \x01(\rR\x10omittedEnforcers\"\x87\x02\n" +
+	"\x0fEnforcerSummary\x12\x18\n" +
+	"\acurrent\x18\x01 \x01(\rR\acurrent\x12\x16\n" +
+	"\x06behind\x18\x02 \x01(\rR\x06behind\x12\x10\n" +
+	"\x03old\x18\x03 \x01(\rR\x03old\x12\x16\n" +
+	"\x06silent\x18\x04 \x01(\rR\x06silent\x12\x18\n" +
+	"\adrained\x18\x05 \x01(\rR\adrained\x12\x18\n" +
+	"\amissing\x18\x06 \x01(\rR\amissing\x12\x16\n" +
+	"\x06skewed\x18\a \x01(\rR\x06skewed\x12#\n" +
+	"\ropen_sessions\x18\b \x01(\rR\fopenSessions\x12'\n" +
+	"\x0fsilent_sessions\x18\t \x01(\rR\x0esilentSessions\"\xd4\x01\n" +
 	"\rJournalHealth\x12B\n" +
 	"\x05state\x18\x01 \x01(\x0e2,.portcullis.emergency.v1.JournalHealth.StateR\x05state\x129\n" +
 	"\n" +
@@ -3755,7 +3958,7 @@ func file_portcullis_emergency_v1_emergencies_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_emergency_v1_emergencies_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_portcullis_emergency_v1_emergencies_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(Receipt_State)(0),                // 0: portcullis.emergency.v1.Receipt.State
 	(JournalHealth_State)(0),          // 1: portcullis.emergency.v1.JournalHealth.State
@@ -3788,146 +3991,148 @@ var file_portcullis_emergency_v1_emergencies_proto_goTypes = []any{
 	(*Receipt)(nil),                   // 28: portcullis.emergency.v1.Receipt
 	(*ListEnforcersRequest)(nil),      // 29: portcullis.emergency.v1.ListEnforcersRequest
 	(*ListEnforcersResponse)(nil),     // 30: portcullis.emergency.v1.ListEnforcersResponse
-	(*JournalHealth)(nil),             // 31: portcullis.emergency.v1.JournalHealth
-	(*Enforcer)(nil),                  // 32: portcullis.emergency.v1.Enforcer
-	(*Beat)(nil),                      // 33: portcullis.emergency.v1.Beat
-	(*DrillProgress)(nil),             // 34: portcullis.emergency.v1.DrillProgress
-	(*Beacon)(nil),                    // 35: portcullis.emergency.v1.Beacon
-	(*CutProgress)(nil),               // 36: portcullis.emergency.v1.CutProgress
-	(*GetPolicyRequest)(nil),          // 37: portcullis.emergency.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 38: portcullis.emergency.v1.UpdatePolicyRequest
-	(*RecordActRequest)(nil),          // 39: portcullis.emergency.v1.RecordActRequest
-	(*RecordGroupActRequest)(nil),     // 40: portcullis.emergency.v1.RecordGroupActRequest
-	(*RecordActResponse)(nil),         // 41: portcullis.emergency.v1.RecordActResponse
-	nil,                               // 42: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	nil,                               // 43: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	nil,                               // 44: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	nil,                               // 45: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
-	nil,                               // 46: portcullis.emergency.v1.Beacon.HeadsEntry
-	(*Selector)(nil),                  // 47: portcullis.emergency.v1.Selector
-	(*timestamppb.Timestamp)(nil),     // 48: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 49: google.protobuf.Duration
-	(*Emergency)(nil),                 // 50: portcullis.emergency.v1.Emergency
-	(*Policy)(nil),                    // 51: portcullis.emergency.v1.Policy
-	(*fieldmaskpb.FieldMask)(nil),     // 52: google.protobuf.FieldMask
+	(*EnforcerSummary)(nil),           // 31: portcullis.emergency.v1.EnforcerSummary
+	(*JournalHealth)(nil),             // 32: portcullis.emergency.v1.JournalHealth
+	(*Enforcer)(nil),                  // 33: portcullis.emergency.v1.Enforcer
+	(*Beat)(nil),                      // 34: portcullis.emergency.v1.Beat
+	(*DrillProgress)(nil),             // 35: portcullis.emergency.v1.DrillProgress
+	(*Beacon)(nil),                    // 36: portcullis.emergency.v1.Beacon
+	(*CutProgress)(nil),               // 37: portcullis.emergency.v1.CutProgress
+	(*GetPolicyRequest)(nil),          // 38: portcullis.emergency.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 39: portcullis.emergency.v1.UpdatePolicyRequest
+	(*RecordActRequest)(nil),          // 40: portcullis.emergency.v1.RecordActRequest
+	(*RecordGroupActRequest)(nil),     // 41: portcullis.emergency.v1.RecordGroupActRequest
+	(*RecordActResponse)(nil),         // 42: portcullis.emergency.v1.RecordActResponse
+	nil,                               // 43: portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	nil,                               // 44: portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	nil,                               // 45: portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	nil,                               // 46: portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	nil,                               // 47: portcullis.emergency.v1.Beacon.HeadsEntry
+	(*Selector)(nil),                  // 48: portcullis.emergency.v1.Selector
+	(*timestamppb.Timestamp)(nil),     // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 50: google.protobuf.Duration
+	(*Emergency)(nil),                 // 51: portcullis.emergency.v1.Emergency
+	(*Policy)(nil),                    // 52: portcullis.emergency.v1.Policy
+	(*fieldmaskpb.FieldMask)(nil),     // 53: google.protobuf.FieldMask
 }
 var file_portcullis_emergency_v1_emergencies_proto_depIdxs = []int32{
-	47, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
-	48, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
-	49, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
-	48, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
-	49, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
-	48, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
-	49, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
-	48, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
-	50, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
-	42, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
-	50, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
-	43, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
-	50, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
-	44, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
-	50, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
-	45, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
+	48, // 0: portcullis.emergency.v1.ApplyTerminationRequest.selector:type_name -> portcullis.emergency.v1.Selector
+	49, // 1: portcullis.emergency.v1.ApplyFreezeRequest.start_time:type_name -> google.protobuf.Timestamp
+	50, // 2: portcullis.emergency.v1.ApplyFreezeRequest.duration:type_name -> google.protobuf.Duration
+	49, // 3: portcullis.emergency.v1.ApplyLockdownRequest.start_time:type_name -> google.protobuf.Timestamp
+	50, // 4: portcullis.emergency.v1.ApplyLockdownRequest.duration:type_name -> google.protobuf.Duration
+	49, // 5: portcullis.emergency.v1.ApplyLockRequest.start_time:type_name -> google.protobuf.Timestamp
+	50, // 6: portcullis.emergency.v1.ApplyLockRequest.duration:type_name -> google.protobuf.Duration
+	49, // 7: portcullis.emergency.v1.ShortenRequest.end_time:type_name -> google.protobuf.Timestamp
+	51, // 8: portcullis.emergency.v1.ListTerminationsResponse.terminations:type_name -> portcullis.emergency.v1.Emergency
+	43, // 9: portcullis.emergency.v1.ListTerminationsResponse.status_counts:type_name -> portcullis.emergency.v1.ListTerminationsResponse.StatusCountsEntry
+	51, // 10: portcullis.emergency.v1.ListFreezesResponse.freezes:type_name -> portcullis.emergency.v1.Emergency
+	44, // 11: portcullis.emergency.v1.ListFreezesResponse.status_counts:type_name -> portcullis.emergency.v1.ListFreezesResponse.StatusCountsEntry
+	51, // 12: portcullis.emergency.v1.ListLockdownsResponse.lockdowns:type_name -> portcullis.emergency.v1.Emergency
+	45, // 13: portcullis.emergency.v1.ListLockdownsResponse.status_counts:type_name -> portcullis.emergency.v1.ListLockdownsResponse.StatusCountsEntry
+	51, // 14: portcullis.emergency.v1.ListLocksResponse.locks:type_name -> portcullis.emergency.v1.Emergency
+	46, // 15: portcullis.emergency.v1.ListLocksResponse.status_counts:type_name -> portcullis.emergency.v1.ListLocksResponse.StatusCountsEntry
 	18, // 16: portcullis.emergency.v1.ListFreezeDevicesResponse.devices:type_name -> portcullis.emergency.v1.FrozenDevice
 	4,  // 17: portcullis.emergency.v1.PreviewRequest.termination:type_name -> portcullis.emergency.v1.ApplyTerminationRequest
 	5,  // 18: portcullis.emergency.v1.PreviewRequest.freeze:type_name -> portcullis.emergency.v1.ApplyFreezeRequest
 	6,  // 19: portcullis.emergency.v1.PreviewRequest.lockdown:type_name -> portcullis.emergency.v1.ApplyLockdownRequest
 	7,  // 20: portcullis.emergency.v1.PreviewRequest.lock:type_name -> portcullis.emergency.v1.ApplyLockRequest
-	48, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
+	49, // 21: portcullis.emergency.v1.PreviewResponse.time:type_name -> google.protobuf.Timestamp
 	21, // 22: portcullis.emergency.v1.PreviewResponse.drift_bound:type_name -> portcullis.emergency.v1.DriftBound
-	49, // 23: portcullis.emergency.v1.DriftBound.valid_for:type_name -> google.protobuf.Duration
+	50, // 23: portcullis.emergency.v1.DriftBound.valid_for:type_name -> google.protobuf.Duration
 	28, // 24: portcullis.emergency.v1.ListReceiptsResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
 	26, // 25: portcullis.emergency.v1.ListReceiptsResponse.summary:type_name -> portcullis.emergency.v1.ReceiptSummary
-	50, // 26: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
+	51, // 26: portcullis.emergency.v1.WatchEmergencyResponse.emergency:type_name -> portcullis.emergency.v1.Emergency
 	28, // 27: portcullis.emergency.v1.WatchEmergencyResponse.receipts:type_name -> portcullis.emergency.v1.Receipt
-	32, // 28: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	48, // 29: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
+	33, // 28: portcullis.emergency.v1.WatchEmergencyResponse.silent_enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	49, // 29: portcullis.emergency.v1.WatchEmergencyResponse.time:type_name -> google.protobuf.Timestamp
 	26, // 30: portcullis.emergency.v1.WatchEmergencyResponse.summary:type_name -> portcullis.emergency.v1.ReceiptSummary
 	27, // 31: portcullis.emergency.v1.ReceiptSummary.buckets:type_name -> portcullis.emergency.v1.TimeBucket
 	0,  // 32: portcullis.emergency.v1.Receipt.state:type_name -> portcullis.emergency.v1.Receipt.State
-	48, // 33: portcullis.emergency.v1.Receipt.held_time:type_name -> google.protobuf.Timestamp
-	48, // 34: portcullis.emergency.v1.Receipt.last_allowed_time:type_name -> google.protobuf.Timestamp
-	32, // 35: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
-	31, // 36: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
-	49, // 37: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
-	1,  // 38: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
-	48, // 39: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
-	2,  // 40: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	48, // 41: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
-	49, // 42: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
-	49, // 43: portcullis.emergency.v1.Enforcer.age:type_name -> google.protobuf.Duration
-	49, // 44: portcullis.emergency.v1.Enforcer.bound:type_name -> google.protobuf.Duration
-	3,  // 45: portcullis.emergency.v1.Enforcer.presence:type_name -> portcullis.emergency.v1.Enforcer.Presence
-	48, // 46: portcullis.emergency.v1.Enforcer.first_seen_time:type_name -> google.protobuf.Timestamp
-	2,  // 47: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
-	36, // 48: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
-	48, // 49: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
-	49, // 50: portcullis.emergency.v1.Beat.age:type_name -> google.protobuf.Duration
-	49, // 51: portcullis.emergency.v1.Beat.bound:type_name -> google.protobuf.Duration
-	48, // 52: portcullis.emergency.v1.Beat.held_time:type_name -> google.protobuf.Timestamp
-	48, // 53: portcullis.emergency.v1.Beat.last_allowed_time:type_name -> google.protobuf.Timestamp
-	33, // 54: portcullis.emergency.v1.Beat.folded:type_name -> portcullis.emergency.v1.Beat
-	34, // 55: portcullis.emergency.v1.Beat.drills:type_name -> portcullis.emergency.v1.DrillProgress
-	46, // 56: portcullis.emergency.v1.Beacon.heads:type_name -> portcullis.emergency.v1.Beacon.HeadsEntry
-	51, // 57: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
-	52, // 58: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 59: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
-	10, // 60: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	11, // 61: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	5,  // 62: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
-	10, // 63: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	11, // 64: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	16, // 65: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
-	8,  // 66: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
-	9,  // 67: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
-	6,  // 68: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
-	10, // 69: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	11, // 70: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	8,  // 71: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
-	9,  // 72: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
-	7,  // 73: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
-	10, // 74: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
-	11, // 75: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
-	8,  // 76: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
-	19, // 77: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
-	22, // 78: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
-	24, // 79: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
-	29, // 80: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
-	37, // 81: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
-	38, // 82: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
-	39, // 83: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
-	40, // 84: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
-	50, // 85: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
-	50, // 86: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
-	12, // 87: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
-	50, // 88: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
-	50, // 89: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
-	13, // 90: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
-	17, // 91: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
-	50, // 92: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
-	50, // 93: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
-	50, // 94: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
-	50, // 95: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
-	14, // 96: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
-	50, // 97: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
-	50, // 98: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
-	50, // 99: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
-	50, // 100: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
-	15, // 101: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
-	50, // 102: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
-	20, // 103: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
-	23, // 104: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
-	25, // 105: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
-	30, // 106: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
-	51, // 107: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
-	51, // 108: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
-	41, // 109: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	41, // 110: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
-	85, // [85:111] is the sub-list for method output_type
-	59, // [59:85] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	49, // 33: portcullis.emergency.v1.Receipt.held_time:type_name -> google.protobuf.Timestamp
+	49, // 34: portcullis.emergency.v1.Receipt.last_allowed_time:type_name -> google.protobuf.Timestamp
+	33, // 35: portcullis.emergency.v1.ListEnforcersResponse.enforcers:type_name -> portcullis.emergency.v1.Enforcer
+	32, // 36: portcullis.emergency.v1.ListEnforcersResponse.journal:type_name -> portcullis.emergency.v1.JournalHealth
+	50, // 37: portcullis.emergency.v1.ListEnforcersResponse.clock_skew:type_name -> google.protobuf.Duration
+	31, // 38: portcullis.emergency.v1.ListEnforcersResponse.summary:type_name -> portcullis.emergency.v1.EnforcerSummary
+	1,  // 39: portcullis.emergency.v1.JournalHealth.state:type_name -> portcullis.emergency.v1.JournalHealth.State
+	49, // 40: portcullis.emergency.v1.JournalHealth.since_time:type_name -> google.protobuf.Timestamp
+	2,  // 41: portcullis.emergency.v1.Enforcer.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	49, // 42: portcullis.emergency.v1.Enforcer.last_seen_time:type_name -> google.protobuf.Timestamp
+	50, // 43: portcullis.emergency.v1.Enforcer.clock_skew:type_name -> google.protobuf.Duration
+	50, // 44: portcullis.emergency.v1.Enforcer.age:type_name -> google.protobuf.Duration
+	50, // 45: portcullis.emergency.v1.Enforcer.bound:type_name -> google.protobuf.Duration
+	3,  // 46: portcullis.emergency.v1.Enforcer.presence:type_name -> portcullis.emergency.v1.Enforcer.Presence
+	49, // 47: portcullis.emergency.v1.Enforcer.first_seen_time:type_name -> google.protobuf.Timestamp
+	2,  // 48: portcullis.emergency.v1.Beat.mode:type_name -> portcullis.emergency.v1.Enforcer.Mode
+	37, // 49: portcullis.emergency.v1.Beat.cuts:type_name -> portcullis.emergency.v1.CutProgress
+	49, // 50: portcullis.emergency.v1.Beat.time:type_name -> google.protobuf.Timestamp
+	50, // 51: portcullis.emergency.v1.Beat.age:type_name -> google.protobuf.Duration
+	50, // 52: portcullis.emergency.v1.Beat.bound:type_name -> google.protobuf.Duration
+	49, // 53: portcullis.emergency.v1.Beat.held_time:type_name -> google.protobuf.Timestamp
+	49, // 54: portcullis.emergency.v1.Beat.last_allowed_time:type_name -> google.protobuf.Timestamp
+	34, // 55: portcullis.emergency.v1.Beat.folded:type_name -> portcullis.emergency.v1.Beat
+	35, // 56: portcullis.emergency.v1.Beat.drills:type_name -> portcullis.emergency.v1.DrillProgress
+	47, // 57: portcullis.emergency.v1.Beacon.heads:type_name -> portcullis.emergency.v1.Beacon.HeadsEntry
+	52, // 58: portcullis.emergency.v1.UpdatePolicyRequest.policy:type_name -> portcullis.emergency.v1.Policy
+	53, // 59: portcullis.emergency.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 60: portcullis.emergency.v1.Emergencies.ApplyTermination:input_type -> portcullis.emergency.v1.ApplyTerminationRequest
+	10, // 61: portcullis.emergency.v1.Emergencies.GetTermination:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 62: portcullis.emergency.v1.Emergencies.ListTerminations:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	5,  // 63: portcullis.emergency.v1.Emergencies.ApplyFreeze:input_type -> portcullis.emergency.v1.ApplyFreezeRequest
+	10, // 64: portcullis.emergency.v1.Emergencies.GetFreeze:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 65: portcullis.emergency.v1.Emergencies.ListFreezes:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	16, // 66: portcullis.emergency.v1.Emergencies.ListFreezeDevices:input_type -> portcullis.emergency.v1.ListFreezeDevicesRequest
+	8,  // 67: portcullis.emergency.v1.Emergencies.CancelFreeze:input_type -> portcullis.emergency.v1.CancelRequest
+	9,  // 68: portcullis.emergency.v1.Emergencies.ShortenFreeze:input_type -> portcullis.emergency.v1.ShortenRequest
+	6,  // 69: portcullis.emergency.v1.Emergencies.ApplyLockdown:input_type -> portcullis.emergency.v1.ApplyLockdownRequest
+	10, // 70: portcullis.emergency.v1.Emergencies.GetLockdown:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 71: portcullis.emergency.v1.Emergencies.ListLockdowns:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	8,  // 72: portcullis.emergency.v1.Emergencies.CancelLockdown:input_type -> portcullis.emergency.v1.CancelRequest
+	9,  // 73: portcullis.emergency.v1.Emergencies.ShortenLockdown:input_type -> portcullis.emergency.v1.ShortenRequest
+	7,  // 74: portcullis.emergency.v1.Emergencies.ApplyLock:input_type -> portcullis.emergency.v1.ApplyLockRequest
+	10, // 75: portcullis.emergency.v1.Emergencies.GetLock:input_type -> portcullis.emergency.v1.GetEmergencyRequest
+	11, // 76: portcullis.emergency.v1.Emergencies.ListLocks:input_type -> portcullis.emergency.v1.ListEmergenciesRequest
+	8,  // 77: portcullis.emergency.v1.Emergencies.CancelLock:input_type -> portcullis.emergency.v1.CancelRequest
+	19, // 78: portcullis.emergency.v1.Emergencies.Preview:input_type -> portcullis.emergency.v1.PreviewRequest
+	22, // 79: portcullis.emergency.v1.Emergencies.ListReceipts:input_type -> portcullis.emergency.v1.ListReceiptsRequest
+	24, // 80: portcullis.emergency.v1.Emergencies.WatchEmergency:input_type -> portcullis.emergency.v1.WatchEmergencyRequest
+	29, // 81: portcullis.emergency.v1.Emergencies.ListEnforcers:input_type -> portcullis.emergency.v1.ListEnforcersRequest
+	38, // 82: portcullis.emergency.v1.Policies.GetPolicy:input_type -> portcullis.emergency.v1.GetPolicyRequest
+	39, // 83: portcullis.emergency.v1.Policies.UpdatePolicy:input_type -> portcullis.emergency.v1.UpdatePolicyRequest
+	40, // 84: portcullis.emergency.v1.Acts.RecordAct:input_type -> portcullis.emergency.v1.RecordActRequest
+	41, // 85: portcullis.emergency.v1.Acts.RecordGroupAct:input_type -> portcullis.emergency.v1.RecordGroupActRequest
+	51, // 86: portcullis.emergency.v1.Emergencies.ApplyTermination:output_type -> portcullis.emergency.v1.Emergency
+	51, // 87: portcullis.emergency.v1.Emergencies.GetTermination:output_type -> portcullis.emergency.v1.Emergency
+	12, // 88: portcullis.emergency.v1.Emergencies.ListTerminations:output_type -> portcullis.emergency.v1.ListTerminationsResponse
+	51, // 89: portcullis.emergency.v1.Emergencies.ApplyFreeze:output_type -> portcullis.emergency.v1.Emergency
+	51, // 90: portcullis.emergency.v1.Emergencies.GetFreeze:output_type -> portcullis.emergency.v1.Emergency
+	13, // 91: portcullis.emergency.v1.Emergencies.ListFreezes:output_type -> portcullis.emergency.v1.ListFreezesResponse
+	17, // 92: portcullis.emergency.v1.Emergencies.ListFreezeDevices:output_type -> portcullis.emergency.v1.ListFreezeDevicesResponse
+	51, // 93: portcullis.emergency.v1.Emergencies.CancelFreeze:output_type -> portcullis.emergency.v1.Emergency
+	51, // 94: portcullis.emergency.v1.Emergencies.ShortenFreeze:output_type -> portcullis.emergency.v1.Emergency
+	51, // 95: portcullis.emergency.v1.Emergencies.ApplyLockdown:output_type -> portcullis.emergency.v1.Emergency
+	51, // 96: portcullis.emergency.v1.Emergencies.GetLockdown:output_type -> portcullis.emergency.v1.Emergency
+	14, // 97: portcullis.emergency.v1.Emergencies.ListLockdowns:output_type -> portcullis.emergency.v1.ListLockdownsResponse
+	51, // 98: portcullis.emergency.v1.Emergencies.CancelLockdown:output_type -> portcullis.emergency.v1.Emergency
+	51, // 99: portcullis.emergency.v1.Emergencies.ShortenLockdown:output_type -> portcullis.emergency.v1.Emergency
+	51, // 100: portcullis.emergency.v1.Emergencies.ApplyLock:output_type -> portcullis.emergency.v1.Emergency
+	51, // 101: portcullis.emergency.v1.Emergencies.GetLock:output_type -> portcullis.emergency.v1.Emergency
+	15, // 102: portcullis.emergency.v1.Emergencies.ListLocks:output_type -> portcullis.emergency.v1.ListLocksResponse
+	51, // 103: portcullis.emergency.v1.Emergencies.CancelLock:output_type -> portcullis.emergency.v1.Emergency
+	20, // 104: portcullis.emergency.v1.Emergencies.Preview:output_type -> portcullis.emergency.v1.PreviewResponse
+	23, // 105: portcullis.emergency.v1.Emergencies.ListReceipts:output_type -> portcullis.emergency.v1.ListReceiptsResponse
+	25, // 106: portcullis.emergency.v1.Emergencies.WatchEmergency:output_type -> portcullis.emergency.v1.WatchEmergencyResponse
+	30, // 107: portcullis.emergency.v1.Emergencies.ListEnforcers:output_type -> portcullis.emergency.v1.ListEnforcersResponse
+	52, // 108: portcullis.emergency.v1.Policies.GetPolicy:output_type -> portcullis.emergency.v1.Policy
+	52, // 109: portcullis.emergency.v1.Policies.UpdatePolicy:output_type -> portcullis.emergency.v1.Policy
+	42, // 110: portcullis.emergency.v1.Acts.RecordAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	42, // 111: portcullis.emergency.v1.Acts.RecordGroupAct:output_type -> portcullis.emergency.v1.RecordActResponse
+	86, // [86:112] is the sub-list for method output_type
+	60, // [60:86] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_emergency_v1_emergencies_proto_init() }
@@ -3942,18 +4147,20 @@ func file_portcullis_emergency_v1_emergencies_proto_init() {
 		(*PreviewRequest_Lockdown)(nil),
 		(*PreviewRequest_Lock)(nil),
 	}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[18].OneofWrappers = []any{}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[22].OneofWrappers = []any{}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[23].OneofWrappers = []any{}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[24].OneofWrappers = []any{}
-	file_portcullis_emergency_v1_emergencies_proto_msgTypes[28].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[25].OneofWrappers = []any{}
 	file_portcullis_emergency_v1_emergencies_proto_msgTypes[29].OneofWrappers = []any{}
+	file_portcullis_emergency_v1_emergencies_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_emergency_v1_emergencies_proto_rawDesc), len(file_portcullis_emergency_v1_emergencies_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   43,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -79,12 +79,12 @@ type EmergenciesClient interface {
 	CancelLock(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Emergency, error)
 	// Preview says what the same request would hit, and changes nothing.
 	Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error)
-	// ListReceipts lists what every enforcer says of one emergency.
+	// ListReceipts lists what every enforcer says of one emergency, and sums it up: of very many, not each has its receipt in the answer.
 	ListReceipts(ctx context.Context, in *ListReceiptsRequest, opts ...grpc.CallOption) (*ListReceiptsResponse, error)
 	// WatchEmergency answers one emergency and its receipts as they are now, and again at every change, at most ten
 	// times a second. Where nothing changes it says the same again every 3 seconds: a silent stream is a lost one.
 	WatchEmergency(ctx context.Context, in *WatchEmergencyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEmergencyResponse], error)
-	// ListEnforcers lists who enforces.
+	// ListEnforcers lists who enforces, and sums it up: of very many, not each is in the answer.
 	ListEnforcers(ctx context.Context, in *ListEnforcersRequest, opts ...grpc.CallOption) (*ListEnforcersResponse, error)
 }
 
@@ -361,12 +361,12 @@ type EmergenciesServer interface {
 	CancelLock(context.Context, *CancelRequest) (*Emergency, error)
 	// Preview says what the same request would hit, and changes nothing.
 	Preview(context.Context, *PreviewRequest) (*PreviewResponse, error)
-	// ListReceipts lists what every enforcer says of one emergency.
+	// ListReceipts lists what every enforcer says of one emergency, and sums it up: of very many, not each has its receipt in the answer.
 	ListReceipts(context.Context, *ListReceiptsRequest) (*ListReceiptsResponse, error)
 	// WatchEmergency answers one emergency and its receipts as they are now, and again at every change, at most ten
 	// times a second. Where nothing changes it says the same again every 3 seconds: a silent stream is a lost one.
 	WatchEmergency(*WatchEmergencyRequest, grpc.ServerStreamingServer[WatchEmergencyResponse]) error
-	// ListEnforcers lists who enforces.
+	// ListEnforcers lists who enforces, and sums it up: of very many, not each is in the answer.
 	ListEnforcers(context.Context, *ListEnforcersRequest) (*ListEnforcersResponse, error)
 	mustEmbedUnimplementedEmergenciesServer()
 }
