@@ -41,7 +41,7 @@ type Deps struct {
 	Journal *journal.Journal
 	// Emergency answers one with its status and progress now, or why there is none.
 	Emergency func(ctx context.Context, id string) (*emergencyv1.Emergency, error)
-	Receipts  func(context.Context, *emergencyv1.ListReceiptsRequest) (*emergencyv1.ListReceiptsResponse, error)
+	Receipts  func(ctx context.Context, id string) ([]*emergencyv1.Receipt, error)
 	// Entry shows a stored entry of EMERGENCY with its place in the chain.
 	Entry      func(journal.Entry) (*auditv1.AuditEntry, error)
 	Checkpoint func(context.Context, *auditv1.GetCheckpointRequest) (*auditv1.Checkpoint, error)

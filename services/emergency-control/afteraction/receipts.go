@@ -15,11 +15,11 @@ const receiptsAtMost = 1000
 
 // receipts says who holds it, and how long that took.
 func (d *draft) receipts(ctx context.Context) error {
-	answer, err := d.deps.Receipts(ctx, &emergencyv1.ListReceiptsRequest{Id: d.report.GetEmergency().GetId()})
+	all, err := d.deps.Receipts(ctx, d.report.GetEmergency().GetId())
 	if err != nil {
 		return err
 	}
-	r := receiptsOf(answer.GetReceipts())
+	r := receiptsOf(all)
 	if r.GetEnforcers() > 0 && r.GetMeasured() == 0 {
 		d.gap(auditv1.ReportGap_RECEIPTS, auditv1.ReportGap_AGED)
 	}

@@ -77,7 +77,7 @@ func New(c Config, d Deps) *Service {
 	s.signer = checkpoint.NewSigner(c.Checkpoints, c.Key, d.Journal, d.Now, d.Log)
 	s.ledger.written, s.ledger.awaited = s.receipts.Durable, s.receipts.Await
 	s.reports = afteraction.New(afteraction.Deps{
-		Journal: d.Journal, Emergency: s.known, Receipts: s.ListReceipts, Entry: readEntry, Checkpoint: s.GetCheckpoint, Clock: clockActor,
+		Journal: d.Journal, Emergency: s.known, Receipts: s.everyReceipt, Entry: readEntry, Checkpoint: s.GetCheckpoint, Clock: clockActor,
 		Sessions: d.Sessions, Outbox: d.Outbox, Texts: d.Texts, Now: d.Now, Log: d.Log,
 	})
 	s.roster = roster.New(roster.Deps{Journal: d.Journal, Kept: s.receipts.Kept, Forgotten: s.receipts.Forgotten, Now: d.Now, Log: d.Log,

@@ -286,6 +286,14 @@ func (l *ledger) revision(sequence uint64) emergency.Revision {
 	return emergency.Revision{Epoch: epoch, Sequence: sequence}
 }
 
+// newest is the revision of the last entry that is folded.
+func (l *ledger) newest() emergency.Revision {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	head, epoch, _ := l.chain.Head()
+	return emergency.Revision{Epoch: epoch, Sequence: head}
+}
+
 // record is an emergency as it was last written, nil if there is none.
 func (l *ledger) record(id string) *emergencyv1.Emergency {
 	l.mu.Lock()

@@ -358,7 +358,7 @@ func TestWhoCantTellWhetherItsViewIsFreshIsStaleAndShownSo(t *testing.T) {
 	says("old", emergencyv1.Enforcer_BEST_EFFORT, 6*time.Second, 5*time.Second)
 	says("without-any", emergencyv1.Enforcer_STRICT, -1, 5*time.Second)
 	got := map[string]string{}
-	for _, e := range must(s.ListEnforcers(p.as("admin"), nil)).GetEnforcers() {
+	for _, e := range must(s.ListEnforcers(p.as("admin"), &emergencyv1.ListEnforcersRequest{})).GetEnforcers() {
 		got[e.GetId()] = fmt.Sprint(e.GetFresh(), e.GetMode(), e.GetAge().AsDuration(), e.GetBound().AsDuration())
 	}
 	want := map[string]string{
@@ -374,7 +374,7 @@ func TestWhoCantTellWhetherItsViewIsFreshIsStaleAndShownSo(t *testing.T) {
 		t.Error(all)
 	}
 	p.clock.advance(2 * time.Second) // and nobody is heard any more
-	for _, e := range must(s.ListEnforcers(p.as("admin"), nil)).GetEnforcers() {
+	for _, e := range must(s.ListEnforcers(p.as("admin"), &emergencyv1.ListEnforcersRequest{})).GetEnforcers() {
 		if e.GetId() == "fresh" && e.GetAge().AsDuration() != 3*time.Second {
 			t.Errorf("what nobody says gets no older: %v", e)
 		}

@@ -158,16 +158,38 @@ func (m *scale) someAreSilent() {
 		m.b.Errorf("of %d doors, %d of them silent: %v", m.doors, 2*silent, sum)
 	}
 	m.size("board", told)
+	m.lists(l.GetId(), 2*silent)
 	at := time.Now()
-	list := must(m.s.ListReceipts(m.b.Context(), &emergencyv1.ListReceiptsRequest{Id: l.GetId()}))
-	m.says("list-ms", float64(time.Since(at).Microseconds())/1000)
-	m.size("list", list)
-	m.size("enforcers", must(m.s.ListEnforcers(m.b.Context(), &emergencyv1.ListEnforcersRequest{})))
-	at = time.Now()
 	for range 10 {
 		m.s.picture(l.GetId())
 	}
 	m.says("look-ms", float64(time.Since(at).Microseconds())/10_000)
+}
+
+// lists measures what a list answers by itself, the summary alone, and all, and that no bound cuts who has not confirmed.
+func (m *scale) lists(id string, silent int) {
+	for name, most := range map[string]*uint32{"": nil, "sums-": new(uint32(0)), "all-": new(uint32(mostListed))} {
+		at := time.Now()
+		list := must(m.s.ListReceipts(m.b.Context(), &emergencyv1.ListReceiptsRequest{Id: id, Most: most}))
+		m.says(name+"list-ms", float64(time.Since(at).Microseconds())/1000)
+		m.size(name+"list", list)
+		at = time.Now()
+		enforcers := must(m.s.ListEnforcers(m.b.Context(), &emergencyv1.ListEnforcersRequest{Most: most}))
+		m.says(name+"enforcers-ms", float64(time.Since(at).Microseconds())/1000)
+		m.size(name+"enforcers", enforcers)
+		told := 0
+		for _, r := range list.GetReceipts() {
+			if r.GetState() != emergencyv1.Receipt_CONFIRMED {
+				told++
+			}
+		}
+		if rows := m.doors + 1; len(list.GetReceipts())+int(list.GetOmittedReceipts()) != rows || len(enforcers.GetEnforcers())+int(enforcers.GetOmittedEnforcers()) < rows {
+			m.b.Errorf("of %d rows %d receipts and %d enforcers are told, %d and %d left out", rows, len(list.GetReceipts()), len(enforcers.GetEnforcers()), list.GetOmittedReceipts(), enforcers.GetOmittedEnforcers())
+		}
+		if name != "sums-" && told != silent+1 || enforcers.GetSummary().GetSilent() < uint32(silent) {
+			m.b.Errorf("%d of %d who have not confirmed are told, and %d are silent", told, silent+1, enforcers.GetSummary().GetSilent())
+		}
+	}
 }
 
 // size is how many bytes an answer takes, and as JSON.

@@ -88,7 +88,7 @@ func (s *Service) picture(id string) *emergencyv1.WatchEmergencyResponse {
 	told := &emergencyv1.WatchEmergencyResponse{
 		Emergency: s.shown(e), SilentEnforcers: silent[:min(len(silent), receipt.Told)], Time: timestamppb.New(now), Summary: receipt.Summary(all),
 	}
-	told.Receipts, told.OmittedReceipts = receipt.First(all)
+	told.Receipts, told.OmittedReceipts = receipt.First(all, receipt.Told)
 	return told
 }
 

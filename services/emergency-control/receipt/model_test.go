@@ -206,7 +206,7 @@ func TestOfVeryManyReceiptsAWatchTellsThoseThatMatter(t *testing.T) {
 		}
 		all = append(all, r)
 	}
-	told, omitted := First(all)
+	told, omitted := First(all, Told)
 	unreachable := 0
 	for i, r := range told {
 		if r.GetState() == emergencyv1.Receipt_UNREACHABLE {

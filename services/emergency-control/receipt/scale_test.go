@@ -83,7 +83,7 @@ func BenchmarkASecondOfTenThousand(b *testing.B) {
 		for b.Loop() {
 			all := f.Of(e, nil, c.now())
 			Summary(all)
-			First(all)
+			First(all, Told)
 			f.Silent(c.now())
 		}
 	})

@@ -1,7 +1,6 @@
 package receipt
 
 import (
-	"cmp"
 	"slices"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -25,6 +24,8 @@ func Summary(all []*emergencyv1.Receipt) *emergencyv1.ReceiptSummary {
 		case emergencyv1.Receipt_MISSING:
 			s.Missing += r.GetLacking()
 		}
+		s.EndedSessions += r.GetEndedSessions()
+		s.OpenSessions += r.GetOpenSessions()
 	}
 	times := measure.TimesOf(all)
 	if s.Timed = uint32(len(times)); s.Timed == 0 {
@@ -44,39 +45,4 @@ func buckets(times []uint32) []*emergencyv1.TimeBucket {
 		from = to
 	}
 	return append(all, &emergencyv1.TimeBucket{Count: uint32(len(times) - from)})
-}
-
-// Told is how many receipts and silent enforcers a watch tells of at most, each time.
-const Told = 300
-
-// First are the receipts that a watch tells of, in the order of names: of many, those that are not confirmed come first, then the
-// slowest. It also answers how many it leaves out.
-func First(all []*emergencyv1.Receipt) (told []*emergencyv1.Receipt, omitted uint32) {
-	if len(all) <= Told {
-		return all, 0
-	}
-	first := slices.Clone(all)
-	slices.SortStableFunc(first, func(a, b *emergencyv1.Receipt) int {
-		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), cmp.Compare(b.GetHeldMs(), a.GetHeldMs()))
-	})
-	told = first[:Told]
-	slices.SortFunc(told, func(a, b *emergencyv1.Receipt) int {
-		return cmp.Or(cmp.Compare(a.GetService(), b.GetService()), cmp.Compare(a.GetEnforcer(), b.GetEnforcer()))
-	})
-	return told, uint32(len(all) - Told)
-}
-
-// urgency puts first what is not confirmed.
-func urgency(r *emergencyv1.Receipt) int {
-	switch {
-	case r.GetState() == emergencyv1.Receipt_MISSING:
-		return 0
-	case r.GetState() == emergencyv1.Receipt_UNREACHABLE:
-		return 1
-	case r.GetState() == emergencyv1.Receipt_WAITING:
-		return 2
-	case r.GetOpenSessions() > 0:
-		return 3
-	}
-	return 4
 }
