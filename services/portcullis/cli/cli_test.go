@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,10 @@ func tellFake(ts *testscript.TestScript, neg bool, args []string) {
 		f.lifetime = d
 	case "drop":
 		f.drop = 2
+	case "doors":
+		many, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		f.doors = manyDoors{many: many, older: len(args) > 2}
 	case "closed":
 		f.closed = args[1] == "true"
 	case "partial":

@@ -47,6 +47,7 @@ type fake struct {
 	entries     []string // NDJSON of the audit export
 	note, vkey  string
 	identity    *auditv1.StreamHead
+	doors       manyDoors
 	kept        map[string]any // secrets that came with the last change of the notifier
 }
 
@@ -248,6 +249,8 @@ func (f *fake) emergency(r *http.Request, parts []string, body []byte) ([]byte, 
 		return f.decide(strings.TrimSuffix(parts[1], ":approve"), body)
 	case collection == "emergencies" && len(parts) > 2 && parts[2] == "report":
 		return f.report(parts[1])
+	case collection == "emergencies" && f.doors.many > 0:
+		return f.doors.receipts(r)
 	case collection == "emergencies":
 		held := uint32(4)
 		return encode(&emergencyv1.ListReceiptsResponse{Receipts: []*emergencyv1.Receipt{
@@ -429,6 +432,8 @@ func (f *fake) live(r *http.Request, parts []string) ([]byte, *no) {
 		return encode(&sessionv1.ListConnectorsResponse{Connectors: []*sessionv1.Connector{
 			{Id: "bastion-1", State: sessionv1.Connector_ATTACHED, OpenSessions: 3, Protocols: []string{"SSH"}},
 			{Id: "bastion-9", State: sessionv1.Connector_UNREACHABLE}}}), nil
+	case parts[0] == "enforcers" && f.doors.many > 0:
+		return f.doors.enforcers(r)
 	case parts[0] == "enforcers":
 		return encode(&emergencyv1.ListEnforcersResponse{Enforcers: []*emergencyv1.Enforcer{
 			{Id: "gate-1", Service: "access-gate", Mode: emergencyv1.Enforcer_STRICT, Fresh: true, Revision: "1-7", Age: durationpb.New(412 * time.Millisecond), Bound: durationpb.New(5 * time.Second)}}}), nil

@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -20,9 +21,13 @@ import (
 func (d Doors) enforcers() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "list who enforces, how fresh each one's view is, and who is missing", Args: cobra.NoArgs}
 	drained := list.Flags().Bool("drained", false, "those, too, that have ended in good order")
+	limit := limitFlag(list)
 	list.RunE = func(command *cobra.Command, _ []string) error {
+		query, err := mostOf(*limit)
+		if err != nil {
+			return err
+		}
 		answer := new(emergencyv1.ListEnforcersResponse)
-		query := url.Values{}
 		if *drained {
 			query.Set("showDrained", "true")
 		}
@@ -30,11 +35,9 @@ func (d Doors) enforcers() *cobra.Command {
 			return err
 		}
 		if d.ForPeople() {
-			for _, line := range Trouble(answer) {
-				fmt.Fprintln(d.Term.Out, line)
-			}
+			d.warn(answer)
 		}
-		return d.Print(answer, func() *screen.Table { return d.enforcerTable(answer.GetEnforcers()) })
+		return d.printRows(answer, func() *screen.Table { return d.enforcerTable(answer.GetEnforcers()) }, moreEnforcers(answer))
 	}
 	return app.Group("enforcer", "who shuts the doors", list, d.forget())
 }
@@ -60,8 +63,23 @@ func (d Doors) forget() *cobra.Command {
 	return command
 }
 
-// Trouble is what keeps anything new from being put on record, in sentences.
-func Trouble(of *emergencyv1.ListEnforcersResponse) []string {
+// Warn tells those who may know of it what keeps anything new from being put on record. It keeps nobody from what else
+// there is to say.
+func (d Doors) Warn(ctx context.Context) {
+	answer := new(emergencyv1.ListEnforcersResponse)
+	if d.ForPeople() && d.few(ctx, "/v1/enforcers", looked, answer) == nil {
+		d.warn(answer)
+	}
+}
+
+func (d Doors) warn(of *emergencyv1.ListEnforcersResponse) {
+	for _, line := range trouble(of) {
+		fmt.Fprintln(d.Term.Out, line)
+	}
+}
+
+// trouble is what keeps anything new from being put on record, in sentences.
+func trouble(of *emergencyv1.ListEnforcersResponse) []string {
 	var all []string
 	const rest = " What is on stays on; portcullis hold shuts the doors meanwhile."
 	switch of.GetJournal().GetState() {
@@ -70,19 +88,41 @@ func Trouble(of *emergencyv1.ListEnforcersResponse) []string {
 	case emergencyv1.JournalHealth_UNREACHABLE:
 		all = append(all, screen.Closed.Render("The journal can't be reached and takes nothing new.")+rest)
 	}
-	wrong, stale, lacking := map[string]time.Duration{}, 0, uint32(0)
+	stale, lacking := unsure(of)
+	if stale > 0 {
+		count := uint32(len(of.GetEnforcers())) + of.GetOmittedEnforcers()
+		all = append(all, fmt.Sprintf("%d of %s don't show that they know all that is on record: portcullis enforcer list says which.", stale, screen.Count(count, "enforcer")))
+	}
+	if lacking > 0 {
+		all = append(all, fmt.Sprintf("%s that the policy expects never came: portcullis enforcer list says which.", screen.Count(lacking, "enforcer")))
+	}
+	return append(all, clocks(of, rest)...)
+}
+
+// unsure is how many don't show that they know all, and how many never came: by the sums where enforcers are left out, and else one by
+// one, for a control of an earlier version sums up nothing.
+func unsure(of *emergencyv1.ListEnforcersResponse) (stale, lacking uint32) {
+	if s := of.GetSummary(); of.GetOmittedEnforcers() > 0 {
+		return s.GetOld() + s.GetSilent(), s.GetMissing()
+	}
 	for _, e := range of.GetEnforcers() {
 		lacking += e.GetLacking()
 		if !e.GetFresh() && e.GetPresence() != emergencyv1.Enforcer_DRAINED && e.GetLacking() == 0 {
 			stale++
 		}
+	}
+	return stale, lacking
+}
+
+// clocks are the sentences about those that are wrong.
+func clocks(of *emergencyv1.ListEnforcersResponse, rest string) []string {
+	var all []string
+	wrong, told := map[string]time.Duration{}, uint32(0)
+	for _, e := range of.GetEnforcers() {
 		wrong[e.GetId()] = e.GetClockSkew().AsDuration()
-	}
-	if stale > 0 {
-		all = append(all, fmt.Sprintf("%d of %s don't show that they know all that is on record: portcullis enforcer list says which.", stale, screen.Count(uint32(len(of.GetEnforcers())), "enforcer")))
-	}
-	if lacking > 0 {
-		all = append(all, fmt.Sprintf("%s that the policy expects never came: portcullis enforcer list says which.", screen.Count(lacking, "enforcer")))
+		if e.GetClockSkew() != nil {
+			told++
+		}
 	}
 	wrong["emergency-control"] = of.GetClockSkew().AsDuration()
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
@@ -90,6 +130,9 @@ func Trouble(of *emergencyv1.ListEnforcersResponse) []string {
 			way := map[bool]string{true: "fast", false: "slow"}[off > 0]
 			all = append(all, screen.Closed.Render(fmt.Sprintf("The clock of %s is %s %s: no freeze and no lockdown is applied until it is right.", name, off.Abs().Round(time.Second), way))+rest)
 		}
+	}
+	if skewed := of.GetSummary().GetSkewed(); skewed > told {
+		all = append(all, screen.Closed.Render(fmt.Sprintf("And so are the clocks of %d more.", skewed-told)))
 	}
 	return all
 }

@@ -4,16 +4,23 @@ package doors
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/portcullis/cli/api"
 	"portcullis.dev/services/portcullis/cli/app"
 	"portcullis.dev/services/portcullis/cli/screen"
 )
 
-const pollEvery = 100 * time.Millisecond
+const (
+	pollEvery  = 100 * time.Millisecond
+	pollDoors  = 1000 // for so many more doors it is that much longer
+	pollAtMost = time.Second
+)
 
 // Doors are the commands about them, and what other commands say of them.
 type Doors struct{ *app.App }
@@ -25,17 +32,33 @@ func Commands(a *app.App) []*cobra.Command {
 }
 
 func (d Doors) receipts() *cobra.Command {
-	return &cobra.Command{Use: "receipts ID", Short: "say which doors have confirmed an emergency", Args: cobra.ExactArgs(1),
-		RunE: func(command *cobra.Command, args []string) error {
-			answer := new(emergencyv1.ListReceiptsResponse)
-			if err := d.Get(command.Context(), app.Path("emergencies", args[0], "/receipts"), answer); err != nil {
-				return err
-			}
-			if d.ForPeople() && answer.GetSummary() != nil {
-				fmt.Fprintln(d.Term.Out, summed(answer.GetSummary()))
-			}
-			return d.Print(answer, func() *screen.Table { return d.receiptTable(answer.GetReceipts()) })
-		}}
+	command := &cobra.Command{Use: "receipts ID", Short: "say which doors have confirmed an emergency", Args: cobra.ExactArgs(1)}
+	limit := limitFlag(command)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		query, err := mostOf(*limit)
+		if err != nil {
+			return err
+		}
+		answer := new(emergencyv1.ListReceiptsResponse)
+		ask := api.Request{Method: http.MethodGet, Path: app.Path("emergencies", args[0], "/receipts"), Query: query, Out: answer}
+		if err := d.Client().Do(command.Context(), ask); err != nil {
+			return err
+		}
+		if d.ForPeople() && answer.GetSummary() != nil {
+			fmt.Fprintln(d.Term.Out, summed(answer.GetSummary()))
+		}
+		return d.printRows(answer, func() *screen.Table { return d.receiptTable(answer.GetReceipts()) }, moreReceipts(answer))
+	}
+	return command
+}
+
+// printRows prints a list and, for people, what it leaves out.
+func (d Doors) printRows(answer proto.Message, draw func() *screen.Table, rest string) error {
+	err := d.Print(answer, draw)
+	if err == nil && rest != "" && d.ForPeople() {
+		_, err = fmt.Fprintln(d.Term.Out, rest)
+	}
+	return err
 }
 
 func (d Doors) receiptTable(all []*emergencyv1.Receipt) *screen.Table {
@@ -70,9 +93,14 @@ func paintReceipt(r *emergencyv1.Receipt) screen.Paint {
 // tally is all receipts in one line.
 type tally struct{ confirmed, waiting, unreachable, missing, ended, open int }
 
-func tallyOf(all []*emergencyv1.Receipt) tally {
+// tallyOf takes the sums where receipts are left out, and else the receipts, for a control of an earlier version sums up less.
+func tallyOf(of *emergencyv1.ListReceiptsResponse) tally {
+	if s := of.GetSummary(); of.GetOmittedReceipts() > 0 {
+		return tally{confirmed: int(s.GetConfirmed()), waiting: int(s.GetWaiting()), unreachable: int(s.GetUnreachable()), missing: int(s.GetMissing()),
+			ended: int(s.GetEndedSessions()), open: int(s.GetOpenSessions())}
+	}
 	var t tally
-	for _, r := range all {
+	for _, r := range of.GetReceipts() {
 		switch r.GetState() {
 		case emergencyv1.Receipt_CONFIRMED:
 			t.confirmed++
@@ -93,8 +121,10 @@ func (t tally) done() bool {
 	return t.confirmed > 0 && t.waiting == 0 && t.unreachable == 0 && t.missing == 0 && t.open == 0
 }
 
+func (t tally) doors() int { return t.confirmed + t.waiting + t.unreachable + t.missing }
+
 func (t tally) String() string {
-	text := fmt.Sprintf("%d of %d doors confirmed, %d sessions ended, %d still open", t.confirmed, t.confirmed+t.waiting+t.unreachable+t.missing, t.ended, t.open)
+	text := fmt.Sprintf("%d of %d doors confirmed, %d sessions ended, %d still open", t.confirmed, t.doors(), t.ended, t.open)
 	if t.unreachable > 0 {
 		text += fmt.Sprintf(", %d unreachable: what they do is not known", t.unreachable)
 	}
@@ -112,9 +142,10 @@ func (d Doors) Follow(ctx context.Context, id string, wait time.Duration) {
 	progress := d.Progress()
 	defer progress.Done()
 	for {
-		answer := new(emergencyv1.ListReceiptsResponse)
-		if err := d.Get(ctx, app.Path("emergencies", id, "/receipts"), answer); err == nil {
-			now := tallyOf(answer.GetReceipts())
+		answer, pace := new(emergencyv1.ListReceiptsResponse), pollEvery
+		if err := d.few(ctx, app.Path("emergencies", id, "/receipts"), 0, answer); err == nil {
+			now := tallyOf(answer)
+			pace = paceOf(now)
 			progress.Say(now.String())
 			if now.done() {
 				return
@@ -123,7 +154,12 @@ func (d Doors) Follow(ctx context.Context, id string, wait time.Duration) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pollEvery):
+		case <-time.After(pace):
 		}
 	}
+}
+
+// paceOf is how long to rest until the next look: each door costs control something, so that a second goes by where there are ten thousand.
+func paceOf(t tally) time.Duration {
+	return min(pollEvery*time.Duration(1+t.doors()/pollDoors), pollAtMost)
 }

@@ -26,7 +26,7 @@ func (p panel) status() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		p.warn(command.Context())
+		doors.Doors{App: p.App}.Warn(command.Context())
 		p.waiting(command.Context())
 		return p.showPosture(state)
 	}
@@ -46,18 +46,6 @@ func (p panel) posture(ctx context.Context) (*gatev1.PostureState, error) {
 
 func overForUs(err error) bool {
 	return api.IsRefusal(err, fault.Unauthenticated) || api.IsRefusal(err, fault.Lockdown)
-}
-
-// warn tells those who may know of it what keeps anything new from being put on record. It keeps nobody from what else
-// there is to say.
-func (p panel) warn(ctx context.Context) {
-	answer := new(emergencyv1.ListEnforcersResponse)
-	if !p.ForPeople() || p.Get(ctx, "/v1/enforcers", answer) != nil {
-		return
-	}
-	for _, line := range doors.Trouble(answer) {
-		fmt.Fprintln(p.Term.Out, line)
-	}
 }
 
 func (p panel) showPosture(state *gatev1.PostureState) error {
