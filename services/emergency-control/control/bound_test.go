@@ -56,7 +56,7 @@ func TestAListOfReceiptsLeavesOutWhoConfirmedAndSumsUpAll(t *testing.T) {
 	} {
 		got := must(s.ListReceipts(t.Context(), &emergencyv1.ListReceiptsRequest{Id: l.GetId(), Most: ask.most}))
 		if len(got.GetReceipts()) != ask.told || got.GetOmittedReceipts() != uint32(plenty-ask.told) {
-			t.Errorf("of %d at most %v: %d are told and %d left out", plenty, ask.most, len(got.GetReceipts()), got.GetOmittedReceipts())
+			t.Errorf("of %d at most %s: %d are told and %d left out", plenty, said(ask.most), len(got.GetReceipts()), got.GetOmittedReceipts())
 		}
 		names := map[string]bool{}
 		for i, r := range got.GetReceipts() {
@@ -66,12 +66,12 @@ func TestAListOfReceiptsLeavesOutWhoConfirmedAndSumsUpAll(t *testing.T) {
 		}
 		for _, name := range ask.needs {
 			if !names[name] {
-				t.Errorf("of %d at most %v: %s is left out", plenty, ask.most, name)
+				t.Errorf("of %d at most %s: %s is left out", plenty, said(ask.most), name)
 			}
 		}
 		sum := got.GetSummary()
 		if sum.GetConfirmed() != plenty-2 || sum.GetWaiting() != 1 || sum.GetUnreachable() != 1 || sum.GetEndedSessions() != 10 || sum.GetOpenSessions() != 2 {
-			t.Errorf("of at most %v all are %v", ask.most, sum)
+			t.Errorf("of at most %s all are %v", said(ask.most), sum)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestAListOfEnforcersLeavesOutWhoIsFreshAndSumsUpAll(t *testing.T) {
 	} {
 		got := must(s.ListEnforcers(p.as("admin"), &emergencyv1.ListEnforcersRequest{Most: ask.most}))
 		if len(got.GetEnforcers()) != ask.told || got.GetOmittedEnforcers() != uint32(all-ask.told) || got.GetJournal() == nil {
-			t.Errorf("of %d at most %v: %d are told and %d left out", all, ask.most, len(got.GetEnforcers()), got.GetOmittedEnforcers())
+			t.Errorf("of %d at most %s: %d are told and %d left out", all, said(ask.most), len(got.GetEnforcers()), got.GetOmittedEnforcers())
 		}
 		names := map[string]bool{}
 		for _, e := range got.GetEnforcers() {
@@ -98,7 +98,7 @@ func TestAListOfEnforcersLeavesOutWhoIsFreshAndSumsUpAll(t *testing.T) {
 		}
 		for _, name := range ask.needs {
 			if !names[name] {
-				t.Errorf("of %d at most %v: %s is left out", all, ask.most, name)
+				t.Errorf("of %d at most %s: %s is left out", all, said(ask.most), name)
 			}
 		}
 		if diff := cmp.Diff(want, got.GetSummary(), protocmp.Transform()); diff != "" {
@@ -118,4 +118,11 @@ func TestMoreRowsThanThereCanBeAreRefusedInWords(t *testing.T) {
 			}
 		}
 	}
+}
+
+func said(most *uint32) string {
+	if most == nil {
+		return "the usual"
+	}
+	return fmt.Sprint(*most)
 }

@@ -158,7 +158,7 @@ func (m *scale) someAreSilent() {
 		m.b.Errorf("of %d doors, %d of them silent: %v", m.doors, 2*silent, sum)
 	}
 	m.size("board", told)
-	m.lists(l.GetId(), 2*silent)
+	m.lists(l.GetId(), uint32(2*silent))
 	at := time.Now()
 	for range 10 {
 		m.s.picture(l.GetId())
@@ -167,7 +167,7 @@ func (m *scale) someAreSilent() {
 }
 
 // lists measures what a list answers by itself, the summary alone, and all, and that no bound cuts who has not confirmed.
-func (m *scale) lists(id string, silent int) {
+func (m *scale) lists(id string, silent uint32) {
 	for name, most := range map[string]*uint32{"": nil, "sums-": new(uint32(0)), "all-": new(uint32(mostListed))} {
 		at := time.Now()
 		list := must(m.s.ListReceipts(m.b.Context(), &emergencyv1.ListReceiptsRequest{Id: id, Most: most}))
@@ -177,17 +177,18 @@ func (m *scale) lists(id string, silent int) {
 		enforcers := must(m.s.ListEnforcers(m.b.Context(), &emergencyv1.ListEnforcersRequest{Most: most}))
 		m.says(name+"enforcers-ms", float64(time.Since(at).Microseconds())/1000)
 		m.size(name+"enforcers", enforcers)
-		told := 0
+		told, sum := uint32(0), list.GetSummary()
 		for _, r := range list.GetReceipts() {
 			if r.GetState() != emergencyv1.Receipt_CONFIRMED {
 				told++
 			}
 		}
-		if rows := m.doors + 1; len(list.GetReceipts())+int(list.GetOmittedReceipts()) != rows || len(enforcers.GetEnforcers())+int(enforcers.GetOmittedEnforcers()) < rows {
-			m.b.Errorf("of %d rows %d receipts and %d enforcers are told, %d and %d left out", rows, len(list.GetReceipts()), len(enforcers.GetEnforcers()), list.GetOmittedReceipts(), enforcers.GetOmittedEnforcers())
+		if of := sum.GetWaiting() + sum.GetUnreachable() + min(1, sum.GetMissing()); told != of && name != "sums-" || sum.GetUnreachable() < silent {
+			m.b.Errorf("%d of %d that have not confirmed are told, of %d that are silent", told, of, silent)
 		}
-		if name != "sums-" && told != silent+1 || enforcers.GetSummary().GetSilent() < uint32(silent) {
-			m.b.Errorf("%d of %d who have not confirmed are told, and %d are silent", told, silent+1, enforcers.GetSummary().GetSilent())
+		rows, doors := len(list.GetReceipts())+int(list.GetOmittedReceipts()), len(enforcers.GetEnforcers())+int(enforcers.GetOmittedEnforcers())
+		if rows < m.doors || doors < m.doors || enforcers.GetSummary().GetSilent() < silent {
+			m.b.Errorf("of %d doors %d receipts and %d enforcers are told or left out: %v", m.doors, rows, doors, enforcers.GetSummary())
 		}
 	}
 }
