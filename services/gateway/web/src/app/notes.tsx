@@ -4,7 +4,7 @@ import IconSnowflake from '@tabler/icons-react/dist/esm/icons/IconSnowflake.mjs'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { useNow } from './clock'
-import { stuck, useDoors, wrongClocks } from './doors'
+import { moreClocks, stuck, useDoors, wrongClocks } from './doors'
 import { countdown, span, time } from './format'
 import { useIsAdministrator, useMay, useMe } from './me'
 import { ongoing, usePosture } from './posture'
@@ -40,6 +40,7 @@ export function TroubleNote({ at }: { at: string }) {
   const { data } = useDoors(controls, askAgain)
   const journal = stuck(data)
   const clocks = wrongClocks(data)
+  const more = moreClocks(data)
   if (!controls || !(journal || clocks.length)) return null
   const say = ({ name, ahead }: { name: string; ahead: number }) => t(ahead > 0 ? 'clockFast' : 'clockSlow', { name: `\u2068${name}\u2069`, span: span(Math.abs(ahead)) })
   return (
@@ -47,7 +48,7 @@ export function TroubleNote({ at }: { at: string }) {
       <IconAlert className="i" stroke={1.6} aria-hidden />
       <div>
         <b>{journal ? t(journal === 'FULL' ? 'journalFull' : 'journalAway') : t('clocksTitle')}</b>{' '}
-        {journal ? t('journalText') : <>{clocks.map(say).join(', ')}. {t('clocksText')}</>}
+        {journal ? t('journalText') : <>{[...clocks.map(say), ...(more ? [t('andMore', { count: more })] : [])].join(', ')}. {t('clocksText')}</>}
       </div>
       {at !== '/emergency/hold' && <Link to="/emergency/hold" className="btn sm">{t('hold')}</Link>}
     </div>

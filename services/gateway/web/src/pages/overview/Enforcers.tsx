@@ -4,7 +4,7 @@ import IconClock from '@tabler/icons-react/dist/esm/icons/IconClock.mjs'
 import { useState } from 'react'
 import { number, span } from '../../app/format'
 import { Empty, RefusalNote, Skeleton } from '../../parts/Note'
-import { type Seen, useEnforcers } from './data'
+import { type Seen, type Sums, useEnforcers } from './data'
 import { words } from './text'
 
 const few = 14
@@ -17,16 +17,15 @@ const kinds = {
 /** Who enforces, and how old each one's view is: whoever is behind comes first. */
 export function Enforcers() {
   const t = words.useTexts()
-  const { list, error, refetch, may } = useEnforcers()
+  const { list, sums, error, refetch, may } = useEnforcers()
   const [all, setAll] = useState(false)
   const sorted = [...(list ?? [])].sort((a, b) => order[a.stand] - order[b.stand])
   const rows = all ? sorted : sorted.slice(0, few)
-  const current = sorted.filter((e) => e.stand === 'fresh').length
   return (
     <section className="card">
       <header>
         <div className="grow"><h2>{t('enforcers')}</h2><span className="sm dim">{t('enforcersText')}</span></div>
-        {list && list.length > 0 && <Current count={current} of={list.length} />}
+        {sums && sums.all > 0 && <Current count={sums.current} of={sums.all} />}
       </header>
       {error && <div className="inset"><RefusalNote error={error} again={() => void refetch()} /></div>}
       {!may && <Empty>{t('mayNot')}</Empty>}
@@ -38,11 +37,16 @@ export function Enforcers() {
         </ul>
       )}
       {sorted.length > few && (
-        <p className="inset"><button type="button" className="btn quiet" onClick={() => setAll(!all)}>{all ? t('fewer') : t('all', { count: sorted.length })}</button></p>
+        <p className="inset"><button type="button" className="btn quiet" onClick={() => setAll(!all)}>{all ? t('fewer') : t(sums?.omitted ? 'some' : 'all', { count: sorted.length })}</button></p>
       )}
+      {sums && sums.omitted > 0 && <p className="inset sm dim">{more(sums, t)}</p>}
     </section>
   )
 }
+
+/** What is said of those that are not told. */
+export const more = ({ omitted: count, omittedNot: not }: Sums, t: ReturnType<typeof words.useTexts>) =>
+  not ? t('moreNotCurrent', { count, not }) : t('moreCurrent', { count })
 
 function Current({ count, of }: { count: number; of: number }) {
   const t = words.useTexts()

@@ -7,7 +7,8 @@ import { type Emergency, ongoing, type Posture, usePosture } from '../../app/pos
 import { StatusChip } from '../../parts/Chip'
 import { type Bar, Gate } from '../../parts/Gate'
 import { Skeleton } from '../../parts/Note'
-import { type Seen, sequenceOf, useEnforcers, useReceipts } from './data'
+import { sequenceOf, type Sums, useEnforcers, useReceipts } from './data'
+import { more } from './Enforcers'
 import { words } from './text'
 
 const end = (e: Emergency) => Date.parse(e.endTime ?? '')
@@ -36,20 +37,21 @@ function GateBox({ bars, label, children }: { bars: Bar[]; label: string; childr
 
 function Calm({ posture, now, locks }: { posture: Posture; now: number; locks: Emergency[] }) {
   const t = words.useTexts()
-  const { list, may } = useEnforcers()
-  const behind = list?.filter((e) => e.stand !== 'fresh').length ?? 0
-  const silent = list?.filter((e) => e.stand === 'stale').length ?? 0
-  const caption = list && `${t('gate', { count: list.length })} ${silent ? t('silent', { count: silent }) : t('raised')}`
+  const { list, sums, may } = useEnforcers()
+  const behind = sums ? sums.all - sums.current : 0
+  const silent = sums?.stale ?? 0
+  const bars = sums?.omitted ? t('gateSome', { count: list?.length, more: more(sums, t) }) : t('gate', { count: list?.length })
+  const caption = list && `${bars} ${silent ? t('silent', { count: silent }) : t('raised')}`
   return (
     <section className={`card hero${may ? '' : ' alone'}`}>
       <div>
         <h1 className="hh">{locks.length > 0 ? t('someLocked', { count: locks.length }) : t('allOpen')}</h1>
         <p className="mid hp">
           {t('none')}{' '}
-          {list && list.length > 0 && (behind ? t('behind', { count: behind, of: list.length }) : t('same', { revision: number(sequenceOf(posture.revision)) }))}
+          {list && list.length > 0 && (behind ? t('behind', { count: behind, of: sums?.all }) : t('same', { revision: number(sequenceOf(posture.revision)) }))}
         </p>
         {locks.length > 0 && <Others of={locks} now={now} />}
-        <Facts posture={posture} now={now} list={list} may={may} />
+        <Facts posture={posture} now={now} sums={sums} may={may} />
       </div>
       {list && list.length > 0 && (
         <GateBox bars={list.map((e) => (e.stand === 'stale' ? 'unknown' : 'open'))} label={caption ?? ''}>{caption}</GateBox>
@@ -59,18 +61,16 @@ function Calm({ posture, now, locks }: { posture: Posture; now: number; locks: E
 }
 
 /** Numbers before prose. A number that is not known is not shown as one. */
-function Facts({ posture, now, list, may }: { posture: Posture; now: number; list?: Seen[]; may: boolean }) {
+function Facts({ posture, now, sums, may }: { posture: Posture; now: number; sums?: Sums; may: boolean }) {
   const t = words.useTexts()
   const next = (posture.emergencies ?? []).filter((e) => start(e) > now).sort((a, b) => start(a) - start(b))[0]
-  const current = list?.filter((e) => e.stand === 'fresh').length
-  const sum = (of?: Seen[]) => of?.reduce((n, e) => n + (e.openSessions ?? 0), 0) ?? 0
-  const unheard = sum(list?.filter((e) => e.stand === 'stale'))
+  const unheard = sums?.unheard ?? 0
   return (
     <dl className="facts">
       {may && (
-        <Fact name={t('sessionsFact')} small={unheard > 0 && t('unheard', { count: unheard })}>{list ? number(sum(list.filter((e) => e.stand !== 'stale'))) : '…'}</Fact>
+        <Fact name={t('sessionsFact')} small={unheard > 0 && t('unheard', { count: unheard })}>{sums ? number(sums.sessions) : '…'}</Fact>
       )}
-      {may && <Fact name={t('enforcersFact')} small={list && t('of', { count: list.length })}>{list ? number(current ?? 0) : '…'}</Fact>}
+      {may && <Fact name={t('enforcersFact')} small={sums && t('of', { count: sums.all })}>{sums ? number(sums.current) : '…'}</Fact>}
       {next ? (
         <Fact name={t('next')} small={t(`next_${(next.kind ?? 'FREEZE') as 'FREEZE'}`, { id: next.id })}>{span(start(next) - now)}</Fact>
       ) : (
@@ -93,16 +93,17 @@ const barOf = { CONFIRMED: 'confirmed', WAITING: 'waiting', UNREACHABLE: 'unknow
 
 function Emergency_({ on, others, now, posture }: { on: Emergency; others: Emergency[]; now: number; posture: Posture }) {
   const t = words.useTexts()
-  const { list, may } = useEnforcers()
+  const { sums, may } = useEnforcers()
   const { data: receipts } = useReceipts(on.id)
-  const count = (state: keyof typeof barOf) => receipts?.filter((r) => r.state === state).length ?? 0
-  const of = receipts?.length ?? 0
-  const all = of > 0 && count('CONFIRMED') === of
+  const { told = [], all: of = 0, confirmed = 0, waiting = 0, omitted = 0, omittedNot: not = 0 } = receipts ?? {}
+  const unreachable = of - confirmed - waiting
+  const all = of > 0 && confirmed === of
   const locked = on.kind === 'LOCKDOWN'
   const caption = [
-    t('confirmed', { count: count('CONFIRMED'), of }),
-    count('WAITING') > 0 && t('waiting', { count: count('WAITING') }),
-    count('UNREACHABLE') + count('MISSING') > 0 && t('unreachable', { count: count('UNREACHABLE') + count('MISSING') }),
+    t('confirmed', { count: confirmed, of }),
+    waiting > 0 && t('waiting', { count: waiting }),
+    unreachable > 0 && t('unreachable', { count: unreachable }),
+    omitted > 0 && t('barsOf', { count: told.length, more: not ? t('moreNotConfirmed', { count: omitted, not }) : t('moreConfirmed', { count: omitted }) }),
   ].filter(Boolean).join(', ')
   return (
     <section className={`card hero ${locked ? 'shut' : 'froze'}${of ? '' : ' alone'}`}>
@@ -111,9 +112,9 @@ function Emergency_({ on, others, now, posture }: { on: Emergency; others: Emerg
         <About on={on} />
         <Ends on={on} now={now} />
         {others.length > 0 && <Others of={others} now={now} />}
-        <Facts posture={posture} now={now} list={list} may={may} />
+        <Facts posture={posture} now={now} sums={sums} may={may} />
       </div>
-      {receipts && of > 0 && <GateBox bars={receipts.map((r) => barOf[r.state ?? 'STATE_UNSPECIFIED'])} label={caption}>{caption}</GateBox>}
+      {of > 0 && <GateBox bars={told.map((r) => barOf[r.state ?? 'STATE_UNSPECIFIED'])} label={caption}>{caption}</GateBox>}
     </section>
   )
 }

@@ -1,8 +1,9 @@
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { api, ask, type Schemas } from '../../api/client'
-import { useDoors } from '../../app/doors'
+import { type Doors, told, useDoors } from '../../app/doors'
 import { useMay } from '../../app/me'
 import { type Emergency, usePosture } from '../../app/posture'
+import { fetchReceipts } from '../reports/emergency'
 
 export type Enforcer = Schemas['Enforcer']
 /** Silent is 'stale'; 'old' is heard, and can't tell whether what it holds is all there is. */
@@ -48,7 +49,26 @@ export function useEnforcers() {
     const stand = !e.fresh ? (e.bound && heard ? 'old' : 'stale') : holds(e.revision, posture?.revision) ? 'fresh' : 'behind'
     return { ...e, stand, age: e.bound ? ms(e.age) : silent }
   })
-  return { ...query, list, may }
+  return { ...query, list, sums: query.data && list && sumsOf(query.data, list), may }
+}
+
+/** All enforcers in figures, whether they are told or left out; of those left out some may not be current. */
+export type Sums = { all: number; current: number; stale: number; sessions: number; unheard: number; omitted: number; omittedNot: number }
+
+/** Where each is told they are counted here; the service knows the others. */
+function sumsOf({ summary, omittedEnforcers: omitted = 0 }: Doors, list: Seen[]): Sums {
+  const fresh = list.filter((e) => e.stand === 'fresh').length
+  if (!omitted || !summary) {
+    const [stale, heard] = [list.filter((e) => e.stand === 'stale'), list.filter((e) => e.stand !== 'stale')]
+    const sum = (of: Seen[]) => of.reduce((n, e) => n + (e.openSessions ?? 0), 0)
+    return { all: list.length + omitted, current: fresh, stale: stale.length, sessions: sum(heard), unheard: sum(stale), omitted, omittedNot: 0 }
+  }
+  const { current = 0, behind = 0, old = 0, openSessions = 0, silentSessions = 0 } = summary
+  const all = list.length + omitted
+  return {
+    all, current, stale: all - current - behind - old, sessions: openSessions, unheard: silentSessions,
+    omitted, omittedNot: Math.max(0, omitted - Math.max(0, current - fresh)),
+  }
 }
 
 /** What every enforcer says of one emergency; asked often until all have said it. */
@@ -56,9 +76,9 @@ export function useReceipts(id: string | undefined) {
   const may = useMay('System.Read')
   return useQuery({
     queryKey: ['overview', 'receipts', id],
-    queryFn: async () => (await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id: id ?? '' } } }))).receipts ?? [],
+    queryFn: () => fetchReceipts(id ?? '', told),
     enabled: id !== undefined && may,
-    refetchInterval: (q) => (q.state.data?.every((r) => r.state === 'CONFIRMED') ? enforcersEvery : receiptsEvery),
+    refetchInterval: (q) => (q.state.data && q.state.data.confirmed === q.state.data.all ? enforcersEvery : receiptsEvery),
   })
 }
 
@@ -108,8 +128,8 @@ export function useCounts(of: Emergency[]) {
       queryKey: ['overview', 'receipts', 'counted', e.id, e.revision, e.status],
       staleTime: recentEvery,
       queryFn: async () => {
-        const list = (await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id: e.id ?? '' } } }))).receipts ?? []
-        return { confirmed: list.filter((r) => r.state === 'CONFIRMED').length, of: list.length }
+        const { confirmed, all } = await fetchReceipts(e.id ?? '', 0)
+        return { confirmed, of: all }
       },
     })),
   }).map((q) => q.data)

@@ -41,9 +41,8 @@ export function DetailsDrawer({ id: asked, close, devices }: { id: string | unde
   const may = useMay('System.EmergencyPanel.Control')
   const reads = useMay('System.Audit.Read')
   const one = useQuery({ queryKey: ['emergency', id], queryFn: () => fetchEmergency(id), refetchInterval: refreshEvery, enabled: open })
-  const doors = useQuery({ queryKey: ['emergency', id, 'receipts'], queryFn: () => fetchReceipts(id), refetchInterval: refreshEvery, enabled: open })
+  const doors = useQuery({ queryKey: ['emergency', id, 'receipts'], queryFn: () => fetchReceipts(id, 0), refetchInterval: refreshEvery, enabled: open })
   const e = one.data && asOf(one.data, now)
-  const confirmed = doors.data?.filter((r) => r.state === 'CONFIRMED').length ?? 0
   return (
     <Side open={open} title={t('detailsOf', { id })} close={close}>
       {one.isError && <RefusalNote error={one.error} again={() => void one.refetch()} />}
@@ -52,7 +51,7 @@ export function DetailsDrawer({ id: asked, close, devices }: { id: string | unde
         <>
           <div className="row wrap">
             <StatusChip of={e} />
-            {doors.data && <span className="sm mid">{t('doors')}: {t('doorsText', { confirmed: number(confirmed), all: number(doors.data.length) })}</span>}
+            {doors.data && <span className="sm mid">{t('doors')}: {t('doorsText', { confirmed: number(doors.data.confirmed), all: number(doors.data.all) })}</span>}
           </div>
           <Facts of={e} />
           <div className="row wrap acts">

@@ -23,8 +23,18 @@ export function fetchEmergency(id: string): Promise<Emergency> {
   }
 }
 
-export async function fetchReceipts(id: string): Promise<Receipt[]> {
-  return (await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id } } }))).receipts ?? []
+/** The receipts that are told, and how many there are of all: some are left out, and of these some may not have confirmed. */
+export type Receipts = { told: Receipt[]; all: number; confirmed: number; waiting: number; omitted: number; omittedNot: number }
+
+/** So many receipts of an emergency at most, and the sums of all. */
+export async function fetchReceipts(id: string, most: number): Promise<Receipts> {
+  const { receipts: told = [], summary, omittedReceipts: omitted = 0 } = await ask(api.GET('/v1/emergencies/{id}/receipts', { params: { path: { id }, query: { most } } }))
+  const count = (state: Receipt['state']) => told.filter((r) => r.state === state).length
+  const confirmed = summary?.confirmed ?? count('CONFIRMED')
+  return {
+    told, confirmed, omitted, all: told.length + omitted, waiting: summary?.waiting ?? count('WAITING'),
+    omittedNot: Math.max(0, omitted - (confirmed - count('CONFIRMED'))),
+  }
 }
 
 export type Page = { emergencies: Emergency[]; next: string; counts: Record<string, number>; people: string[] }
