@@ -240,6 +240,13 @@ func TestParametersThatACallDoesNotTakeAreRefused(t *testing.T) {
 			t.Errorf("%s: got %d %s", query, a.status, a.body)
 		}
 	}
+	for query, want := range map[string]int{"?most=0": 501, "?most=20000": 501, "?most=-1": 400, "?most=": 400, "?most=all": 400, "?most=4294967296": 400} {
+		for _, path := range []string{"/v1/enforcers", "/v1/emergencies/F-0001/receipts"} { // which nobody serves here
+			if a := p.call(t, "GET", path+query, ""); a.status != want || want == 400 && !strings.Contains(a.body, `"field":"most"`) {
+				t.Errorf("%s%s: got %d %s", path, query, a.status, a.body)
+			}
+		}
+	}
 	if a := p.call(t, "POST", "/v1/freezes?grant=x", "{}"); a.status != 400 {
 		t.Errorf("beside a body: %d %s", a.status, a.body)
 	}
