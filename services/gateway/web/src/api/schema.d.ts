@@ -334,7 +334,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ListReceipts lists what every enforcer says of one emergency. */
+        /** ListReceipts lists what every enforcer says of one emergency, and sums it up: of very many, not each has its receipt in the answer. */
         get: operations["Emergencies_ListReceipts"];
         put?: never;
         post?: never;
@@ -426,7 +426,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ListEnforcers lists who enforces. */
+        /** ListEnforcers lists who enforces, and sums it up: of very many, not each is in the answer. */
         get: operations["Emergencies_ListEnforcers"];
         put?: never;
         post?: never;
@@ -2321,6 +2321,51 @@ export interface components {
         "Enforcer.Mode": "MODE_UNSPECIFIED" | "STRICT" | "BEST_EFFORT";
         /** @enum {string} */
         "Enforcer.Presence": "PRESENCE_UNSPECIFIED" | "JOINED" | "DRAINED" | "MISSING" | "FORGOTTEN";
+        /** @description EnforcerSummary is all enforcers in a few figures. Each is one of current, behind, old, silent and drained, or never came. */
+        EnforcerSummary: {
+            /**
+             * Format: int64
+             * @description Fresh, and do not hold it yet.
+             */
+            behind?: number;
+            /**
+             * Format: int64
+             * @description Fresh, and hold what was on record last.
+             */
+            current?: number;
+            /**
+             * Format: int64
+             * @description Have ended in good order: only where those are shown.
+             */
+            drained?: number;
+            /**
+             * Format: int64
+             * @description Enforcers that the policy expects and that never came.
+             */
+            missing?: number;
+            /**
+             * Format: int64
+             * @description Are heard, and can't tell whether what they hold is all there is.
+             */
+            old?: number;
+            /**
+             * Format: int64
+             * @description Live sessions on those that are heard, and on those that are not.
+             */
+            openSessions?: number;
+            /**
+             * Format: int64
+             * @description Are not heard.
+             */
+            silent?: number;
+            /** Format: int64 */
+            silentSessions?: number;
+            /**
+             * Format: int64
+             * @description How many have a clock that is wrong.
+             */
+            skewed?: number;
+        };
         EnrollMfaResponse: {
             /**
              * Format: byte
@@ -2502,9 +2547,17 @@ export interface components {
              *     clock is that wrong no freeze and no lockdown is applied.
              */
             clockSkew?: string;
+            /** @description By name, and after them whom the policy expects and who never came. */
             enforcers?: components["schemas"]["Enforcer"][];
             /** @description Whether anything new can be put on record. What is on stays on whatever it says. */
             journal?: components["schemas"]["JournalHealth"];
+            /**
+             * Format: int64
+             * @description How many are left out.
+             */
+            omittedEnforcers?: number;
+            /** @description Of all, told or left out. */
+            summary?: components["schemas"]["EnforcerSummary"];
         };
         ListEntriesResponse: {
             entries?: components["schemas"]["AuditEntry"][];
@@ -2567,7 +2620,14 @@ export interface components {
             notifications?: components["schemas"]["Notification"][];
         };
         ListReceiptsResponse: {
+            /**
+             * Format: int64
+             * @description How many receipts are left out.
+             */
+            omittedReceipts?: number;
+            /** @description By name. */
             receipts?: components["schemas"]["Receipt"][];
+            /** @description Of all receipts, told or left out. */
             summary?: components["schemas"]["ReceiptSummary"];
         };
         ListRolesResponse: {
@@ -2895,6 +2955,11 @@ export interface components {
             buckets?: components["schemas"]["TimeBucket"][];
             /** Format: int64 */
             confirmed?: number;
+            /**
+             * Format: int64
+             * @description Sessions that all of them confirm to have ended, and selected ones that are still open on them, as they say.
+             */
+            endedSessions?: number;
             /** Format: int64 */
             maxMs?: number;
             /**
@@ -2902,6 +2967,8 @@ export interface components {
              * @description Enforcers that the policy expects and that never came.
              */
             missing?: number;
+            /** Format: int64 */
+            openSessions?: number;
             /**
              * Format: int64
              * @description Milliseconds, as held_ms: half of those that are timed were no slower, and so on. Unset if none is timed.
@@ -3450,7 +3517,7 @@ export interface components {
             /**
              * Format: int64
              * @description How many receipts are left out of this message. Of more than a few hundred only some are told: those that are not confirmed
-             *     first, then the slowest. ListReceipts has all.
+             *     first, then the slowest. ListReceipts tells as many as it is asked for.
              */
             omittedReceipts?: number;
             receipts?: components["schemas"]["Receipt"][];
@@ -4338,7 +4405,13 @@ export interface operations {
     };
     Emergencies_ListReceipts: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description How many receipts to tell at most: 1000 if it is unset, 20000 at the most, and of 0 the summary alone. Of more, those that are
+                 *     not confirmed are told first, then the slowest.
+                 */
+                most?: number;
+            };
             header?: never;
             path: {
                 id: string;
@@ -4489,6 +4562,11 @@ export interface operations {
             query?: {
                 /** @description Show those, too, that have ended in good order. */
                 showDrained?: boolean;
+                /**
+                 * @description How many to tell at most: 1000 if it is unset, 20000 at the most, and of 0 the summary alone. Of more, those are told first whose
+                 *     clock is wrong, that never came, are not heard, are not fresh, or do not hold what is on record now.
+                 */
+                most?: number;
             };
             header?: never;
             path?: never;
