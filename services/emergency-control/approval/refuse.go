@@ -81,6 +81,15 @@ func Denied(a *emergencyv1.Approval) error {
 		With("approval", a.GetId()).With("rule", "denied")
 }
 
+// Concerned refuses whoever would decide about a lock of their own user: by approving it, which nobody does to themselves, or by denying
+// it, which is what a lock is there to outlast.
+func Concerned(a *emergencyv1.Approval, user string) error {
+	if locked := a.GetApplies().GetLock().GetUser(); user == "" || locked != user {
+		return nil
+	}
+	return fault.New(fault.PermissionDenied, "%s would lock your own user. Nobody decides about a lock of their own user. Ask another System Administrator", a.GetId()).With("rule", "second")
+}
+
 // By is who decides.
 type By struct {
 	User string

@@ -236,6 +236,9 @@ func (s *Service) decidable(r *emergencyv1.DecideApprovalRequest, a asked) (*eme
 	if err := approval.Undecidable(asked); err != nil {
 		return nil, err
 	}
+	if err := approval.Concerned(asked, a.caller.User); err != nil {
+		return nil, err
+	}
 	if a.justification != "" || r.GetDeny() {
 		if err := a.reasons(nil); err != nil {
 			return nil, err

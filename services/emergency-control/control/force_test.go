@@ -102,7 +102,7 @@ func TestALockdownThatLeavesNobodyIsForcedWithASecondAdministratorWhateverThePol
 	}
 }
 
-func TestALockOfTheLastAdministratorIsForcedByTwoOthersAndNeverByThatOne(t *testing.T) {
+func TestALockOfTheLastAdministratorIsForcedByTwoOthersAndNeitherApprovedNorDeniedByThatOne(t *testing.T) {
 	p, s := leaving(t)
 	asks := &emergencyv1.ApplyLockRequest{User: "second", Justification: "stolen laptop", Grant: p.grant("admin")}
 	_, err := s.ApplyLock(p.as("admin"), asks)
@@ -114,6 +114,12 @@ func TestALockOfTheLastAdministratorIsForcedByTwoOthersAndNeverByThatOne(t *test
 		t.Errorf("whom it locks is named to approve it: %v with %v", err, d)
 	}
 	_, err = s.DecideApproval(p.as("second"), p.approve("second", id))
+	if refused(t, err, fault.PermissionDenied); !strings.Contains(err.Error(), "their own user") {
+		t.Fatal(err)
+	}
+	denies := p.approve("second", id)
+	denies.Deny, denies.Justification = true, "I stay"
+	_, err = s.DecideApproval(p.as("second"), denies)
 	if refused(t, err, fault.PermissionDenied); !strings.Contains(err.Error(), "their own user") {
 		t.Fatal(err)
 	}
