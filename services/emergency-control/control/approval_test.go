@@ -415,3 +415,52 @@ func TestAnApprovalOutlivesTheProcessThatWasAsked(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+func TestAnApprovalChecksTheGovernanceCodeAgainstThePolicyThatIsInForceByThen(t *testing.T) {
+	p := newPlatform(t)
+	s := p.replica()
+	p.two(s)
+	f := must(s.ApplyFreeze(p.as("admin"), p.freeze()))
+	ask := func(code string) string {
+		t.Helper()
+		r := p.cancel(f.GetId())
+		r.GovernanceCode = code
+		_, err := s.CancelFreeze(p.as("admin"), r)
+		return waiting(t, err)
+	}
+	deny := func(id string) {
+		t.Helper()
+		r := p.approve("second", id)
+		r.Deny, r.Justification = true, "asked for anew"
+		must(s.DecideApproval(p.as("second"), r))
+	}
+	requires := func(code emergencyv1.Policy_Governance, pattern string) {
+		t.Helper()
+		must(s.UpdatePolicy(p.as("admin"), &emergencyv1.UpdatePolicyRequest{
+			Policy:     &emergencyv1.Policy{GovernanceCode: code, GovernancePattern: pattern, Grant: new(p.grant("admin")), Justification: new("x")},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"governance_code", "governance_pattern"}}}))
+	}
+	without := ask("")
+	act := &emergencyv1.RecordActRequest{Kind: "access-group.unblock", Target: "payments", Opens: []byte("x"), Grant: p.grant("admin")}
+	_, err := s.RecordAct(p.as("admin"), act)
+	opens := waiting(t, err)
+	requires(emergencyv1.Policy_REQUIRED, "")
+	for _, id := range []string{without, opens} {
+		_, err = s.DecideApproval(p.as("second"), p.approve("second", id))
+		if refused(t, err, fault.GovernanceCodeRequired); !strings.Contains(err.Error(), "admin gave no governance code") || !strings.Contains(err.Error(), "Deny "+id) {
+			t.Errorf("the approver is told %v", err)
+		}
+	}
+	deny(without)
+	other := ask("INC1")
+	requires(emergencyv1.Policy_PATTERN, "CHG[0-9]+")
+	before := len(p.entries())
+	_, err = s.DecideApproval(p.as("second"), p.approve("second", other))
+	if refused(t, err, fault.GovernanceCodeRefused); !strings.Contains(err.Error(), `"INC1"`) || fault.From(err).Details["pattern"] != "CHG[0-9]+" || len(p.entries()) != before {
+		t.Errorf("the approver is told %v", err)
+	}
+	deny(other) // which takes no code of anybody
+	if got := must(s.DecideApproval(p.as("second"), p.approve("second", ask("CHG7")))); got.GetEmergency().GetCancelGovernanceCode() != "CHG7" {
+		t.Errorf("approved %v", got)
+	}
+}

@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -212,6 +213,9 @@ func (s *Service) DecideApproval(ctx context.Context, r *emergencyv1.DecideAppro
 		if r.GetDeny() {
 			return []*emergencyv1.Entry{decided}, nil
 		}
+		if err := s.stillCoded(asked); err != nil {
+			return nil, err
+		}
 		done, err := s.carryOut(ctx, asked, notCompared, next+1)
 		return append([]*emergencyv1.Entry{decided}, done...), err
 	})
@@ -248,6 +252,27 @@ func (s *Service) decidable(r *emergencyv1.DecideApprovalRequest, a asked) (*eme
 		return asked, nil
 	}
 	return asked, book.Independent(asked, approval.By{User: a.caller.User, Subject: a.caller.Entry.Subject}, now.Now)
+}
+
+// stillCoded refuses to approve what the policy would by now not take from whoever asked, for want of a governance code or for another
+// one. Whether there is such a ticket was looked up when they asked. The ledger's lock is held.
+func (s *Service) stillCoded(a *emergencyv1.Approval) error {
+	request := s.ledger.approvals.Asked(a.GetId())
+	if a.GetAct() == approval.Policy { // which takes none
+		return nil
+	}
+	err := onRecord(request).words(s.ledger.policy)
+	if err == nil {
+		return nil
+	}
+	e := fault.From(err)
+	gave := "no governance code"
+	if code := request.GetGovernanceCode(); code != "" {
+		gave = fmt.Sprintf("the governance code %q", code)
+	}
+	e.Message = fmt.Sprintf("Not approved: %s gave %s, which the policy no longer takes. %s. Deny %s, and let %s ask again with one that it takes",
+		a.GetRequestedBy(), gave, e.Message, a.GetId(), a.GetRequestedBy())
+	return e.With("approval", a.GetId())
 }
 
 // carryOut drafts what was approved, in the name of whoever asked for it; nothing where that is for another service to do.
