@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/who"
 )
 
 // Life is how long somebody else has to approve, and then whoever asked to do an act that was approved.
@@ -67,7 +68,7 @@ func (b *Book) Put(e *emergencyv1.Entry) {
 			p.decided, p.denied = e.GetApprovalRecord(), e.GetChange() == emergencyv1.Entry_APPROVAL_DENIED
 		}
 	case emergencyv1.Entry_ACT:
-		if slices.Contains(enabling(), e.GetAct().GetKind()) {
+		if slices.Contains(enabling(), e.GetAct().GetKind()) && !byGroups(e) {
 			b.made[[2]string{e.GetActor(), e.GetAct().GetTarget()}] = e.GetTime().AsTime()
 		}
 	}
@@ -77,6 +78,11 @@ func (b *Book) Put(e *emergencyv1.Entry) {
 			p.made = e.GetEmergency().GetId()
 		}
 	}
+}
+
+// byGroups reports whether groups at the OpenID provider have made an administrator, which is nobody's gift: no person signed in for it.
+func byGroups(e *emergencyv1.Entry) bool {
+	return e.GetSignIn() == "" && e.GetSignInBy() == who.ByProvider
 }
 
 // enabling are the acts by which one person gets the means to act as another.

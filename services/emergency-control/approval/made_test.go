@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
+	"portcullis.dev/services/internal/who"
 )
 
 func TestWhoIsTiedByTheMeansToActIsNoSecondPersonInEitherDirectionNorByWayOfOthers(t *testing.T) {
@@ -39,5 +40,27 @@ func TestWhoIsTiedByTheMeansToActIsNoSecondPersonInEitherDirectionNorByWayOfOthe
 		if got := b.MadeUntil(c.asks, c.approves, start.Add(c.at)); !got.Equal(want) {
 			t.Errorf("%s approves %s after %v: tied until %v, want %v", c.approves, c.asks, c.at, got, want)
 		}
+	}
+}
+
+func TestAdministratorsWhomGroupsHaveMadeAreNotTiedByThat(t *testing.T) {
+	start := time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
+	b := NewBook(24 * time.Hour)
+	act := func(e *emergencyv1.Entry, kind, whom string) {
+		e.Change, e.Time = emergencyv1.Entry_ACT, timestamppb.New(start)
+		e.Record = &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: kind, Target: whom}}
+		b.Put(e)
+	}
+	for _, whom := range []string{"alice", "bob", "carol"} {
+		act(&emergencyv1.Entry{Actor: "portcullis", SignInBy: who.ByProvider}, "user.grant-administrator", whom)
+	}
+	// A person who came by the provider is one like every other.
+	act(&emergencyv1.Entry{Actor: "carol", SignIn: "s1", SignInBy: who.ByProvider}, "user.reset-mfa", "bob")
+	now := start.Add(time.Hour)
+	if until := b.MadeUntil("alice", "bob", now); !until.IsZero() {
+		t.Errorf("two whom groups have made are tied until %v", until)
+	}
+	if until := b.MadeUntil("carol", "bob", now); !until.Equal(start.Add(24 * time.Hour)) {
+		t.Errorf("who has reset an MFA of the other is tied until %v", until)
 	}
 }
