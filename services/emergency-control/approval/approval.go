@@ -68,15 +68,28 @@ func (b *Book) Put(e *emergencyv1.Entry) {
 			p.decided, p.denied = e.GetApprovalRecord(), e.GetChange() == emergencyv1.Entry_APPROVAL_DENIED
 		}
 	case emergencyv1.Entry_ACT:
-		if slices.Contains(enabling(), e.GetAct().GetKind()) && !byGroups(e) {
-			b.made[[2]string{e.GetActor(), e.GetAct().GetTarget()}] = e.GetTime().AsTime()
-		}
+		b.tie(e)
 	}
 	if p := b.pages[e.GetApproval()]; p != nil {
 		p.done = true
 		if p.asked.GetApprovalRecord().GetAct() == Apply {
 			p.made = e.GetEmergency().GetId()
 		}
+	}
+}
+
+// tie notes who has given somebody the means to act: whoever makes an administrator, and those who had done so before, of whom
+// only the act that makes one says anything.
+func (b *Book) tie(e *emergencyv1.Entry) {
+	act, at := e.GetAct(), e.GetTime().AsTime()
+	if !slices.Contains(enabling(), act.GetKind()) {
+		return
+	}
+	if !byGroups(e) {
+		b.made[[2]string{e.GetActor(), act.GetTarget()}] = at
+	}
+	for _, hand := range act.GetHands() {
+		b.made[[2]string{hand, act.GetTarget()}] = at
 	}
 }
 

@@ -64,3 +64,28 @@ func TestAdministratorsWhomGroupsHaveMadeAreNotTiedByThat(t *testing.T) {
 		t.Errorf("who has reset an MFA of the other is tied until %v", until)
 	}
 }
+
+func TestWhoGaveThemTheMeansToActBeforeIsTiedToAnAdministratorFromWhenTheyBecameOne(t *testing.T) {
+	start := time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
+	for name, e := range map[string]*emergencyv1.Entry{
+		"by somebody":           {Actor: "carol", SignIn: "s1"},
+		"by groups":             {Actor: "portcullis", SignInBy: who.ByProvider},
+		"by a person of groups": {Actor: "carol", SignIn: "s1", SignInBy: who.ByProvider},
+	} {
+		b := NewBook(24 * time.Hour)
+		e.Change, e.Time = emergencyv1.Entry_ACT, timestamppb.New(start)
+		e.Record = &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: "user.grant-administrator", Target: "bob", Hands: []string{"alice", "dave"}}}
+		b.Put(e)
+		for hand, until := range map[string]time.Time{"alice": start.Add(24 * time.Hour), "dave": start.Add(24 * time.Hour), "erin": {}} {
+			if got := b.MadeUntil("bob", hand, start.Add(time.Hour)); !got.Equal(until) {
+				t.Errorf("%s: bob and %s are tied until %v, want %v", name, hand, got, until)
+			}
+		}
+		if err := b.Independent(&emergencyv1.Approval{RequestedBy: "alice"}, By{User: "bob"}, start.Add(time.Hour)); err == nil {
+			t.Errorf("%s: bob approves what alice asks for", name)
+		}
+		if err := b.Independent(&emergencyv1.Approval{RequestedBy: "alice"}, By{User: "bob"}, start.Add(24*time.Hour)); err != nil {
+			t.Errorf("%s: a day later bob is told %v", name, err)
+		}
+	}
+}

@@ -244,7 +244,7 @@ func (s *Service) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 		}
 		e.Subject = fmt.Sprintf("emergency.act.A-%04d", next)
 		e.Change = emergencyv1.Entry_ACT
-		e.Record = &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: r.GetKind(), Target: r.GetTarget(), Detail: r.GetDetail()}}
+		e.Record = &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: r.GetKind(), Target: r.GetTarget(), Detail: r.GetDetail(), Hands: r.GetHands()}}
 		return []*emergencyv1.Entry{e}, nil
 	})
 	if err != nil {
@@ -262,7 +262,7 @@ func (s *Service) RecordGroupAct(ctx context.Context, r *emergencyv1.RecordGroup
 	entries, err := s.ledger.append(ctx, func(next uint64) ([]*emergencyv1.Entry, error) {
 		return []*emergencyv1.Entry{{
 			Subject: fmt.Sprintf("emergency.act.A-%04d", next), Change: emergencyv1.Entry_ACT, Actor: clockActor, Address: r.GetAddress(), SignInBy: who.ByProvider,
-			Record: &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: "user.grant-administrator", Target: r.GetTarget(), Detail: "by groups at " + r.GetIssuer()}},
+			Record: &emergencyv1.Entry_Act{Act: &emergencyv1.Act{Kind: "user.grant-administrator", Target: r.GetTarget(), Detail: "by groups at " + r.GetIssuer(), Hands: r.GetHands()}},
 		}}, nil
 	})
 	if err != nil {

@@ -128,6 +128,12 @@ func TestNobodyApprovesTheirOwnRequestByWhicheverSignIn(t *testing.T) {
 	if refused(t, err, fault.PermissionDenied); !strings.Contains(err.Error(), "not long ago") {
 		t.Fatal(err)
 	}
+	// Nor is whom they had given it before somebody else made them an administrator.
+	p.put("IDENTITY", "identity.user.third", &identityv1.UserRecord{User: &identityv1.User{Name: "third", Roles: []string{emergency.Administrator}}})
+	p.await(s, func() bool { return s.watch.State().Emergency.Administrator("third") }, "a third administrator")
+	must(s.RecordAct(p.as("elsewhere"), &emergencyv1.RecordActRequest{Kind: "user.grant-administrator", Target: "third", Hands: []string{"admin"}, Grant: p.grant("elsewhere")}))
+	_, err = s.DecideApproval(p.as("third"), p.approve("third", id))
+	refused(t, err, fault.PermissionDenied)
 	// To take it back is open to whoever asked.
 	r := p.approve("admin", id)
 	r.Deny, r.Justification = true, "not now"

@@ -161,13 +161,20 @@ func (s *Service) row(c who.Caller, in *identityv1.User) (row, error) {
 		if err != nil || kind != "" {
 			return row{}, orByItself(err)
 		}
-		return row{&identityv1.UserRecord{User: u, Uid: rand.Text(), SignInCutoff: record.GetSignInCutoff(), Operations: record.GetOperations()}, in.GetPassword()}, nil
+		made := &identityv1.UserRecord{User: u, Uid: rand.Text(), SignInCutoff: record.GetSignInCutoff(), Operations: record.GetOperations()}
+		if gives(nil, u, in.Password != nil) {
+			made.Hands = handed(nil, c)
+		}
+		return row{made, in.GetPassword()}, nil
 	}
 	before := record.GetUser()
 	after := edit{fields: filled(in), in: u}.apply(before)
 	kind, err := s.review(c, before, after, false)
 	if err != nil || kind != "" {
 		return row{}, orByItself(err)
+	}
+	if c.User != before.GetName() && gives(before, after, false) {
+		record.Hands = handed(record.GetHands(), c)
 	}
 	record.User, record.Previous = after, before
 	return row{record: record}, nil

@@ -19,6 +19,8 @@ import (
 type edit struct {
 	fields []string
 	in     *identityv1.User
+	// hands are those who had given the user the means to act when the change was noted, where it makes an administrator.
+	hands []string
 }
 
 // editOf reads which fields a request changes: those of its mask; without one, those that it sets. What
@@ -128,7 +130,10 @@ func (s *Service) update(ctx context.Context, v *vault, o operation, c who.Calle
 			return err
 		}
 	}
-	if err := s.act(ctx, v, c, o, kind, name, e.in); err != nil {
+	if makes(kind) {
+		e.hands = s.roll.Record(name).GetHands()
+	}
+	if err := s.act(ctx, v, c, o, kind, name, handing{e.in, e.hands}); err != nil {
 		return err
 	}
 	record, err := s.writeUser(ctx, v, o, name, func(record *identityv1.UserRecord) error {
@@ -178,7 +183,7 @@ func (s *Service) agreePassword(ctx context.Context, v *vault, c who.Caller, nam
 }
 
 // change makes the change on the record as it is now. Should it take a grant by now that it didn't take
-// before, it is not made.
+// before, or make an administrator of somebody who was given the means to act meanwhile, it is not made.
 func (s *Service) change(record *identityv1.UserRecord, c who.Caller, e edit, agreed string) error {
 	if record.GetDeleted() {
 		return noUser(e.in.GetName())
@@ -188,7 +193,7 @@ func (s *Service) change(record *identityv1.UserRecord, c who.Caller, e edit, ag
 	if err != nil {
 		return err
 	}
-	if kind != "" && kind != agreed {
+	if kind != "" && kind != agreed || makes(kind) && !slices.Equal(e.hands, record.GetHands()) {
 		return fault.New(fault.Aborted, "The user has been changed meanwhile. Look again, and try again")
 	}
 	after := e.apply(before)
@@ -197,6 +202,9 @@ func (s *Service) change(record *identityv1.UserRecord, c who.Caller, e edit, ag
 	}
 	if before.GetDisabled() != after.GetDisabled() || e.has("password") || !sameLink(before.GetProvider(), after.GetProvider()) {
 		s.cut(record)
+	}
+	if c.User != before.GetName() && gives(before, after, e.has("password")) {
+		record.Hands = handed(record.GetHands(), c)
 	}
 	record.User = after
 	return nil

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,13 +82,35 @@ func (s *Service) review(c who.Caller, before, after *identityv1.User, newPasswo
 	if err := s.holdsAll(c, s.permissions(gained(before.GetRoles(), after.GetRoles())), "roles"); err != nil {
 		return "", err
 	}
-	takesOver := before != nil && (newPassword || links(before, after) || len(gained(before.GetSshPublicKeys(), after.GetSshPublicKeys())) > 0)
-	if takesOver {
+	if before != nil && gives(before, after, newPassword) {
 		if err := s.holdsAll(c, s.permissions(before.GetRoles()), "Whoever sets a password, a key or a provider can act as that user"); err != nil {
 			return "", err
 		}
 	}
 	return guarded(before, after, newPassword), nil
+}
+
+// gives reports whether a change gives somebody the means to act as that user.
+func gives(before, after *identityv1.User, newPassword bool) bool {
+	return newPassword || links(before, after) || len(gained(before.GetSshPublicKeys(), after.GetSshPublicKeys())) > 0
+}
+
+// handed are those who have given a user the means to act, and the caller besides. Of a token it is whoever made it.
+func handed(hands []string, c who.Caller) []string {
+	name := cmp.Or(c.User, c.Owner, c.Actor())
+	if slices.Contains(hands, name) {
+		return hands
+	}
+	return append(slices.Clone(hands), name)
+}
+
+// makes reports whether an act makes an administrator: by then it counts who has given the user the means to act before.
+func makes(kind string) bool { return kind == actGrant || kind == actEnable }
+
+// handing is a request of an act that makes an administrator.
+type handing struct {
+	backed
+	hands []string
 }
 
 // reviewOwn lets people change their own account, but never what they may do.
@@ -171,10 +194,14 @@ func (s *Service) record(ctx context.Context, v *vault, c who.Caller, o operatio
 	if err != nil && !errors.Is(err, journal.ErrNotFound) {
 		return "", refusal(fmt.Errorf("reading what an act changes: %w", err))
 	}
-	noted, err := s.deps.Acts.RecordAct(ctx, &emergencyv1.RecordActRequest{
+	act := &emergencyv1.RecordActRequest{
 		Kind: kind, Target: targetOf(subject), Grant: r.GetGrant(), RequestId: id, Justification: r.GetJustification(),
 		At: last.Sequence, Operation: []byte(o.hash),
-	})
+	}
+	if h, ok := r.(handing); ok {
+		act.Hands = h.hands
+	}
+	noted, err := s.deps.Acts.RecordAct(ctx, act)
 	if err != nil {
 		return "", fault.From(err)
 	}

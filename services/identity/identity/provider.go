@@ -165,14 +165,16 @@ func (s *Service) settle(ctx context.Context, v *vault, a *identityv1.ProviderAr
 	}
 	becomes := !was && people.IsAdministrator(draft.GetUser())
 	if becomes {
-		if _, err := s.deps.Acts.RecordGroupAct(ctx, &emergencyv1.RecordGroupActRequest{Target: name, Issuer: a.GetIssuer(), Address: who.FromContext(ctx).Address}); err != nil {
+		if _, err := s.deps.Acts.RecordGroupAct(ctx, &emergencyv1.RecordGroupActRequest{
+			Target: name, Issuer: a.GetIssuer(), Address: who.FromContext(ctx).Address, Hands: draft.GetHands()}); err != nil {
 			return nil, fault.From(err)
 		}
 	}
 	return s.writeUser(ctx, v, operation{}, name, func(record *identityv1.UserRecord) error {
 		was := people.IsAdministrator(record.GetUser()) && !record.GetDeleted()
 		err := s.receive(record, a, name, uid)
-		if err == nil && !was && !becomes && people.IsAdministrator(record.GetUser()) {
+		other := !becomes || !slices.Equal(record.GetHands(), draft.GetHands())
+		if err == nil && !was && other && people.IsAdministrator(record.GetUser()) {
 			return fault.New(fault.Aborted, "The user has been changed meanwhile. Try again")
 		}
 		return err
@@ -190,7 +192,7 @@ func (s *Service) receive(record *identityv1.UserRecord, a *identityv1.ProviderA
 		return fault.New(fault.AlreadyExists, "There is a user %q here already, who is not the provider's. Ask an administrator to link the two, or for another name", name).
 			With("rule", "providerNameTaken").With("name", name)
 	case linked == "":
-		record.User, record.Uid, record.Deleted = s.newcomer(a, name), uid, false
+		record.User, record.Uid, record.Deleted, record.Hands = s.newcomer(a, name), uid, false, nil
 	}
 	if record.GetUser().GetDisabled() {
 		return providerDisabled(name)

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -381,6 +382,6 @@ func TestWhoIsDeletedAndArrivesAgainIsAnotherPerson(t *testing.T) {
 func (f fakeActs) RecordGroupAct(_ context.Context, r *emergencyv1.RecordGroupActRequest, _ ...grpc.CallOption) (*emergencyv1.RecordActResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.acts = append(f.acts, "by groups "+r.GetTarget())
+	f.acts, f.hands = append(f.acts, "by groups "+r.GetTarget()), append(f.hands, fmt.Sprint(r.GetHands()))
 	return &emergencyv1.RecordActResponse{Revision: f.view.State().Emergency.Revision().String()}, nil
 }

@@ -228,7 +228,10 @@ func (s *Service) createUser(ctx context.Context, v *vault, o operation, c who.C
 		}
 		// What ended the sign-ins of somebody of the same name before stays: they are not this person's.
 		u.CreateTime = timestamppb.New(s.deps.Now())
-		record.User, record.Uid, record.Deleted = u, uid, false
+		record.User, record.Uid, record.Deleted, record.Hands = u, uid, false, nil
+		if gives(nil, u, in.Password != nil) {
+			record.Hands = handed(nil, c)
+		}
 		return errors.Join(s.linkable(u, in.Password != nil), s.check(u))
 	})
 	return err
@@ -279,7 +282,7 @@ func (s *Service) DeleteUser(ctx context.Context, r *identityv1.DeleteUserReques
 			return err
 		}
 		s.cut(record)
-		record.Deleted, record.Uid, record.User = true, "", &identityv1.User{Name: name}
+		record.Deleted, record.Uid, record.User, record.Hands = true, "", &identityv1.User{Name: name}, nil
 		return nil
 	})
 	if err != nil {

@@ -419,6 +419,7 @@ type fakeControl struct {
 	lost  bool              // the next answer doesn't arrive
 	away  bool              // it can't be asked for what takes no grant
 	acts  []string
+	hands []string // of the acts that take a grant, and those of groups
 }
 
 type fakeActs struct {
@@ -460,7 +461,7 @@ func (f fakeActs) RecordAct(ctx context.Context, r *emergencyv1.RecordActRequest
 		return nil, fault.New(fault.GrantUsed, "This grant has already been used")
 	}
 	f.spent[g.ID] = true
-	f.acts = append(f.acts, r.GetKind()+" "+r.GetTarget())
+	f.acts, f.hands = append(f.acts, r.GetKind()+" "+r.GetTarget()), append(f.hands, fmt.Sprint(r.GetHands()))
 	f.hash[r.GetRequestId()] = string(hash)
 	f.done[r.GetRequestId()] = f.view.State().Emergency.Revision().String()
 	if f.lost {
