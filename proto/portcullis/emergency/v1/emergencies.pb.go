@@ -3351,7 +3351,9 @@ type RecordActRequest struct {
 	// SHA-256 of all that the act is about to do, so that a repeated request_id can do nothing else.
 	Operation []byte `protobuf:"bytes,9,opt,name=operation,proto3" json:"operation,omitempty"`
 	// SHA-256 of what exactly it opens, whichever request does. By it a second administrator's approval is found again.
-	Opens         []byte `protobuf:"bytes,10,opt,name=opens,proto3" json:"opens,omitempty"`
+	Opens []byte `protobuf:"bytes,10,opt,name=opens,proto3" json:"opens,omitempty"`
+	// Who else has given the target the means to act, where the act makes an administrator: see `Act.hands`.
+	Hands         []string `protobuf:"bytes,11,rep,name=hands,proto3" json:"hands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3456,6 +3458,13 @@ func (x *RecordActRequest) GetOpens() []byte {
 	return nil
 }
 
+func (x *RecordActRequest) GetHands() []string {
+	if x != nil {
+		return x.Hands
+	}
+	return nil
+}
+
 type RecordGroupActRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The user who has become an administrator.
@@ -3463,7 +3472,9 @@ type RecordGroupActRequest struct {
 	// The provider.
 	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
 	// The client's address.
-	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// Who has given the target the means to act: see `Act.hands`.
+	Hands         []string `protobuf:"bytes,4,rep,name=hands,proto3" json:"hands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3517,6 +3528,13 @@ func (x *RecordGroupActRequest) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *RecordGroupActRequest) GetHands() []string {
+	if x != nil {
+		return x.Hands
+	}
+	return nil
 }
 
 type RecordActResponse struct {
@@ -3890,7 +3908,7 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x13UpdatePolicyRequest\x12?\n" +
 	"\x06policy\x18\x01 \x01(\v2\x1f.portcullis.emergency.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\xe6\x02\n" +
+	"updateMask\"\x8b\x03\n" +
 	"\x10RecordActRequest\x12\x1d\n" +
 	"\x04kind\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04kind\x12 \n" +
 	"\x06target\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06target\x12 \n" +
@@ -3903,13 +3921,17 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\x02at\x18\b \x01(\x04R\x02at\x12%\n" +
 	"\toperation\x18\t \x01(\fB\a\xbaH\x04z\x02\x18@R\toperation\x12\x1d\n" +
 	"\x05opens\x18\n" +
-	" \x01(\fB\a\xbaH\x04z\x02\x18@R\x05opens\"\x82\x01\n" +
+	" \x01(\fB\a\xbaH\x04z\x02\x18@R\x05opens\x12#\n" +
+	"\x05hands\x18\v \x03(\tB\r\xbaH\n" +
+	"\x92\x01\a\"\x05r\x03\x18\x80\x01R\x05hands\"\xa7\x01\n" +
 	"\x15RecordGroupActRequest\x12\"\n" +
 	"\x06target\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06target\x12\"\n" +
 	"\x06issuer\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06issuer\x12!\n" +
-	"\aaddress\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\"/\n" +
+	"\aaddress\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\x12#\n" +
+	"\x05hands\x18\x04 \x03(\tB\r\xbaH\n" +
+	"\x92\x01\a\"\x05r\x03\x18\x80\x01R\x05hands\"/\n" +
 	"\x11RecordActResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision2\xf0\x16\n" +
 	"\vEmergencies\x12\x85\x01\n" +

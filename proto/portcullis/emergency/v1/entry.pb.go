@@ -692,8 +692,11 @@ type Act struct {
 	// For instance "user.grant-administrator", "user.reset-mfa", "access-group.unblock".
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The name of what is acted on.
-	Target        string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
-	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Who else has given the target the means to act, before it became an administrator: has set a password, a key or a provider, or has
+	// reset an MFA. They are tied to the target from this act on, as its actor is.
+	Hands         []string `protobuf:"bytes,4,rep,name=hands,proto3" json:"hands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -747,6 +750,13 @@ func (x *Act) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *Act) GetHands() []string {
+	if x != nil {
+		return x.Hands
+	}
+	return nil
 }
 
 var File_portcullis_emergency_v1_entry_proto protoreflect.FileDescriptor
@@ -819,11 +829,12 @@ const file_portcullis_emergency_v1_entry_proto_rawDesc = "" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1d\n" +
 	"\n" +
 	"public_key\x18\x02 \x01(\fR\tpublicKey\x12(\n" +
-	"\x10signature_by_new\x18\x03 \x01(\fR\x0esignatureByNew\"I\n" +
+	"\x10signature_by_new\x18\x03 \x01(\fR\x0esignatureByNew\"_\n" +
 	"\x03Act\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detailB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x14\n" +
+	"\x05hands\x18\x04 \x03(\tR\x05handsB:Z8portcullis.dev/proto/portcullis/emergency/v1;emergencyv1b\x06proto3"
 
 var (
 	file_portcullis_emergency_v1_entry_proto_rawDescOnce sync.Once

@@ -2916,7 +2916,10 @@ type UserRecord struct {
 	// The moment before which this user's sign-ins are over.
 	SignInCutoff *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=sign_in_cutoff,json=signInCutoff,proto3" json:"sign_in_cutoff,omitempty"`
 	// Tells this person from one of the same name who was deleted: secrets count for their own uid only.
-	Uid           string `protobuf:"bytes,8,opt,name=uid,proto3" json:"uid,omitempty"`
+	Uid string `protobuf:"bytes,8,opt,name=uid,proto3" json:"uid,omitempty"`
+	// Who else has given this person the means to act: has set a password, a key or a provider, or has reset an MFA, each once. Should the
+	// person become an administrator, they are not independent of one another.
+	Hands         []string `protobuf:"bytes,9,rep,name=hands,proto3" json:"hands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3005,6 +3008,13 @@ func (x *UserRecord) GetUid() string {
 		return x.Uid
 	}
 	return ""
+}
+
+func (x *UserRecord) GetHands() []string {
+	if x != nil {
+		return x.Hands
+	}
+	return nil
 }
 
 // RoleRecord is `identity.role.<name>`.
@@ -4027,7 +4037,7 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x16\n" +
 	"\x06mobile\x18\x04 \x01(\tR\x06mobile\x12\x1a\n" +
 	"\blanguage\x18\x05 \x01(\tR\blanguage\x12\x1a\n" +
-	"\bdisabled\x18\x06 \x01(\bR\bdisabled\"\xcc\x02\n" +
+	"\bdisabled\x18\x06 \x01(\bR\bdisabled\"\xe2\x02\n" +
 	"\n" +
 	"UserRecord\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.UserR\x04user\x12\x18\n" +
@@ -4039,7 +4049,8 @@ const file_portcullis_identity_v1_identity_proto_rawDesc = "" +
 	"\timport_id\x18\x05 \x01(\tR\bimportId\x128\n" +
 	"\bprevious\x18\x06 \x01(\v2\x1c.portcullis.identity.v1.UserR\bprevious\x12@\n" +
 	"\x0esign_in_cutoff\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fsignInCutoff\x12\x10\n" +
-	"\x03uid\x18\b \x01(\tR\x03uid\"x\n" +
+	"\x03uid\x18\b \x01(\tR\x03uid\x12\x14\n" +
+	"\x05hands\x18\t \x03(\tR\x05hands\"x\n" +
 	"\n" +
 	"RoleRecord\x120\n" +
 	"\x04role\x18\x01 \x01(\v2\x1c.portcullis.identity.v1.RoleR\x04role\x12\x18\n" +
