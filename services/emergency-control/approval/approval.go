@@ -194,13 +194,13 @@ func same(a, b *emergencyv1.Approval) bool {
 		bytes.Equal(a.GetOpens(), b.GetOpens()) && proto.Equal(a.GetEndTime(), b.GetEndTime()) && proto.Equal(bare(a.GetPolicy()), bare(b.GetPolicy()))
 }
 
-// bare is a policy without when and by whom.
+// bare is a policy without when and by whom, and without what follows from the one before.
 func bare(p *emergencyv1.Policy) *emergencyv1.Policy {
 	if p == nil {
 		return nil
 	}
 	p = proto.CloneOf(p)
-	p.Revision, p.UpdatedBy, p.UpdateTime = "", "", nil
+	p.Revision, p.UpdatedBy, p.UpdateTime, p.Loosened = "", "", nil, nil
 	return p
 }
 

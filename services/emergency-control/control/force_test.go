@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -293,12 +294,22 @@ func TestLooseningTheGovernanceCodeOrTheTicketCheckTakesTwo(t *testing.T) {
 	if want := "tickets are not looked up, the governance code is optional"; got.GetApproval().GetDetail() != want {
 		t.Errorf("approved %q, want %q", got.GetApproval().GetDetail(), want)
 	}
-	if policy := must(s.GetPolicy(p.as("admin"), nil)); policy.GetTicketCheck() != emergencyv1.Policy_OFF || policy.GetGovernanceCode() != emergencyv1.Policy_OPTIONAL {
+	policy := must(s.GetPolicy(p.as("admin"), nil))
+	if diff := cmp.Diff([]string{"ticketCheck", "governanceCode"}, policy.GetLoosened()); diff != "" {
+		t.Errorf("it says of itself that it loosens %s", diff)
+	}
+	if policy.GetTicketCheck() != emergencyv1.Policy_OFF || policy.GetGovernanceCode() != emergencyv1.Policy_OPTIONAL {
 		t.Errorf("the policy is %v", policy)
 	}
 	entries := p.entries()
 	if last := entries[len(entries)-1]; last.GetApproval() != id || last.GetChange() != emergencyv1.Entry_POLICY_CHANGED {
 		t.Errorf("on record %v", last)
+	}
+	if err := code(emergencyv1.Policy_REQUIRED, ""); err != nil {
+		t.Fatal(err)
+	}
+	if policy = must(s.GetPolicy(p.as("admin"), nil)); len(policy.GetLoosened()) > 0 {
+		t.Errorf("what tightens it says that it loosens %v", policy.GetLoosened())
 	}
 }
 

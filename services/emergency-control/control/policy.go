@@ -70,7 +70,8 @@ func (s *Service) UpdatePolicy(ctx context.Context, r *emergencyv1.UpdatePolicyR
 			return nil, err
 		}
 		before := orDefault(s.ledger.policy)
-		if opens := weakens(before, p); len(opens) > 0 {
+		var opens []string
+		if p.Loosened, opens = weakens(before, p); len(opens) > 0 {
 			want := &emergencyv1.Approval{Act: approval.Policy, Target: approval.PolicyTarget, Revision: before.GetRevision(), Policy: p, Detail: strings.Join(opens, ", ")}
 			if asks, _, err := s.second(a, want, next, envelope); asks != nil || err != nil {
 				return []*emergencyv1.Entry{asks}, err
@@ -157,28 +158,30 @@ func (s *Service) mayLengthen(c who.Caller, before, after *emergencyv1.Policy) e
 
 // lengthens reports whether a change lets more through a lockdown.
 func lengthens(before, after *emergencyv1.Policy) bool {
-	more := func(was, is []string) bool {
-		return slices.ContainsFunc(is, func(name string) bool { return !slices.Contains(was, name) })
-	}
 	return more(before.GetBreakGlassUsers(), after.GetBreakGlassUsers()) || more(before.GetBreakGlassTokens(), after.GetBreakGlassTokens())
 }
 
-// weakens says what a change loosens, and so takes a second administrator; nothing if it doesn't.
-func weakens(before, after *emergencyv1.Policy) (what []string) {
+func more(was, is []string) bool {
+	return slices.ContainsFunc(is, func(name string) bool { return !slices.Contains(was, name) })
+}
+
+// weakens says what a change loosens, by the names of the fields and in words, and so takes a second administrator; nothing if it doesn't.
+func weakens(before, after *emergencyv1.Policy) (fields, what []string) {
 	for _, loosened := range []struct {
-		so   bool
-		what string
+		so          bool
+		field, what string
 	}{
-		{lengthens(before, after), "more get through every lockdown"},
-		{before.GetSecondAdministrator() && !after.GetSecondAdministrator(), "opening early takes one administrator"},
-		{before.GetTicketCheck() == emergencyv1.Policy_ON && after.GetTicketCheck() != emergencyv1.Policy_ON, "tickets are not looked up"},
-		{laxer(before, after), "the governance code is " + code(after)},
+		{more(before.GetBreakGlassUsers(), after.GetBreakGlassUsers()), "breakGlassUsers", "more people get through every lockdown"},
+		{more(before.GetBreakGlassTokens(), after.GetBreakGlassTokens()), "breakGlassTokens", "more programs get through every lockdown"},
+		{before.GetSecondAdministrator() && !after.GetSecondAdministrator(), "secondAdministrator", "opening early takes one administrator"},
+		{before.GetTicketCheck() == emergencyv1.Policy_ON && after.GetTicketCheck() != emergencyv1.Policy_ON, "ticketCheck", "tickets are not looked up"},
+		{laxer(before, after), "governanceCode", "the governance code is " + code(after)},
 	} {
 		if loosened.so {
-			what = append(what, loosened.what)
+			fields, what = append(fields, loosened.field), append(what, loosened.what)
 		}
 	}
-	return what
+	return fields, what
 }
 
 // laxer reports whether a change takes a governance code that was not taken before. Of two patterns nobody can tell which takes more.

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"cmp"
 	"strings"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
@@ -52,6 +53,9 @@ func Done(a *emergencyv1.Act) string { return speech{}.done(a) }
 // ofPolicy are the facts of a policy as it is after the change. Lists that are empty say so: emptying one is a change.
 func (s speech) ofPolicy(facts map[string]string, p *emergencyv1.Policy) {
 	facts["id"], facts["act"] = p.GetRevision(), s.either("changed the policy", "alterou a política")
+	if what := s.loosened(p); what != "" {
+		facts["act"] = s.either("loosened the policy: ", "afrouxou a política: ") + what
+	}
 	facts["let_through"] = s.orNone(List(p.GetBreakGlassUsers(), s.language))
 	facts["let_through_tokens"] = s.orNone(List(p.GetBreakGlassTokens(), s.language))
 	switch p.GetGovernanceCode() {
@@ -87,9 +91,30 @@ func (s speech) action(a *emergencyv1.Approval) string {
 	case "apply":
 		return s.forced(a.GetApplies())
 	case "policy":
-		return s.either("loosen the policy", "afrouxar a política")
+		return strings.TrimSuffix(s.either("loosen the policy: ", "afrouxar a política: ")+s.loosened(a.GetPolicy()), ": ")
 	}
 	return s.either("open what a freeze or a lock closes (", "abrir o que um congelamento ou bloqueio fecha (") + a.GetTarget() + ")"
+}
+
+// loosened is what a policy loosens of the one before, empty if it is nothing. A field that is too new to be known is named as it is.
+func (s speech) loosened(p *emergencyv1.Policy) string {
+	code := map[emergencyv1.Policy_Governance]string{
+		emergencyv1.Policy_OPTIONAL: s.either("the governance code is optional", "o código de governança é opcional"),
+		emergencyv1.Policy_REQUIRED: s.either("any governance code will do", "qualquer código de governança serve"),
+		emergencyv1.Policy_PATTERN:  s.either("the governance code has to match ", "o código de governança tem de seguir o padrão ") + p.GetGovernancePattern(),
+	}
+	words := map[string]string{
+		"breakGlassUsers":     s.either("more people get through every lockdown", "mais pessoas passam por todo lockdown"),
+		"breakGlassTokens":    s.either("more programs get through every lockdown", "mais programas passam por todo lockdown"),
+		"secondAdministrator": s.either("opening early takes one administrator", "abrir antes da hora exige um só administrador"),
+		"ticketCheck":         s.either("tickets are not looked up", "chamados não são consultados"),
+		"governanceCode":      code[p.GetGovernanceCode()],
+	}
+	var all []string
+	for _, field := range p.GetLoosened() {
+		all = append(all, cmp.Or(words[field], field))
+	}
+	return List(all, s.language)
 }
 
 // forced is what would be applied although it leaves no administrator.

@@ -294,6 +294,36 @@ func TestAPolicyTellsWhatItAsksForAndWhomItLetsThrough(t *testing.T) {
 	}
 }
 
+func TestWhoeverIsToldOfALoosenedPolicyIsToldWhatIsLoosened(t *testing.T) {
+	all := []string{"breakGlassUsers", "breakGlassTokens", "secondAdministrator", "ticketCheck", "governanceCode"}
+	loosened := func(code emergencyv1.Policy_Governance, fields ...string) *emergencyv1.Policy {
+		return &emergencyv1.Policy{GovernanceCode: code, GovernancePattern: "CHG.*", Loosened: fields}
+	}
+	for _, c := range []struct {
+		policy           *emergencyv1.Policy
+		english, brazils string
+	}{
+		{loosened(emergencyv1.Policy_OPTIONAL, all...), "more people get through every lockdown, more programs get through every lockdown, opening early takes one administrator, tickets are not looked up, the governance code is optional",
+			"mais pessoas passam por todo lockdown, mais programas passam por todo lockdown, abrir antes da hora exige um só administrador, chamados não são consultados, o código de governança é opcional"},
+		{loosened(emergencyv1.Policy_REQUIRED, "governanceCode"), "any governance code will do", "qualquer código de governança serve"},
+		{loosened(emergencyv1.Policy_PATTERN, "governanceCode"), "the governance code has to match CHG.*", "o código de governança tem de seguir o padrão CHG.*"},
+		{loosened(emergencyv1.Policy_OPTIONAL, "somethingNewThatHasNoWordsYet"), "somethingNewThatHasNoWordsYet", "somethingNewThatHasNoWordsYet"},
+	} {
+		changed := &emergencyv1.Entry{Subject: "emergency.policy", Change: emergencyv1.Entry_POLICY_CHANGED, Actor: "ana", Record: &emergencyv1.Entry_Policy{Policy: c.policy}}
+		asked := &emergencyv1.Entry{Subject: "emergency.approval.P-0008", Change: emergencyv1.Entry_APPROVAL_REQUESTED, Actor: "ana", Time: timestamppb.New(start),
+			Record: &emergencyv1.Entry_ApprovalRecord{ApprovalRecord: &emergencyv1.Approval{Id: "P-0008", Act: "policy", Target: "policy", Policy: c.policy}}}
+		for language, want := range map[string][2]string{"en": {"loosened the policy: " + c.english, "loosen the policy: " + c.english}, "pt-BR": {"afrouxou a política: " + c.brazils, "afrouxar a política: " + c.brazils}} {
+			for i, e := range []*emergencyv1.Entry{changed, asked} {
+				kind, _ := text.TypeOf(e)
+				r := rendered(t, text.BuiltIn(kind, language), text.FactsOf(e, emergency.Texts{}, language))
+				if !strings.Contains(r.Body, want[i]) || !strings.Contains(r.Short, string([]rune(want[i])[:40])) {
+					t.Errorf("%s in %s is %s, in short %q, want it to say %q", kind, language, r.Body, r.Short, want[i])
+				}
+			}
+		}
+	}
+}
+
 func TestLongListsSayHowManyMoreThereAre(t *testing.T) {
 	var names []string
 	for range 23 {
