@@ -953,8 +953,11 @@ type Policy struct {
 	// more through a lockdown, and to switch this off.
 	SecondAdministrator bool                  `protobuf:"varint,11,opt,name=second_administrator,json=secondAdministrator,proto3" json:"second_administrator,omitempty"`
 	TicketCheck         Policy_TicketChecking `protobuf:"varint,12,opt,name=ticket_check,json=ticketCheck,proto3,enum=portcullis.emergency.v1.Policy_TicketChecking" json:"ticket_check,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Output only: what the change that made this revision loosens, by the names of its fields: governanceCode, ticketCheck,
+	// secondAdministrator, breakGlassUsers, breakGlassTokens. Empty if it loosens nothing.
+	Loosened      []string `protobuf:"bytes,13,rep,name=loosened,proto3" json:"loosened,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
@@ -1083,6 +1086,13 @@ func (x *Policy) GetTicketCheck() Policy_TicketChecking {
 		return x.TicketCheck
 	}
 	return Policy_TICKET_CHECKING_UNSPECIFIED
+}
+
+func (x *Policy) GetLoosened() []string {
+	if x != nil {
+		return x.Loosened
+	}
+	return nil
 }
 
 // ExpectedEnforcers is a group of enforcers of which some number must be there.
@@ -1254,7 +1264,7 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x0espared_sign_in\x18\n" +
 	" \x01(\tR\fsparedSignIn\x12\x14\n" +
 	"\x05begun\x18\v \x01(\bR\x05begun\x12 \n" +
-	"\vtraceparent\x18\f \x01(\tR\vtraceparent\"\xec\a\n" +
+	"\vtraceparent\x18\f \x01(\tR\vtraceparent\"\x88\b\n" +
 	"\x06Policy\x12S\n" +
 	"\x0fgovernance_code\x18\x01 \x01(\x0e2*.portcullis.emergency.v1.Policy.GovernanceR\x0egovernanceCode\x127\n" +
 	"\x12governance_pattern\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11governancePattern\x124\n" +
@@ -1273,7 +1283,8 @@ const file_portcullis_emergency_v1_emergency_proto_rawDesc = "" +
 	"\x12expected_enforcers\x18\x14 \x03(\v2*.portcullis.emergency.v1.ExpectedEnforcersB\b\xbaH\x05\x92\x01\x02\x10dR\x11expectedEnforcers\x121\n" +
 	"\rdrift_percent\x18\x19 \x01(\rB\a\xbaH\x04*\x02\x18dH\x03R\fdriftPercent\x88\x01\x01\x121\n" +
 	"\x14second_administrator\x18\v \x01(\bR\x13secondAdministrator\x12Q\n" +
-	"\fticket_check\x18\f \x01(\x0e2..portcullis.emergency.v1.Policy.TicketCheckingR\vticketCheck\"Q\n" +
+	"\fticket_check\x18\f \x01(\x0e2..portcullis.emergency.v1.Policy.TicketCheckingR\vticketCheck\x12\x1a\n" +
+	"\bloosened\x18\r \x03(\tR\bloosened\"Q\n" +
 	"\n" +
 	"Governance\x12\x1a\n" +
 	"\x16GOVERNANCE_UNSPECIFIED\x10\x00\x12\f\n" +
