@@ -87,7 +87,7 @@ func Concerned(a *emergencyv1.Approval, user string) error {
 	if locked := a.GetApplies().GetLock().GetUser(); user == "" || locked != user {
 		return nil
 	}
-	return fault.New(fault.PermissionDenied, "%s would lock your own user. Nobody decides about a lock of their own user. Ask another System Administrator", a.GetId()).With("rule", "second")
+	return fault.New(fault.PermissionDenied, "%s would lock your own user. Nobody decides about a lock of their own user. Ask another System Administrator", a.GetId()).With("rule", "ownLock")
 }
 
 // By is who decides.

@@ -272,7 +272,7 @@ func (s *Service) stillCoded(a *emergencyv1.Approval) error {
 	}
 	e.Message = fmt.Sprintf("Not approved: %s gave %s, which the policy no longer takes. %s. Deny %s, and let %s ask again with one that it takes",
 		a.GetRequestedBy(), gave, e.Message, a.GetId(), a.GetRequestedBy())
-	return e.With("approval", a.GetId())
+	return e.With("rule", approver).With("approval", a.GetId())
 }
 
 // carryOut drafts what was approved, in the name of whoever asked for it; nothing where that is for another service to do.

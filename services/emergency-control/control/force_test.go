@@ -1,6 +1,7 @@
 package control
 
 import (
+	"crypto/ed25519"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	gatev1 "portcullis.dev/proto/portcullis/gate/v1"
 	identityv1 "portcullis.dev/proto/portcullis/identity/v1"
 	"portcullis.dev/services/emergency-control/approval"
+	"portcullis.dev/services/emergency-control/drift"
 )
 
 // leaving is a platform where each administrator will be locked in half an hour, but for the second: whoever locks that one, too, leaves
@@ -205,6 +207,16 @@ func TestWhatIsForcedIsComparedWithItsPreviewAgainWhenItIsApproved(t *testing.T)
 	if refused(t, err, fault.PreviewDrifted); fault.From(err).Details["sessionsIs"] != "46" {
 		t.Fatal(err)
 	}
+	if d := fault.From(err).Details; d["rule"] != "approver" || d["approval"] != id || !strings.Contains(err.Error(), "let admin preview again") {
+		t.Errorf("who approves is told %v with %v", err, d)
+	}
+	ours := s.previews
+	s.previews = drift.NewSealer(make(ed25519.PrivateKey, ed25519.PrivateKeySize)) // of another deployment
+	_, err = s.DecideApproval(p.as("third"), p.approve("third", id))
+	if refused(t, err, fault.PreviewDrifted); fault.From(err).Details["cause"] != "STRANGE" || !strings.Contains(err.Error(), "Deny "+id) || strings.Contains(err.Error(), "without one") {
+		t.Errorf("who approves is told %v", err)
+	}
+	s.previews = ours
 	broker.open.Store(41) // it still waits
 	if e := must(s.DecideApproval(p.as("third"), p.approve("third", id))).GetEmergency(); e.GetDigest() != asks.GetDigest() {
 		t.Fatalf("approved %v", e)

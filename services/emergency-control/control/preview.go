@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -198,15 +199,16 @@ func (s *Service) bound(ctx context.Context, a asked, r *emergencyv1.PreviewRequ
 // is by then does not count: who approves looks now. It looks before the record is held up.
 func (s *Service) stillSo(ctx context.Context, r *emergencyv1.DecideApprovalRequest) (notCompared []string, err error) {
 	s.ledger.mu.Lock()
-	request := s.ledger.approvals.Asked(r.GetId()).GetApprovalRecord().GetApplies()
+	asked := s.ledger.approvals.Asked(r.GetId()).GetApprovalRecord()
 	s.ledger.mu.Unlock()
+	request := asked.GetApplies()
 	digest := cmp.Or(request.GetLockdown().GetDigest(), request.GetLock().GetDigest())
 	if digest == "" || r.GetDeny() {
 		return nil, nil
 	}
 	was, err := s.previews.Open(digest)
 	if err != nil {
-		return nil, strange()
+		return nil, toApprover(strange(), asked, "the digest is of no preview of this deployment")
 	}
 	p, err := s.preview(ctx, due(request, s.now()))
 	if err != nil {
@@ -215,12 +217,20 @@ func (s *Service) stillSo(ctx context.Context, r *emergencyv1.DecideApprovalRequ
 	d := drift.Of(p, nil).Since(was, drift.BoundOf(s.ledger.policyNow()))
 	d.Other, d.Old = false, false
 	if refusal := d.Refusal(); refusal != nil {
-		e := fault.From(refusal)
-		e.Message = "Not approved: what it hits has moved since it was previewed. Deny it, preview again, and let it be asked for anew"
-		return nil, e
+		return nil, toApprover(refusal, asked, "what it hits has moved since it was previewed")
 	}
 	return d.NotCompared, nil
 }
+
+// toApprover says a refusal to whoever approves: they can't preview for whoever asked, nor leave the digest out.
+func toApprover(refusal error, a *emergencyv1.Approval, why string) error {
+	e := fault.From(refusal)
+	e.Message = fmt.Sprintf("Not approved: %s. Deny %s, and let %s preview again and ask anew", why, a.GetId(), a.GetRequestedBy())
+	return e.With("rule", approver).With("approval", a.GetId())
+}
+
+// approver is the rule of what is refused to whoever approves for something that whoever asked has to mend.
+const approver = "approver"
 
 func (s *Service) moved(ctx context.Context, r *emergencyv1.PreviewRequest, digest string) (drift.Drift, error) {
 	was, err := s.previews.Open(digest)
