@@ -70,6 +70,10 @@ func tellFake(ts *testscript.TestScript, neg bool, args []string) {
 		f.doors = manyDoors{many: many, older: len(args) > 2}
 	case "closed":
 		f.closed = args[1] == "true"
+	case "late":
+		f.approval.GetApplies().GetLockdown().StartTime = timestamppb.New(time.Now().Add(-10 * time.Minute))
+	case "away":
+		f.away = []*emergencyv1.Enforcer{{Id: "bastion-9", Service: "connector", Presence: emergencyv1.Enforcer_MISSING}, {Id: "orders-*", Service: "guard", Presence: emergencyv1.Enforcer_MISSING, Lacking: 2}}
 	case "partial":
 		f.partial = true
 	case "ticket-required":

@@ -41,7 +41,8 @@ type fake struct {
 	polls       int
 	lifetime    time.Duration // of sign-in tokens
 	drop        int           // connections to cut after the deed is done
-	closed      bool          // a lockdown that refuses everything but posture
+	away        []*emergencyv1.Enforcer
+	closed      bool // a lockdown that refuses everything but posture
 	partial     bool
 	seen        []string // "METHOD /path bearer"
 	entries     []string // NDJSON of the audit export
@@ -240,8 +241,12 @@ func (f *fake) emergency(r *http.Request, parts []string, body []byte) ([]byte, 
 	collection := parts[0]
 	switch {
 	case collection == "emergencies:preview":
-		if n := strict(body, new(emergencyv1.PreviewRequest)); n != nil {
+		request := new(emergencyv1.PreviewRequest)
+		if n := strict(body, request); n != nil {
 			return nil, n
+		}
+		if start := request.GetLockdown().GetStartTime(); start != nil && time.Since(start.AsTime()) > time.Minute {
+			return nil, refuse(400, "START_IN_PAST", "startTime lies more than a minute in the past")
 		}
 		return encode(&emergencyv1.PreviewResponse{Sessions: uint32(f.sessions), SessionNames: []string{"s-1", "s-2"}, SignIns: 2,
 			SignInUsers: []string{"alice", "bruno"}, Administrators: []string{"admin"}, UnreachableConnectors: []string{"bastion-9"}}), nil
@@ -435,8 +440,8 @@ func (f *fake) live(r *http.Request, parts []string) ([]byte, *no) {
 	case parts[0] == "enforcers" && f.doors.many > 0:
 		return f.doors.enforcers(r)
 	case parts[0] == "enforcers":
-		return encode(&emergencyv1.ListEnforcersResponse{Enforcers: []*emergencyv1.Enforcer{
-			{Id: "gate-1", Service: "access-gate", Mode: emergencyv1.Enforcer_STRICT, Fresh: true, Revision: "1-7", Age: durationpb.New(412 * time.Millisecond), Bound: durationpb.New(5 * time.Second)}}}), nil
+		return encode(&emergencyv1.ListEnforcersResponse{Enforcers: append(f.away, []*emergencyv1.Enforcer{
+			{Id: "gate-1", Service: "access-gate", Mode: emergencyv1.Enforcer_STRICT, Fresh: true, Revision: "1-7", Age: durationpb.New(412 * time.Millisecond), Bound: durationpb.New(5 * time.Second)}}...)}), nil
 	case len(parts) == 1:
 		return encode(&sessionv1.ListSessionsResponse{Sessions: []*sessionv1.Session{session}}), nil
 	case r.Method == http.MethodPost:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	boardsMost  = 3 // emergencies that are on
 	boardNames  = 12
 	boardAnswer = 2 * time.Second
+	rollEvery   = 10 * time.Second // it names every door
 )
 
 // Board is how far one emergency is with all doors.
@@ -27,17 +29,24 @@ type Board = emergencyv1.WatchEmergencyResponse
 
 var errEnough = errors.New("enough")
 
-// Watch asks again and again how far what is on is, and tells of each change.
-func (d Doors) Watch(ctx context.Context, state func() *gatev1.PostureState, news chan<- []*Board) error {
+// Watch asks again and again how far what is on is, or, while nothing is on, who is there to shut the doors. It tells of each change.
+func (d Doors) Watch(ctx context.Context, state func() *gatev1.PostureState, news chan<- string) error {
 	tick := time.NewTicker(boardEvery)
 	defer tick.Stop()
-	said := ""
+	said, roll, asked := "", "", time.Time{}
 	for {
-		all := d.boardsOf(ctx, state())
-		if text := d.Text(all); text != said {
+		now := state()
+		text := d.text(d.boardsOf(ctx, now))
+		if now != nil && !slices.ContainsFunc(now.GetEmergencies(), ongoing) {
+			if time.Since(asked) >= rollEvery {
+				roll, asked = d.roll(ctx), time.Now()
+			}
+			text = roll
+		}
+		if text != said {
 			said = text
 			select {
-			case news <- all:
+			case news <- text:
 			case <-ctx.Done():
 				return nil
 			}
@@ -50,11 +59,13 @@ func (d Doors) Watch(ctx context.Context, state func() *gatev1.PostureState, new
 	}
 }
 
+func ongoing(e *emergencyv1.Emergency) bool { return e.GetStatus() == emergencyv1.Emergency_ONGOING }
+
 // boardsOf are those of what is on. Whoever may not see them sees none.
 func (d Doors) boardsOf(ctx context.Context, state *gatev1.PostureState) []*Board {
 	var all []*Board
 	for _, e := range state.GetEmergencies() {
-		if e.GetStatus() != emergencyv1.Emergency_ONGOING || len(all) == boardsMost {
+		if !ongoing(e) || len(all) == boardsMost {
 			continue
 		}
 		if b := d.board(ctx, e.GetId()); b != nil {
@@ -79,8 +90,8 @@ func (d Doors) board(ctx context.Context, id string) *Board {
 	return now
 }
 
-// Text is what people see of all of them.
-func (d Doors) Text(all []*Board) string {
+// text is what people see of all of them.
+func (d Doors) text(all []*Board) string {
 	var text strings.Builder
 	for _, b := range all {
 		fmt.Fprintf(&text, "%s  %s\n", b.GetEmergency().GetId(), summed(b.GetSummary()))

@@ -137,6 +137,37 @@ func clocks(of *emergencyv1.ListEnforcersResponse, rest string) []string {
 	return all
 }
 
+// roll says how many are there to shut the doors, and who is missing. Whoever may not see that is told nothing.
+func (d Doors) roll(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, boardAnswer)
+	defer cancel()
+	answer := new(emergencyv1.ListEnforcersResponse)
+	if d.Get(ctx, "/v1/enforcers", answer) != nil {
+		return ""
+	}
+	there, missing := uint32(0), []string(nil)
+	for _, e := range answer.GetEnforcers() {
+		name := screen.Clean(e.GetService() + "/" + e.GetId())
+		switch {
+		case e.GetLacking() > 0:
+			missing = append(missing, fmt.Sprintf("%s (%d never came)", name, e.GetLacking()))
+		case e.GetPresence() == emergencyv1.Enforcer_MISSING:
+			missing = append(missing, name)
+		case e.GetPresence() != emergencyv1.Enforcer_DRAINED && e.GetPresence() != emergencyv1.Enforcer_FORGOTTEN:
+			there++
+		}
+	}
+	text := screen.Count(there, "enforcer") + " there"
+	if len(missing) == 0 {
+		return text + ", none missing.\n"
+	}
+	text += ", " + screen.Closed.Render("missing") + ": " + screen.List(missing[:min(len(missing), boardNames)])
+	if left := len(missing) - boardNames; left > 0 {
+		text += fmt.Sprintf(" and %d more", left)
+	}
+	return text + ". portcullis enforcer list says more.\n"
+}
+
 func (d Doors) enforcerTable(all []*emergencyv1.Enforcer) *screen.Table {
 	t := screen.NewTable("ENFORCER", "SERVICE", "MODE", "FRESH", "PRESENCE", "AGE", "LAST SEEN", "SESSIONS", "REVISION")
 	for _, e := range all {

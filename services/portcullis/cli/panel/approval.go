@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/portcullis/cli/app"
@@ -83,7 +85,7 @@ func (p panel) forced(r *emergencyv1.PreviewRequest) string {
 		what, start, lasts = "lock of the user "+lock.GetUser(), lock.GetStartTime(), lock.GetDuration()
 	}
 	text := "apply a " + what + ", which leaves no administrator who could lift it,"
-	if start != nil {
+	if start.AsTime().After(p.Now()) {
 		text += " from " + screen.Stamp(start, p.Zone) + " on"
 	} else {
 		text += " at once"
@@ -128,9 +130,21 @@ func (p panel) about(ctx context.Context, id string) error {
 // hitsNow says what a forced apply would hit by now. It stands in nobody's way.
 func (p panel) hitsNow(ctx context.Context, a *emergencyv1.Approval) {
 	answer := new(emergencyv1.PreviewResponse)
-	if a.GetApplies() != nil && p.Post(ctx, "/v1/emergencies:preview", a.GetApplies(), answer) == nil {
+	if a.GetApplies() != nil && p.Post(ctx, "/v1/emergencies:preview", due(a.GetApplies(), p.Now()), answer) == nil {
 		p.Term.Note("  would hit %s", hits(answer))
 	}
+}
+
+// due is a request as an approval would carry it out: one whose start is over starts at once. As it was asked for, its preview is refused.
+func due(r *emergencyv1.PreviewRequest, now time.Time) *emergencyv1.PreviewRequest {
+	r = proto.CloneOf(r)
+	if lockdown := r.GetLockdown(); !lockdown.GetStartTime().AsTime().After(now) && lockdown != nil {
+		lockdown.StartTime = nil
+	}
+	if lock := r.GetLock(); !lock.GetStartTime().AsTime().After(now) && lock != nil {
+		lock.StartTime = nil
+	}
+	return r
 }
 
 func (p panel) decide(verb, short string, deny bool) *cobra.Command {

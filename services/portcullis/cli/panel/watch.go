@@ -27,13 +27,13 @@ type seen struct {
 	state *gatev1.PostureState
 	lost  time.Time
 	note  string
-	// boards are how far what is on is with the doors, as far as the caller may see it.
-	boards []*doors.Board
+	// doors is how far what is on is with the doors, or who is there while nothing is on, as far as the caller may see it.
+	doors string
 }
 
 // watch follows the posture until it is interrupted, through lockdowns and restarts of the server.
 func (p panel) watch(ctx context.Context) error {
-	news, boards := make(chan seen), make(chan []*doors.Board)
+	news, boards := make(chan seen), make(chan string)
 	var latest atomic.Pointer[gatev1.PostureState]
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.listen(ctx, news, latest.Store) })
@@ -92,7 +92,7 @@ func fatal(err error) bool {
 }
 
 // draw shows each news; a terminal is drawn again every second, for what counts down on it.
-func (p panel) draw(ctx context.Context, news <-chan seen, boards <-chan []*doors.Board) error {
+func (p panel) draw(ctx context.Context, news <-chan seen, boards <-chan string) error {
 	var last seen
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -102,16 +102,16 @@ func (p panel) draw(ctx context.Context, news <-chan seen, boards <-chan []*door
 		case <-ctx.Done():
 			return nil
 		case now := <-news:
-			now.boards = last.boards
+			now.doors = last.doors
 			if last = now; !live {
-				now.boards = nil // said when they change
+				now.doors = "" // said when they change
 			}
 			if err := p.drawSeen(now, live); err != nil {
 				return err
 			}
-		case last.boards = <-boards:
+		case last.doors = <-boards:
 			if !live {
-				fmt.Fprint(p.Term.Out, doors.Doors{App: p.App}.Text(last.boards))
+				fmt.Fprint(p.Term.Out, last.doors)
 				continue
 			}
 			if err := p.drawSeen(last, live); err != nil {
@@ -150,6 +150,6 @@ func (p panel) drawSeen(s seen, live bool) error {
 	if err := p.showPosture(s.state); err != nil {
 		return err
 	}
-	fmt.Fprint(p.Term.Out, doors.Doors{App: p.App}.Text(s.boards))
+	fmt.Fprint(p.Term.Out, s.doors)
 	return nil
 }
