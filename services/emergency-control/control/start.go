@@ -43,7 +43,7 @@ type Config struct {
 type Settings struct {
 	Checkpoints checkpoint.Settings `koanf:",squash,flatten"`
 	Tickets     ticket.Config       `koanf:",squash,flatten"`
-	Apart       time.Duration       `koanf:"approver-min-age" help:"for how long somebody can't approve what is asked for by whoever gave them the role, a password or an MFA"`
+	Apart       time.Duration       `koanf:"approver-min-age" help:"for how long somebody can't approve what is asked for by whoever gave them the role, a password or an MFA; if that was before they became an administrator, it counts from then"`
 }
 
 // Entry is the service as a process knows it.
