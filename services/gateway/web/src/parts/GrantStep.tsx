@@ -73,7 +73,7 @@ export function GrantStep({ purpose, grant, change, done, focus }: {
           done={(value) => validate.mutate(value)}
           disabled={grant !== undefined || validate.isPending || paused}
           invalid={validate.isError && !waited}
-          focus={focus}
+          focus={focus || validate.isError}
         />
         {grant ? (
           <p className="sm row" role="status">

@@ -49,6 +49,7 @@ function One({ of, controls, done, here }: { of: Approval; controls: boolean; do
   const me = useMe().name
   const [verb, setVerb] = useState<'approve' | 'deny'>()
   const mine = of.requestedBy === me
+  const against = me !== undefined && of.applies?.lock?.user === me
   const left = Date.parse(of.expireTime ?? '') - now
   const check = of.ticketCheck
   return (
@@ -67,7 +68,7 @@ function One({ of, controls, done, here }: { of: Approval; controls: boolean; do
         {of.governanceCode && <div><dt>{t('ticket')}</dt><dd><bdi className="mono">{of.governanceCode}</bdi> {check?.title && <bdi>{check.title}</bdi>}{check?.state === 'NOT_CHECKED' && <b>{t('unchecked', { why: check.why })}</b>}</dd></div>}
       </dl>
       {!here && /^[FLK]-/.test(of.target ?? '') && <Link className="sm" to="/emergencies/$id" params={{ id: of.target ?? '' }}>{of.target}</Link>}
-      {!controls && !mine ? <p className="hint">{t('mayNot')}</p> : verb === undefined ? (
+      {!controls && !mine || against ? <p className="hint">{t(against ? 'against' : 'mayNot')}</p> : verb === undefined ? (
         <div className="row g3 arow">
           {mine ? <span className="sm mid grow">{t('mine')}</span> : <button type="button" className="btn pri" onClick={() => setVerb('approve')}>{t('approve')}</button>}
           {controls && <button type="button" className="btn" onClick={() => setVerb('deny')}>{t(mine ? 'takeBack' : 'deny')}</button>}

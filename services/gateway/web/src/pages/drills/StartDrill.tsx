@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { api, ask, Refusal } from '../../api/client'
 import { useNow } from '../../app/clock'
 import { span } from '../../app/format'
@@ -28,6 +28,12 @@ export function StartDrill() {
   const [draft, setDraft] = useState(empty)
   const [grant, setGrant] = useState<Grant>()
   const save = useStart(draft, grant, () => setGrant(undefined))
+  const why = useRef<HTMLTextAreaElement>(null)
+  const act = useRef<HTMLButtonElement>(null)
+  // The code's fields are shut once it counts: what is left to do takes the focus that they had.
+  useEffect(() => {
+    if (grant && document.activeElement === document.body) (act.current?.disabled ? why : act).current?.focus()
+  }, [grant])
   const set = (change: Partial<typeof empty>) => setDraft((d) => ({ ...d, ...change }))
   const ahead = draft.when === 'now' || Date.parse(draft.first) > now
   const ready = !!grant && draft.justification.trim() !== '' && (!required || draft.governance.trim() !== '') && ahead && !save.isPending
@@ -49,17 +55,17 @@ export function StartDrill() {
       )}
       <div>
         <label className="f" htmlFor="drill-why">{t('why')}</label>
-        <textarea id="drill-why" className="in area" rows={2} dir="auto" maxLength={2000} value={draft.justification} onChange={(e) => set({ justification: e.target.value })} />
+        <textarea ref={why} id="drill-why" className="in area" rows={2} dir="auto" maxLength={2000} value={draft.justification} onChange={(e) => set({ justification: e.target.value })} />
       </div>
       <div>
         <label className="f" htmlFor="drill-ticket">{t('ticket')}{!required && <span className="dim"> ({a('optional')})</span>}</label>
         <input id="drill-ticket" className="in" value={draft.governance} onChange={(e) => set({ governance: e.target.value })} />
       </div>
       <p className="lab">{t('prove')}</p>
-      <GrantStep purpose="drill" grant={grant} change={setGrant} />
+      <GrantStep purpose="drill" grant={grant} change={setGrant} focus={save.isError} />
       {save.isError && <RefusalNote error={save.error} />}
       <div className="row acts">
-        <button type="button" className="btn pri" disabled={!ready} onClick={() => save.mutate()}>{save.isPending ? t('acting') : t(draft.when === 'now' ? 'act' : 'plan')}</button>
+        <button ref={act} type="button" className="btn pri" disabled={!ready} onClick={() => save.mutate()}>{save.isPending ? t('acting') : t(draft.when === 'now' ? 'act' : 'plan')}</button>
       </div>
       <p className="hint">{t('hint')}</p>
     </section>

@@ -24,7 +24,7 @@ export function Doors({ of }: { of: Report }) {
   const services = r.services ?? []
   const total = services.length > 1 ? [{ key: 'all', cells: [<b key="all">{t('allDoors')}</b>, share(r.confirmed, r.enforcers), ms(r.medianMs), ms(r.slowestMs), number(services.reduce((n, s) => n + (s.endedSessions ?? 0), 0)), number(services.reduce((n, s) => n + (s.openSessions ?? 0), 0))] }] : []
   return (
-    <Section title={t('doors')} text={t('doorsText')} of={of} part="RECEIPTS">
+    <Section title={t('doors')} text={t('doorsText')} of={of} part="RECEIPTS" nothing={services.length === 0 && (r.receipts?.length ?? 0) === 0}>
       <Rows
         label={t('doors')} empty={t('noDoors')}
         heads={[['service', t('service')], ['confirmed', t('confirmed')], ['median', t('median'), true], ['slowest', t('slowest'), true], ['ended', t('endedSessions'), true], ['open', t('openSessions'), true]]}
@@ -52,7 +52,7 @@ export function Ended({ of, zone }: { of: Report; zone: Zone }) {
   const s = of.sessions ?? {}
   const protocols = Object.entries(s.protocols ?? {}).sort(([, a], [, b]) => b - a)
   return (
-    <Section title={t('sessions')} of={of} part="SESSIONS" text={<>{t('sessionsText')} {protocols.length > 0 && <>{t('byProtocol')} {protocols.map(([name, n]) => `${name} ${number(n)}`).join(', ')}.</>}</>}>
+    <Section title={t('sessions')} of={of} part="SESSIONS" nothing={(s.sessions?.length ?? 0) === 0 && (s.total ?? 0) === 0} text={<>{t('sessionsText')} {protocols.length > 0 && <>{t('byProtocol')} {protocols.map(([name, n]) => `${name} ${number(n)}`).join(', ')}.</>}</>}>
       <Rows
         label={t('sessions')} total={s.total} empty={t('noSessions')}
         heads={[['user', t('user')], ['device', t('device')], ['protocol', t('protocol')], ['connector', t('connector')], ['address', t('addresses')], ['time', t('opened')], ['last', t('ended')]]}

@@ -26,7 +26,7 @@ export function Timeline({ of, zone }: { of: Report; zone: Zone }) {
     return ms > 0 && ms < nearby ? `+${took(ms)}` : ''
   }
   return (
-    <Section title={t('timeline')} text={t('timelineText')} of={of} part="TIMELINE">
+    <Section title={t('timeline')} text={t('timelineText')} of={of} part="TIMELINE" nothing={(of.timeline?.length ?? 0) === 0}>
       <Rows
         label={t('timeline')} total={of.timelineTotal} empty="–"
         heads={[['time', t('time')], ['what', t('what')], ['who', t('who')], ['reason', t('reason')], ['hash', t('hash')]]}
@@ -60,7 +60,7 @@ export function People({ of, zone }: { of: Report; zone: Zone }) {
   const audit = words.useTexts()
   const by = (how: string) => (how === 'password' ? t('byPassword') : how === 'oidc' ? t('byOidc') : how)
   return (
-    <Section title={t('people')} of={of}>
+    <Section title={t('people')} of={of} nothing={(of.people?.length ?? 0) === 0}>
       <Rows
         label={t('people')} empty={t('nobodyActed')}
         heads={[['name', t('name')], ['did', t('did')], ['addresses', t('addresses')], ['by', t('signedInBy')], ['time', t('first')], ['last', t('last')]]}
@@ -78,7 +78,7 @@ export function Meanwhile({ of, zone }: { of: Report; zone: Zone }) {
   const what = useWhat()
   const act = useAct()
   return (
-    <Section title={t('meanwhile')} text={t('meanwhileText', { from: zone.at(of.fromTime), until: zone.at(of.untilTime) })} of={of}>
+    <Section title={t('meanwhile')} text={t('meanwhileText', { from: zone.at(of.fromTime), until: zone.at(of.untilTime) })} of={of} nothing={(of.meanwhile?.length ?? 0) === 0}>
       <Rows
         label={t('meanwhile')} total={of.meanwhileTotal} empty={t('nothingElse')}
         heads={[['time', t('time')], ['what', t('what')], ['target', t('target')], ['who', t('who')], ['reason', t('reason')], ['hash', t('hash')]]}

@@ -6,10 +6,11 @@ import { after } from './text'
 
 type Part = Schemas['ReportGap.Part']
 
-/** A part of the report, and what is not known of it. */
-export function Section({ title, text, of, part, children }: { title: string; text?: ReactNode; of: Report; part?: Part; children: ReactNode }) {
+/** A part of the report, and what is not known of it. One with nothing in it is left out, unless it is not known whether there is anything. */
+export function Section({ title, text, of, part, nothing, children }: { title: string; text?: ReactNode; of: Report; part?: Part; nothing: boolean; children: ReactNode }) {
   const t = after.useTexts()
   const gaps = (of.gaps ?? []).filter((g) => g.part === part && part)
+  if (nothing && gaps.length === 0) return null
   return (
     <section className="card part">
       <header><div className="grow"><h2>{title}</h2>{text && <p className="sm dim">{text}</p>}</div></header>

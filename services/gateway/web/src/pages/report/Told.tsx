@@ -10,7 +10,7 @@ export function Refused({ of, zone }: { of: Report; zone: Zone }) {
   const f = of.refusals ?? {}
   const because = (by: boolean | undefined) => t(by ? 'byIt' : 'meanwhileIt')
   return (
-    <Section title={t('refused')} text={t('refusedText')} of={of} part="REFUSALS">
+    <Section title={t('refused')} text={t('refusedText')} of={of} part="REFUSALS" nothing={(f.rows?.length ?? 0) === 0 && (f.reasons?.length ?? 0) === 0}>
       {(f.reasons?.length ?? 0) > 0 && (
         <ul className="tally">
           {f.reasons?.map((r) => <li key={`${r.door} ${r.reason} ${r.byEmergency}`}><b>{count(r.count)}</b> {t(r.door ?? 'DOOR_UNSPECIFIED')}, <span className="mono xs">{r.reason}</span> <span className="dim">{because(r.byEmergency)}</span></li>)}
@@ -34,7 +34,7 @@ export function Messages({ of }: { of: Report }) {
   const t = after.useTexts()
   const m = of.messages ?? {}
   return (
-    <Section title={t('messages')} text={t('messagesText')} of={of} part="MESSAGES">
+    <Section title={t('messages')} text={t('messagesText')} of={of} part="MESSAGES" nothing={(m.states?.length ?? 0) === 0 && (m.failed?.length ?? 0) === 0}>
       <Rows
         label={t('messages')} empty={t('noMessages')}
         heads={[['method', t('method')], ['state', t('standing')], ['count', t('count'), true]]}
@@ -59,7 +59,7 @@ export function Proof({ of }: { of: Report }) {
   const t = after.useTexts()
   const c = of.checkpoint
   return (
-    <Section title={t('proof')} text={t('proofText')} of={of} part="CHECKPOINT">
+    <Section title={t('proof')} text={t('proofText')} of={of} part="CHECKPOINT" nothing={!c}>
       {c && (
         <div className="proof">
           <dl className="facts">
