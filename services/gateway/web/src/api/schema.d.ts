@@ -2793,6 +2793,11 @@ export interface components {
             grant?: string;
             /** @description Input only: the reason for the change. */
             justification?: string;
+            /**
+             * @description Output only: what the change that made this revision loosens, by the names of its fields: governanceCode, ticketCheck,
+             *     secondAdministrator, breakGlassUsers, breakGlassTokens. Empty if it loosens nothing.
+             */
+            loosened?: string[];
             requestId?: string;
             revision?: string;
             /**

@@ -1,1 +1,0 @@
-export{t as Field}from"./Names-sHzPDo3x.js";
