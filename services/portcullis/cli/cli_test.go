@@ -42,7 +42,7 @@ func TestTheCommandLine(t *testing.T) {
 			e.Setenv("TERM", "xterm-256color")
 			return os.WriteFile(filepath.Join(e.WorkDir, "password"), []byte("correct horse\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": tellFake, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": tellFake, "exits": exits, "watches": watches},
 	})
 }
 

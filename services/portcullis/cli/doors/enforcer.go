@@ -142,27 +142,39 @@ func (d Doors) roll(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, boardAnswer)
 	defer cancel()
 	answer := new(emergencyv1.ListEnforcersResponse)
-	if d.Get(ctx, "/v1/enforcers", answer) != nil {
+	if d.few(ctx, "/v1/enforcers", looked, answer) != nil {
 		return ""
 	}
-	there, missing := uint32(0), []string(nil)
+	there, missing, names := uint32(0), 0, []string(nil)
 	for _, e := range answer.GetEnforcers() {
 		name := screen.Clean(e.GetService() + "/" + e.GetId())
 		switch {
 		case e.GetLacking() > 0:
-			missing = append(missing, fmt.Sprintf("%s (%d never came)", name, e.GetLacking()))
+			names = append(names, fmt.Sprintf("%s (%d never came)", name, e.GetLacking()))
 		case e.GetPresence() == emergencyv1.Enforcer_MISSING:
-			missing = append(missing, name)
+			names = append(names, name)
 		case e.GetPresence() != emergencyv1.Enforcer_DRAINED && e.GetPresence() != emergencyv1.Enforcer_FORGOTTEN:
 			there++
 		}
 	}
+	missing = len(names)
+	if s := answer.GetSummary(); answer.GetOmittedEnforcers() > 0 { // the silent come first
+		there, missing = s.GetCurrent()+s.GetBehind()+s.GetOld(), max(missing, int(s.GetSilent()))
+	}
+	return rollText(there, missing, names)
+}
+
+func rollText(there uint32, missing int, names []string) string {
 	text := screen.Count(there, "enforcer") + " there"
-	if len(missing) == 0 {
+	if missing == 0 {
 		return text + ", none missing.\n"
 	}
-	text += ", " + screen.Closed.Render("missing") + ": " + screen.List(missing[:min(len(missing), boardNames)])
-	if left := len(missing) - boardNames; left > 0 {
+	if len(names) == 0 {
+		return fmt.Sprintf("%s, %d %s. portcullis enforcer list says which.\n", text, missing, screen.Closed.Render("not heard"))
+	}
+	names = names[:min(len(names), boardNames)]
+	text += ", " + screen.Closed.Render("missing") + ": " + screen.List(names)
+	if left := missing - len(names); left > 0 {
 		text += fmt.Sprintf(" and %d more", left)
 	}
 	return text + ". portcullis enforcer list says more.\n"
