@@ -34,14 +34,23 @@ func (v *view) follows(before *view, emergencies bool, now time.Time) {
 	case !emergencies:
 		v.held, v.passed, v.before = before.held, before.passed, before.before
 	default:
+		if before.before != nil { // or what passed before two that came together would be forgotten
+			raise(before.passed, before.before.Load())
+		}
 		v.held, v.passed, v.before = now, new(atomic.Int64), before.passed
+	}
+}
+
+func raise(to *atomic.Int64, ms int64) {
+	if to.Load() < ms {
+		to.Store(ms)
 	}
 }
 
 // pass notes that something was let through by this view.
 func (v *view) pass(now time.Time) {
-	if ms := now.UnixMilli(); v.passed != nil && v.passed.Load() < ms {
-		v.passed.Store(ms)
+	if v.passed != nil {
+		raise(v.passed, now.UnixMilli())
 	}
 }
 

@@ -26,6 +26,9 @@ func (s *State) next(emergencies uint64, now time.Time) *hold {
 	case s.hold.emergencies == emergencies:
 		return s.hold
 	}
+	if s.hold.before != nil { // or what passed before two that came together would be forgotten
+		raise(s.hold.passed, s.hold.before.Load())
+	}
 	return &hold{emergencies: emergencies, at: now, passed: new(atomic.Int64), before: s.hold.passed}
 }
 
@@ -35,8 +38,12 @@ func (s *State) Passed(now time.Time) {
 	if s.hold == nil {
 		return
 	}
-	if ms := now.UnixMilli(); s.hold.passed.Load() < ms {
-		s.hold.passed.Store(ms)
+	raise(s.hold.passed, now.UnixMilli())
+}
+
+func raise(to *atomic.Int64, ms int64) {
+	if to.Load() < ms {
+		to.Store(ms)
 	}
 }
 
