@@ -163,7 +163,7 @@ func (s *Service) row(c who.Caller, in *identityv1.User) (row, error) {
 		}
 		made := &identityv1.UserRecord{User: u, Uid: rand.Text(), SignInCutoff: record.GetSignInCutoff(), Operations: record.GetOperations()}
 		if gives(nil, u, in.Password != nil) {
-			made.Hands = handed(nil, c)
+			made.Hands = s.handed(nil, c)
 		}
 		return row{made, in.GetPassword()}, nil
 	}
@@ -174,7 +174,7 @@ func (s *Service) row(c who.Caller, in *identityv1.User) (row, error) {
 		return row{}, orByItself(err)
 	}
 	if c.User != before.GetName() && gives(before, after, false) {
-		record.Hands = handed(record.GetHands(), c)
+		record.Hands = s.handed(record.GetHands(), c)
 	}
 	record.User, record.Previous = after, before
 	return row{record: record}, nil

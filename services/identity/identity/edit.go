@@ -204,7 +204,7 @@ func (s *Service) change(record *identityv1.UserRecord, c who.Caller, e edit, ag
 		s.cut(record)
 	}
 	if c.User != before.GetName() && gives(before, after, e.has("password")) {
-		record.Hands = handed(record.GetHands(), c)
+		record.Hands = s.handed(record.GetHands(), c)
 	}
 	record.User = after
 	return nil

@@ -95,13 +95,21 @@ func gives(before, after *identityv1.User, newPassword bool) bool {
 	return newPassword || links(before, after) || len(gained(before.GetSshPublicKeys(), after.GetSshPublicKeys())) > 0
 }
 
-// handed are those who have given a user the means to act, and the caller besides. Of a token it is whoever made it.
-func handed(hands []string, c who.Caller) []string {
+// handed are those who have given a user the means to act, and the caller besides: of a token whoever made it. Whoever has given the caller
+// the means to act may be the caller, and only of an administrator is that on record.
+func (s *Service) handed(hands []string, c who.Caller) []string {
 	name := cmp.Or(c.User, c.Owner, c.Actor())
-	if slices.Contains(hands, name) {
-		return hands
+	given := []string{name}
+	if giver := s.roll.Record(name); !people.IsAdministrator(giver.GetUser()) {
+		given = append(given, giver.GetHands()...)
 	}
-	return append(slices.Clone(hands), name)
+	all := slices.Clone(hands)
+	for _, one := range given {
+		if !slices.Contains(all, one) {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // makes reports whether an act makes an administrator: by then it counts who has given the user the means to act before.

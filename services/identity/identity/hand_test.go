@@ -14,7 +14,7 @@ import (
 	"portcullis.dev/services/internal/who"
 )
 
-// clerks are people who may make and change users, and are no administrators.
+// clerks are people who may make and change users, and are no administrators. Their passwords are of whoever made them.
 func (w *world) clerks(ctx context.Context, names ...string) (all []context.Context) {
 	w.t.Helper()
 	if _, err := w.CreateRole(ctx, &identityv1.CreateRoleRequest{Role: &identityv1.Role{Name: "clerk", Permissions: []string{who.ManageUsers, who.ManageTokens}}}); err != nil {
@@ -57,43 +57,48 @@ func TestWhoGaveSomebodyTheMeansToActBeforeTheyBecameAnAdministratorIsNamedWithT
 		"by nobody": {func(name string) {
 			w.must(w.CreateUser(anna, &identityv1.CreateUserRequest{User: &identityv1.User{Name: name}}))
 		}, ""},
-		"made with a password": {func(name string) { w.user(anna, name) }, "anna"},
+		"made with a password": {func(name string) { w.user(anna, name) }, "anna admin"},
 		"given another password, twice": {func(name string) {
 			w.user(anna, name)
 			w.must(w.UpdateUser(bert, update(name, &identityv1.User{Password: &other}, "password")))
 			w.must(w.UpdateUser(bert, update(name, &identityv1.User{Password: proto.String(password)}, "password")))
-		}, "anna bert"},
+		}, "anna admin bert"},
 		"changed by themselves": {func(name string) {
 			w.user(anna, name)
 			own := w.as(w.signIn(name, password, "", away), away)
 			w.must(w.UpdateUser(own, update(name, &identityv1.User{Password: &other, CurrentPassword: proto.String(password)}, "password")))
-		}, "anna"},
+		}, "anna admin"},
 		"given a key": {func(name string) {
 			w.must(w.CreateUser(anna, &identityv1.CreateUserRequest{User: &identityv1.User{Name: name}}))
 			w.must(w.UpdateUser(bert, update(name, &identityv1.User{SshPublicKeys: []string{key}}, "ssh_public_keys")))
-		}, "bert"},
+		}, "bert admin"},
 		"given a provider": {func(name string) {
 			w.must(w.CreateUser(anna, &identityv1.CreateUserRequest{User: &identityv1.User{Name: name, Provider: &identityv1.UserProvider{Issuer: issuer, Subject: name}}}))
-		}, "anna"},
+		}, "anna admin"},
 		"made by somebody's token": {func(name string) {
 			program := w.as(owned.GetToken(), away)
 			w.must(w.CreateUser(program, &identityv1.CreateUserRequest{User: &identityv1.User{Name: name, Password: &other}}))
-		}, "anna"},
+		}, "anna admin"},
 		"imported": {func(name string) {
 			if errs := w.stage(bert, name, &identityv1.User{Name: name, Password: &other}); len(errs) > 0 {
 				t.Fatal(errs)
 			}
 			w.must(w.CommitUsers(t.Context(), &identityv1.CommitUsersRequest{ImportId: name}))
-		}, "bert"},
+		}, "bert admin"},
 		"deleted, and made anew": {func(name string) {
 			w.user(anna, name)
 			w.must(w.DeleteUser(anna, &identityv1.DeleteUserRequest{Name: name}))
 			w.user(bert, name)
-		}, "bert"},
+		}, "bert admin"},
+		"made by somebody whom another had made, who is gone": {func(name string) {
+			w.user(anna, "carl", "clerk")
+			w.user(w.as(w.signIn("carl", password, "", away), away), name)
+			w.must(w.DeleteUser(anna, &identityv1.DeleteUserRequest{Name: "carl"}))
+		}, "carl anna admin"},
 		"only renamed": {func(name string) {
 			w.user(anna, name)
 			w.must(w.UpdateUser(bert, update(name, &identityv1.User{DisplayName: "Rui"}, "display_name")))
-		}, "anna"},
+		}, "anna admin"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whom := strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name)
@@ -108,7 +113,7 @@ func TestWhoGaveSomebodyTheMeansToActBeforeTheyBecameAnAdministratorIsNamedWithT
 	w.must(w.CreateUser(anna, &identityv1.CreateUserRequest{User: &identityv1.User{Name: "rui", Provider: &identityv1.UserProvider{Issuer: issuer, Subject: "s-1"}}}))
 	w.arrive(w.arrival("s-1", "rui", emergency.Administrator))
 	w.arrive(w.arrival("s-2", "eva", emergency.Administrator))
-	if got := w.control.hands[len(w.control.hands)-2:]; got[0] != "[anna]" || got[1] != "[]" {
+	if got := w.control.hands[len(w.control.hands)-2:]; got[0] != "[anna admin]" || got[1] != "[]" {
 		t.Errorf("with the acts of groups stand %q", got)
 	}
 }
@@ -134,7 +139,7 @@ func TestWhoGivesSomebodyTheMeansToActWhileTheyBecomeAnAdministratorIsNamedOrNob
 			aborted++
 		case err != nil:
 			t.Errorf("%s: %v", whom, err)
-		case gave == nil && got != "[anna]":
+		case gave == nil && got != "[anna admin]":
 			t.Errorf("%s is an administrator, and has a password of anna's; with the act stands %q", whom, got)
 		}
 	}

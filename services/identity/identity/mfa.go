@@ -254,7 +254,7 @@ func (s *Service) reset(ctx context.Context, v *vault, o operation, c who.Caller
 			return err
 		}
 		s.cut(record)
-		record.User.Mfa, record.User.MfaTime, record.Hands = identityv1.User_NONE, nil, handed(record.GetHands(), c)
+		record.User.Mfa, record.User.MfaTime, record.Hands = identityv1.User_NONE, nil, s.handed(record.GetHands(), c)
 		return nil
 	})
 	if err != nil {

@@ -230,7 +230,7 @@ func (s *Service) createUser(ctx context.Context, v *vault, o operation, c who.C
 		u.CreateTime = timestamppb.New(s.deps.Now())
 		record.User, record.Uid, record.Deleted, record.Hands = u, uid, false, nil
 		if gives(nil, u, in.Password != nil) {
-			record.Hands = handed(nil, c)
+			record.Hands = s.handed(nil, c)
 		}
 		return errors.Join(s.linkable(u, in.Password != nil), s.check(u))
 	})
