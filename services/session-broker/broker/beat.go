@@ -97,14 +97,14 @@ func (b *Broker) publish(ctx context.Context, h *host, unreachable bool) {
 	h.said = beat
 }
 
-// tellOf says how old what a connector goes by is: as old as what this replica told it when it was last heard to have it. It goes on
+// tellOf says how old what a connector goes by is: as old as what it was told when it was last heard to have it, by whichever replica. It goes on
 // with that, and lets in nobody whom the gate does not. Callers hold the host's lock.
 func (b *Broker) tellOf(h *host, beat *emergencyv1.Beat) {
 	b.deps.Tell(beat)
 	beat.Mode, beat.Drills = emergencyv1.Enforcer_BEST_EFFORT, b.practised(h)
 	beat.HeldTime, beat.LastAllowedTime = h.beat.GetHeldTime(), h.beat.GetLastAllowedTime()
 	if beat.Age != nil {
-		beat.Age = durationpb.New(beat.GetAge().AsDuration() + max(0, b.config.Now().Sub(h.heard)))
+		beat.Age = durationpb.New(beat.GetAge().AsDuration() + max(0, b.config.Now().Sub(h.last())))
 	}
 }
 

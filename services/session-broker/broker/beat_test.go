@@ -1,8 +1,11 @@
 package broker
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	sessionv1 "portcullis.dev/proto/portcullis/session/v1"
@@ -78,4 +81,20 @@ func TestAReplicaBelievesInTheNextLifeOfAConnectorThoughAClockWasAhead(t *testin
 	eventually(t, "the other hears of its next life", func() bool {
 		return 0 < generation() && generation() <= uint64(time.Now().UnixMilli()) && two.host("host-1").reachable(time.Now())
 	})
+}
+
+func TestWhatAConnectorGoesByThatOnlyAnotherReplicaHasHadIsAsOldAsThatOnesLastWord(t *testing.T) {
+	g, now := newGround(t, registry.NewMemory()), time.Now()
+	b, err := New(Config{Instance: "other", Now: func() time.Time { return now }}, Deps{
+		View: g.view, Pulse: g.pulses, Store: g.index, Index: g.index, Tell: func(b *emergencyv1.Beat) { b.Age = durationpb.New(time.Second) },
+		Records: func(ctx context.Context) (Records, error) { return g.journal.Stream(ctx, "SESSION") }})
+	must(t, err)
+	b.hearOf(&emergencyv1.Beat{Service: serviceHosts, Enforcer: "host-1", BootId: "b", Generation: 7, OpenSessions: new(uint32(1))})
+	now = now.Add(5 * time.Second)
+	h, beat := b.host("host-1"), &emergencyv1.Beat{}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if b.tellOf(h, beat); beat.GetAge().AsDuration() != 6*time.Second {
+		t.Errorf("it is %v old", beat.GetAge().AsDuration())
+	}
 }

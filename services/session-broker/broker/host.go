@@ -54,6 +54,11 @@ func (h *host) attachedHere() bool {
 func (h *host) lastHeard() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.last()
+}
+
+// last is when anybody heard the connector last. Callers hold the lock.
+func (h *host) last() time.Time {
 	if h.told.After(h.heard) {
 		return h.told
 	}
