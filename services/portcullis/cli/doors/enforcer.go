@@ -145,11 +145,16 @@ func (d Doors) roll(ctx context.Context) string {
 	if d.few(ctx, "/v1/enforcers", looked, answer) != nil {
 		return ""
 	}
-	there, missing, names := uint32(0), 0, []string(nil)
+	return rollOf(answer)
+}
+
+func rollOf(answer *emergencyv1.ListEnforcersResponse) string {
+	there, groups, names := uint32(0), 0, []string(nil)
 	for _, e := range answer.GetEnforcers() {
 		name := screen.Clean(e.GetService() + "/" + e.GetId())
 		switch {
 		case e.GetLacking() > 0:
+			groups++
 			names = append(names, fmt.Sprintf("%s (%d never came)", name, e.GetLacking()))
 		case e.GetPresence() == emergencyv1.Enforcer_MISSING:
 			names = append(names, name)
@@ -157,9 +162,10 @@ func (d Doors) roll(ctx context.Context) string {
 			there++
 		}
 	}
-	missing = len(names)
-	if s := answer.GetSummary(); answer.GetOmittedEnforcers() > 0 { // the silent come first
-		there, missing = s.GetCurrent()+s.GetBehind()+s.GetOld(), max(missing, int(s.GetSilent()))
+	missing := len(names)
+	if s := answer.GetSummary(); answer.GetOmittedEnforcers() > 0 { // those whose clock is wrong come first, then who never came, then the silent
+		groups = max(groups, min(1, int(s.GetMissing())))
+		there, missing = s.GetCurrent()+s.GetBehind()+s.GetOld(), max(missing, groups+int(s.GetSilent()))
 	}
 	return rollText(there, missing, names)
 }
