@@ -79,8 +79,10 @@ func TestTheTraceOfAnApplyEndsWhereTheSessionsDo(t *testing.T) {
 		l.mustEnd(t, "")
 	}
 	ctx, order := g.tracer.Start(t.Context(), "order")
-	_, err := r.EndSession(ctx, &sessionv1.EndSessionRequest{Id: single.ID()})
-	must(t, err)
+	eventually(t, "the broker has heard of the session, and takes the order", func() bool {
+		_, err := r.EndSession(ctx, &sessionv1.EndSessionRequest{Id: single.ID()})
+		return err == nil
+	})
 	order.End()
 	for _, c := range []struct {
 		below    trace.SpanContext
