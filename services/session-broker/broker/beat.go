@@ -111,7 +111,7 @@ func (b *Broker) tellOf(h *host, beat *emergencyv1.Beat) {
 // estimate counts what the recent cuts select among the sessions that the connector last had. What it has
 // said of a window before it fell silent may be older than the start, so if it had nothing to say of it,
 // that is counted too, or left unsaid. Of sessions that the index lacks nobody knows whom they are of: all
-// of them count.
+// of them count, or, where it has none of that connector's, nothing is said of the cut.
 func (b *Broker) estimate(h *host) []*emergencyv1.CutProgress {
 	cuts := slices.Clone(h.beat.GetCuts())
 	nothing := func(c *emergencyv1.CutProgress) bool { return c.GetOpen()+c.GetEnded() == 0 }

@@ -79,10 +79,16 @@ type traces struct {
 	of map[string]string
 }
 
+// tracesMost is how many are kept; when there are more, all before are let go of.
+const tracesMost = 20_000
+
 // put keeps the first of each: what comes later, such as a start, was not what ordered it.
 func (t *traces) put(of, parent string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.of) >= tracesMost {
+		clear(t.of)
+	}
 	if t.of[of] == "" && parent != "" {
 		t.of[of] = parent
 	}

@@ -124,3 +124,13 @@ func TestAConnectorCanNeitherPickATraceNorBeginOne(t *testing.T) {
 		t.Errorf("%d spans", len(g.spans.Started()))
 	}
 }
+
+func TestNoMoreTracesAreKeptThanThereIsRoomFor(t *testing.T) {
+	kept := &traces{of: map[string]string{}}
+	for i := range tracesMost + 5 {
+		kept.put(fmt.Sprint("L-", i), "of it")
+	}
+	if len(kept.of) != 5 || kept.get(fmt.Sprint("L-", tracesMost+4)) != "of it" {
+		t.Errorf("%d are kept", len(kept.of))
+	}
+}
