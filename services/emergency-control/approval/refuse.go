@@ -106,7 +106,7 @@ func (b *Book) Independent(a *emergencyv1.Approval, by By, now time.Time) error 
 		return fault.New(fault.PermissionDenied, "You and %s are the same person at the OpenID provider. Ask another System Administrator", a.GetRequestedBy()).With("rule", "second")
 	}
 	if until := b.MadeUntil(a.GetRequestedBy(), by.User, now); !until.IsZero() {
-		return fault.New(fault.PermissionDenied, "%s and you are tied by the role, a password or an MFA that was given not long ago, or to somebody who is an administrator since not long ago, and so you don't count as somebody else until %s. Ask another System Administrator",
+		return fault.New(fault.PermissionDenied, "One of %s and you has given the other the means to act (the role, a password, a key, a provider or an MFA), or somebody has given them to both, and so you don't count as somebody else until %s. Ask another System Administrator",
 			a.GetRequestedBy(), moment(until)).With("rule", "second")
 	}
 	return nil

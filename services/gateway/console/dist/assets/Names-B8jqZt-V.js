@@ -1,0 +1,1 @@
+export{t as Field}from"./Names-tZb6HGfF.js";
