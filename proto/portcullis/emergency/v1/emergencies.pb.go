@@ -94,6 +94,8 @@ const (
 	JournalHealth_FULL JournalHealth_State = 2
 	// Most of the servers that keep it can't be reached.
 	JournalHealth_UNREACHABLE JournalHealth_State = 3
+	// An entry is missing or was changed. Nothing is added behind it until people have looked.
+	JournalHealth_BROKEN JournalHealth_State = 4
 )
 
 // Enum value maps for JournalHealth_State.
@@ -103,12 +105,14 @@ var (
 		1: "READY",
 		2: "FULL",
 		3: "UNREACHABLE",
+		4: "BROKEN",
 	}
 	JournalHealth_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"READY":             1,
 		"FULL":              2,
 		"UNREACHABLE":       3,
+		"BROKEN":            4,
 	}
 )
 
@@ -3826,16 +3830,18 @@ const file_portcullis_emergency_v1_emergencies_proto_rawDesc = "" +
 	"\amissing\x18\x06 \x01(\rR\amissing\x12\x16\n" +
 	"\x06skewed\x18\a \x01(\rR\x06skewed\x12#\n" +
 	"\ropen_sessions\x18\b \x01(\rR\fopenSessions\x12'\n" +
-	"\x0fsilent_sessions\x18\t \x01(\rR\x0esilentSessions\"\xd4\x01\n" +
+	"\x0fsilent_sessions\x18\t \x01(\rR\x0esilentSessions\"\xe0\x01\n" +
 	"\rJournalHealth\x12B\n" +
 	"\x05state\x18\x01 \x01(\x0e2,.portcullis.emergency.v1.JournalHealth.StateR\x05state\x129\n" +
 	"\n" +
-	"since_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"D\n" +
+	"since_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"P\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05READY\x10\x01\x12\b\n" +
 	"\x04FULL\x10\x02\x12\x0f\n" +
-	"\vUNREACHABLE\x10\x03\"\x8d\x06\n" +
+	"\vUNREACHABLE\x10\x03\x12\n" +
+	"\n" +
+	"\x06BROKEN\x10\x04\"\x8d\x06\n" +
 	"\bEnforcer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12:\n" +

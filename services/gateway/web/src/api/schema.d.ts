@@ -2492,7 +2492,7 @@ export interface components {
             state?: components["schemas"]["JournalHealth.State"];
         };
         /** @enum {string} */
-        "JournalHealth.State": "STATE_UNSPECIFIED" | "READY" | "FULL" | "UNREACHABLE";
+        "JournalHealth.State": "STATE_UNSPECIFIED" | "READY" | "FULL" | "UNREACHABLE" | "BROKEN";
         /** @description KeptHold is what one process has said of a hold. */
         KeptHold: {
             /** @description The replica; its address while it has never answered. */

@@ -1,1 +1,0 @@
-export{t as DrillChip,n as Drills,r as drillsKey,i as kindOf,a as kinds}from"./Drills-CIme5cak.js";

@@ -1,0 +1,1 @@
+export{t as DrillChip,n as Drills,r as drillsKey,i as kindOf,a as kinds}from"./Drills-BkaOudMM.js";

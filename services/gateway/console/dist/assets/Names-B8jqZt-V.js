@@ -1,1 +1,0 @@
-export{t as Field}from"./Names-tZb6HGfF.js";

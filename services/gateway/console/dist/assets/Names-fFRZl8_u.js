@@ -1,0 +1,1 @@
+export{t as Field}from"./Names-tebku-V6.js";

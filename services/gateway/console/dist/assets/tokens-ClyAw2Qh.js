@@ -1,1 +1,0 @@
-import{C as e}from"./libraries-B3-Abpip.js";import{mn as t,pn as n}from"./frame-D5Cxiu60.js";var r=1e3;function i(i=!0){return e({queryKey:[`tokens`,`names`],queryFn:()=>t(n.GET(`/v1/tokens`,{params:{query:{pageSize:r}}})),enabled:i,staleTime:3e4,retry:!1}).data?.tokens}function a(e){let t=i(e.length>0);return e=>t?.find(t=>t.id===e)?.name||e}export{i as n,a as t};
