@@ -22,6 +22,9 @@ import (
 
 const probeEvery = time.Second
 
+// ErrBroken is why a record takes nothing that does not verify.
+var ErrBroken = errors.New("the record does not verify")
+
 // Condition is what this process knows of it.
 type Condition struct {
 	now    func() time.Time
@@ -73,6 +76,8 @@ func (c *Condition) ask(ctx context.Context, takes func(context.Context) error) 
 	switch {
 	case errors.Is(err, journal.ErrFull):
 		is = emergencyv1.JournalHealth_FULL
+	case errors.Is(err, ErrBroken):
+		is = emergencyv1.JournalHealth_BROKEN
 	case err != nil:
 		is = emergencyv1.JournalHealth_UNREACHABLE
 	}

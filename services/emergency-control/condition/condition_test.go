@@ -131,9 +131,9 @@ func TestAnAlertCanTellThatTheRecordTakesNothingAndWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, one := range []struct {
-		err               error
-		full, unreachable float64
-	}{{nil, 0, 0}, {fmt.Errorf("writing: %w", journal.ErrFull), 1, 0}, {journal.ErrUnavailable, 0, 1}, {nil, 0, 0}} {
+		err                       error
+		full, unreachable, broken float64
+	}{{nil, 0, 0, 0}, {fmt.Errorf("writing: %w", journal.ErrFull), 1, 0, 0}, {journal.ErrUnavailable, 0, 1, 0}, {fmt.Errorf("%w: entry 4", ErrBroken), 0, 0, 1}, {nil, 0, 0, 0}} {
 		_ = c.ask(t.Context(), func(context.Context) error { return one.err })
 		all, err := r.Gather()
 		if err != nil || len(all) != 1 || all[0].GetName() != "portcullis_journal_refuses" {
@@ -143,7 +143,7 @@ func TestAnAlertCanTellThatTheRecordTakesNothingAndWhy(t *testing.T) {
 		for _, m := range all[0].GetMetric() {
 			is[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
 		}
-		if is["full"] != one.full || is["unreachable"] != one.unreachable || len(is) != 2 {
+		if is["full"] != one.full || is["unreachable"] != one.unreachable || is["broken"] != one.broken || len(is) != 3 {
 			t.Errorf("after %v it is %v", one.err, is)
 		}
 	}

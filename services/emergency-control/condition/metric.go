@@ -28,4 +28,5 @@ func (c *Condition) Collect(to chan<- prometheus.Metric) {
 	}
 	tell("full", emergencyv1.JournalHealth_FULL)
 	tell("unreachable", emergencyv1.JournalHealth_UNREACHABLE)
+	tell("broken", emergencyv1.JournalHealth_BROKEN)
 }

@@ -125,7 +125,9 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.ledger.run(ctx, stream) })
 	g.Go(func() error { return s.hear(ctx) })
-	g.Go(func() error { return s.condition.Run(ctx, stream.Takes) })
+	g.Go(func() error {
+		return s.condition.Run(ctx, func(ctx context.Context) error { return s.ledger.takes(ctx, stream) })
+	})
 	g.Go(func() error { return s.beacon().Run(ctx) })
 	g.Go(func() error { return s.holds.Run(ctx) })
 	g.Go(func() error { return s.roster.Run(ctx) })

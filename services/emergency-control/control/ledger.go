@@ -17,6 +17,7 @@ import (
 	"portcullis.dev/pkg/fault"
 	emergencyv1 "portcullis.dev/proto/portcullis/emergency/v1"
 	"portcullis.dev/services/emergency-control/approval"
+	"portcullis.dev/services/emergency-control/condition"
 	"portcullis.dev/services/emergency-control/drill"
 	"portcullis.dev/services/internal/journal"
 )
@@ -301,7 +302,19 @@ func (l *ledger) record(id string) *emergencyv1.Emergency {
 	return l.records[id]
 }
 
+// takes answers why nothing can be added to the record; nil if it can.
+func (l *ledger) takes(ctx context.Context, s *journal.Stream) error {
+	l.mu.Lock()
+	wrong := l.broken
+	l.mu.Unlock()
+	if wrong != nil {
+		return broken(wrong)
+	}
+	return s.Takes(ctx)
+}
+
 // broken is the refusal while the record does not verify.
 func broken(err error) error {
-	return fault.New(fault.JournalUnavailable, "The record does not verify, so nothing is added to it until people have looked. What is on stays on").Because(err)
+	return fault.New(fault.JournalUnavailable, "The record does not verify, so nothing is added to it until people have looked. This was not done. What is on stays on; portcullis hold shuts the doors meanwhile").
+		Because(fmt.Errorf("%w: %w", condition.ErrBroken, err))
 }

@@ -85,6 +85,8 @@ func trouble(of *emergencyv1.ListEnforcersResponse) []string {
 	switch of.GetJournal().GetState() {
 	case emergencyv1.JournalHealth_FULL:
 		all = append(all, screen.Closed.Render("The journal is full and takes nothing new.")+rest)
+	case emergencyv1.JournalHealth_BROKEN:
+		all = append(all, screen.Closed.Render("The record does not verify, and nothing is added to it until people have looked.")+rest+" portcullis audit verify says where.")
 	case emergencyv1.JournalHealth_UNREACHABLE:
 		all = append(all, screen.Closed.Render("The journal can't be reached and takes nothing new.")+rest)
 	}

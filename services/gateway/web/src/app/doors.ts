@@ -20,7 +20,7 @@ export function useDoors(may: boolean, every: number) {
 /** Whether the journal takes nothing new, and of what kind of reason. */
 export const stuck = (doors: Doors | undefined) => {
   const state = doors?.journal?.state
-  return state === 'FULL' || state === 'UNREACHABLE' ? state : undefined
+  return state === 'FULL' || state === 'UNREACHABLE' || state === 'BROKEN' ? state : undefined
 }
 
 /** How many clocks are wrong besides those that are named. */

@@ -10,6 +10,8 @@ import { useIsAdministrator, useMay, useMe } from './me'
 import { ongoing, usePosture } from './posture'
 import { shell } from './text'
 
+const journals = { FULL: 'journalFull', UNREACHABLE: 'journalAway', BROKEN: 'journalBroken' } as const
+
 /** Tells a person which of their devices a freeze closes, on whatever page they are (C3). */
 export function FrozenNote() {
   const t = shell.useTexts()
@@ -47,8 +49,8 @@ export function TroubleNote({ at }: { at: string }) {
     <div className="note refusal" role="alert">
       <IconAlert className="i" stroke={1.6} aria-hidden />
       <div>
-        <b>{journal ? t(journal === 'FULL' ? 'journalFull' : 'journalAway') : t('clocksTitle')}</b>{' '}
-        {journal ? t('journalText') : <>{[...clocks.map(say), ...(more ? [t('andMore', { count: more })] : [])].join(', ')}. {t('clocksText')}</>}
+        <b>{journal ? t(journals[journal]) : t('clocksTitle')}</b>{' '}
+        {journal ? t(journal === 'BROKEN' ? 'journalBrokenText' : 'journalText') : <>{[...clocks.map(say), ...(more ? [t('andMore', { count: more })] : [])].join(', ')}. {t('clocksText')}</>}
       </div>
       {at !== '/emergency/hold' && <Link to="/emergency/hold" className="btn sm">{t('hold')}</Link>}
     </div>
