@@ -1,11 +1,13 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime/quotedprintable"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,7 +19,7 @@ import (
 	"portcullis.dev/services/portcullis/cli/app"
 )
 
-// read reads the files of checkpoints, each with one or with many.
+// read reads the files of checkpoints, each with one or with many, or a mail as it came.
 func (v *verifying) read(files []string) error {
 	for _, name := range files {
 		text, err := v.Term.ReadFile(name)
@@ -26,11 +28,25 @@ func (v *verifying) read(files []string) error {
 		}
 		whole, torn := audit.SplitNotes(string(text))
 		if len(whole) == 0 {
+			whole, _ = audit.SplitNotes(inMail(text))
+			torn = 0 // all around it is of the mail
+		}
+		if len(whole) == 0 {
 			return app.Usagef("%s holds no checkpoint: one begins with the line %s", name, audit.Origin)
 		}
 		v.notes, v.torn = append(v.notes, whole...), v.torn+torn
 	}
 	return nil
+}
+
+// inMail is what a mail has from its checkpoint on, as it was written.
+func inMail(text []byte) string {
+	at := bytes.Index(text, []byte("\n"+audit.Origin))
+	if at < 0 {
+		return ""
+	}
+	plain, _ := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(text[at+1:]))) // whatever follows the part may be something else
+	return string(plain)
 }
 
 // present takes the server's present checkpoint: before the record, so that the record has to contain it. A server
