@@ -139,7 +139,7 @@ func clocks(of *emergencyv1.ListEnforcersResponse, rest string) []string {
 	return all
 }
 
-// roll says how many are there to shut the doors, and who is missing. Whoever may not see that is told nothing.
+// roll says how many are there to shut the doors, who is missing, and what keeps anything new from being put on record. Whoever may not see that is told nothing.
 func (d Doors) roll(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, boardAnswer)
 	defer cancel()
@@ -169,7 +169,11 @@ func rollOf(answer *emergencyv1.ListEnforcersResponse) string {
 		groups = max(groups, min(1, int(s.GetMissing())))
 		there, missing = s.GetCurrent()+s.GetBehind()+s.GetOld(), max(missing, groups+int(s.GetSilent()))
 	}
-	return rollText(there, missing, names)
+	text := rollText(there, missing, names)
+	for _, line := range trouble(answer) {
+		text += line + "\n"
+	}
+	return text
 }
 
 func rollText(there uint32, missing int, names []string) string {
