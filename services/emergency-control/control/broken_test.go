@@ -24,7 +24,7 @@ func TestARecordThatDoesNotVerifyIsSaidToBeBrokenBeforeAnybodyNeedsIt(t *testing
 		}
 	}
 	_, err := s.ApplyFreeze(p.as("admin"), p.freeze())
-	if refused(t, err, fault.JournalUnavailable); !strings.Contains(err.Error(), "This was not done") || !strings.Contains(err.Error(), "portcullis hold") {
+	if refused(t, err, fault.JournalUnavailable); !strings.Contains(err.Error(), "nothing is added to it") || !strings.Contains(err.Error(), "portcullis hold") {
 		t.Error(err)
 	}
 }

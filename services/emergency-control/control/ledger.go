@@ -315,6 +315,6 @@ func (l *ledger) takes(ctx context.Context, s *journal.Stream) error {
 
 // broken is the refusal while the record does not verify.
 func broken(err error) error {
-	return fault.New(fault.JournalUnavailable, "The record does not verify, so nothing is added to it until people have looked. This was not done. What is on stays on; portcullis hold shuts the doors meanwhile").
+	return fault.New(fault.JournalUnavailable, "The record does not verify, so nothing is added to it until people have looked. What is on stays on; portcullis hold shuts the doors meanwhile").
 		Because(fmt.Errorf("%w: %w", condition.ErrBroken, err))
 }
